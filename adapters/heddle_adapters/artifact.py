@@ -1,0 +1,129 @@
+"""The stored form of an adapter: one `.npz` without pickle, byte-identical for equal adapters."""
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from heddle_adapters.adapter import Adapter
+from heddle_adapters.design import Coding
+from heddle_platform.digest import canonical_json, sha256_hex
+from heddle_platform.errors import DataCorrupt
+from heddle_platform.factors import parse_factor_set
+
+FORMAT_VERSION = 1
+_HEADER = "header.json"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: no clock in a content address
+_ARRAYS = (
+    "read_LC",
+    "read_bias_C",
+    "temperature_F",
+    "write_PL",
+    "gain_F",
+    "live_L",
+    "usable_F2",
+    "spread_CL",
+    "mean_L",
+    "whiten_LL",
+)
+
+
+def pack(adapter: Adapter) -> bytes:
+    """Return the adapter's bytes: sorted names, fixed dates, no compression, little-endian."""
+    header = {
+        "format": FORMAT_VERSION,
+        "factor_set": adapter.factor_set.document(),
+        "base_digest": adapter.base_digest,
+        "codings": [[coding.kind, coding.levels, coding.center, coding.spread] for coding in adapter.codings],
+        "detail": adapter.detail,
+        "refused": adapter.refused,
+        "radius": adapter.radius,
+        "write_kind": adapter.write_kind,
+        "write_condition": adapter.write_condition,
+        "read_kinds": adapter.read_kinds,
+    }
+    members = {_HEADER: canonical_json(header)}
+    for name in _ARRAYS:
+        members[f"{name}.npy"] = _npy(getattr(adapter, name))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, date_time=_EPOCH)
+            info.external_attr = 0o600 << 16
+            info.create_system = 3
+            archive.writestr(info, members[name])
+    return out.getvalue()
+
+
+def unpack(data: bytes) -> Adapter:
+    """Read what `pack` wrote.
+
+    Raises:
+        DataCorrupt: the bytes are damaged, or of another format version.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            header: dict[str, Any] = json.loads(archive.read(_HEADER))
+            if header["format"] != FORMAT_VERSION:
+                raise DataCorrupt(
+                    f"the adapter has format {header['format']}, this program reads {FORMAT_VERSION}; refit it",
+                    code="unknown_format",
+                )
+            arrays = {name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in _ARRAYS}
+        adapter = Adapter(
+            factor_set=parse_factor_set(header["factor_set"]),
+            base_digest=header["base_digest"],
+            codings=tuple(Coding(*row) for row in header["codings"]),
+            detail=tuple(header["detail"]),
+            refused=tuple(header["refused"]),
+            radius=header["radius"],
+            write_kind=header["write_kind"],
+            write_condition=header["write_condition"],
+            read_kinds=tuple(header["read_kinds"]),
+            **arrays,
+        )
+        _check_shapes(adapter)
+    except DataCorrupt:
+        raise
+    except Exception as error:  # a damaged zip, header or array fails in too many ways to list
+        raise DataCorrupt(
+            f"the adapter's {len(data)} bytes cannot be read ({type(error).__name__}); fetch or refit it",
+            code="adapter_corrupt",
+        ) from error
+    return adapter
+
+
+def digest_of(data: bytes) -> str:
+    """Return the content address of packed bytes."""
+    return sha256_hex(data)
+
+
+def _npy(array: Any) -> bytes:
+    out = io.BytesIO()
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    np.lib.format.write_array(out, little, version=(1, 0), allow_pickle=False)
+    return out.getvalue()
+
+
+def _check_shapes(adapter: Adapter) -> None:
+    latents, factors = adapter.latents, len(adapter.factor_set.factors)
+    scores, columns = adapter.score_slices[-1].stop, adapter.column_slices[-1].stop
+    wanted = {
+        "read_LC": (latents, scores),
+        "read_bias_C": (scores,),
+        "temperature_F": (factors,),
+        "write_PL": (columns, latents),
+        "gain_F": (factors,),
+        "usable_F2": (factors, 2),
+        "spread_CL": (scores, latents),
+        "mean_L": (latents,),
+        "whiten_LL": (latents, latents),
+    }
+    for name, shape in wanted.items():
+        found = getattr(adapter, name).shape
+        if found != shape:
+            raise DataCorrupt(f"the adapter's {name} has shape {found}, its header asks for {shape}; refit it")
+    if len(adapter.codings) != factors or not np.isfinite(adapter.write_PL).all():
+        raise DataCorrupt("the adapter's matrices do not belong to its header; refit it")

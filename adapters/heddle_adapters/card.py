@@ -1,0 +1,202 @@
+"""The report card of a fit: honest numbers, each from images the fold's own fit never saw.
+
+The labelled set is cut into folds, and each is read and edited by a fit on the others. Fold 0 chooses gains and
+drawing modes, the other folds report effect and leakage, all folds report accuracy. Then all labels make the
+adapter that is served.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from heddle_adapters.adapter import Adapter, DetailMode
+from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
+from heddle_adapters.fit import fit_adapter
+from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.intake import check_values
+from heddle_adapters.read import read, scores_of
+from heddle_adapters.report import Card
+from heddle_adapters.schedule import reporting_rows, tuning_rows
+from heddle_adapters.summary import Evidence, card_of, reading_skills
+from heddle_adapters.trial import (
+    Outcome,
+    PreserveTrip,
+    RoundTrip,
+    Trial,
+    draw_pictures,
+    draw_targets,
+    draw_trial,
+    judge_trial,
+)
+from heddle_adapters.tuning import Tuned, tune
+from heddle_platform.errors import InvalidInput
+from heddle_platform.factors import FactorSet
+
+Progress = Callable[[str, float], None]
+
+
+def score_adapter(
+    latents_NL: Floats,
+    values_NF: Floats,
+    factor_set: FactorSet,
+    *,
+    base_digest: str,
+    round_trip: RoundTrip,
+    preserve_trip: PreserveTrip | None = None,
+    pool_ML: Floats | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    round_trips: int = 2_400,
+    progress: Progress | None = None,
+) -> tuple[Adapter, Card]:
+    """Fit an adapter and write its report card.
+
+    Args:
+        latents_NL: standardised latents of the N labelled images.
+        values_NF: labels, see `LabelTable.values_NF`.
+        factor_set: the F factors.
+        base_digest: digest of the base the latents come from.
+        round_trip: decodes B latents and encodes the pictures again, [B, L] -> [B, L] (standardised, both).
+        preserve_trip: draws edited latents in "preserve" mode and encodes the result: given the rows [B] of
+            `latents_NL` that were edited and the edited latents [B, L], it makes x + (D(z') - D(z)) from each
+            row's own picture x, clipped as when served, and returns its latents [B, L]. None: only "decode".
+        pool_ML: latents of the tenant's unlabelled images.
+        folds: how many parts the labelled set is cut into, at least 2; the first chooses gains and modes, the
+            others report.
+        seed: of the cut and of the edits drawn.
+        round_trips: budget of pictures to draw, shared by all factors and both modes.
+        progress: told of each stage ("fit", "tune", "edit", "score") and the share of it done, 0..1.
+
+    Returns:
+        The adapter fitted on all labels, with gains and modes chosen, and its card.
+
+    Raises:
+        InvalidInput: see `fit_adapter`; code `too_few_labels` if there are fewer rows than folds.
+    """
+    tell = progress or (lambda _stage, _share: None)
+    latents_NL = finite_matrix(latents_NL, "latents")
+    values_NF = check_values(values_NF, factor_set, len(latents_NL))
+    if folds < 2:
+        raise InvalidInput(f"folds is {folds}, at least 2 are needed to judge a fit", code="invalid_folds")
+    fold_N = fold_of_rows(values_NF, folds, seed)
+    with threadpool_limits(1):
+        adapters = []
+        for fold in range(folds):
+            taught_N = fold_N != fold
+            adapters.append(
+                fit_adapter(
+                    latents_NL[taught_N], values_NF[taught_N], factor_set, base_digest=base_digest, pool_ML=pool_ML
+                )
+            )
+            tell("fit", (fold + 1) / (folds + 1))
+        started = time.perf_counter()
+        adapter = fit_adapter(latents_NL, values_NF, factor_set, base_digest=base_digest, pool_ML=pool_ML)
+        seconds = time.perf_counter() - started
+        tell("fit", 1.0)
+        read_NF, scores_NC = _out_of_fold(adapters, latents_NL, fold_N)
+        skills = reading_skills(factor_set, read_NF, values_NF)
+        studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
+        readable_F = np.array([skill.readable for skill in skills])
+        tuned, outcomes, survives_F = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
+        adapter = adapter.with_gains(tuned.gains).with_detail(tuned.detail)
+        tell("score", 0.0)
+        card = card_of(
+            adapter,
+            Evidence(latents_NL, values_NF, read_NF, scores_NC, skills, outcomes, survives_F, studio.drawn),
+            pool=0 if pool_ML is None else len(pool_ML),
+            folds=folds,
+            seed=seed,
+            fit_seconds=seconds,
+        )
+        tell("score", 1.0)
+    return adapter, card
+
+
+@dataclass(eq=False)
+class _Studio:
+    """Where edits are drawn; counts pictures."""
+
+    latents_NL: Floats
+    round_trip: RoundTrip
+    preserve_trip: PreserveTrip | None
+    tell: Progress
+    drawn: int = 0
+
+    @property
+    def modes(self) -> tuple[DetailMode, ...]:
+        return ("decode",) if self.preserve_trip is None else ("decode", "preserve")
+
+    def draw(self, trials: Sequence[Trial], mode: DetailMode, stage: str) -> list[Singles]:
+        self.drawn += sum(len(trial.rows_B) for trial in trials)
+        return draw_pictures(trials, mode, self.round_trip, self.preserve_trip, lambda share: self.tell(stage, share))
+
+    def unedited(self, rows: NDArray[np.intp]) -> dict[DetailMode, Singles]:
+        """Return the latents of pictures drawn without an edit: preserve leaves them as they are."""
+        self.drawn += len(rows)
+        plain_BL = np.asarray(self.round_trip(self.latents_NL[rows].astype(np.float32)), dtype=np.float32)
+        own_BL = self.latents_NL[rows].astype(np.float32)
+        return {mode: plain_BL if mode == "decode" else own_BL for mode in self.modes}
+
+
+def _out_of_fold(
+    adapters: Sequence[Adapter], latents_NL: Floats, fold_N: NDArray[np.intp]
+) -> tuple[Floats, list[Floats]]:
+    """Return values [N, F] read out of fold, and per levelled factor its calibrated logits [N, K]."""
+    factors = len(adapters[0].codings)
+    read_NF = np.empty((len(latents_NL), factors))
+    levels = [len(getattr(factor, "level_names", ())) for factor in adapters[0].factor_set.factors]
+    logits = [np.empty((len(latents_NL), size)) for size in levels]
+    for fold, adapter in enumerate(adapters):
+        held_N = fold_N == fold
+        read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
+        scores_BC = scores_of(adapter, latents_NL[held_N])
+        for index, size in enumerate(levels):
+            if size:
+                logits[index][held_N] = scores_BC[:, adapter.score_slices[index]] / adapter.temperature_F[index]
+    return read_NF, logits
+
+
+def _edit(
+    studio: _Studio,
+    adapters: Sequence[Adapter],
+    fold_N: NDArray[np.intp],
+    readable_F: Mask,
+    round_trips: int,
+    seed: int,
+) -> tuple[Tuned, dict[DetailMode, list[Outcome]], Floats]:
+    """Tune on fold 0, then edit rows of the others; return choices, outcomes per mode and factor, survival."""
+    latents_NL, factors, modes = studio.latents_NL, len(readable_F), len(studio.modes)
+    tuning = tuning_rows(fold_N, factors, modes, round_trips, seed)
+    tuned = tune(
+        adapters[0],
+        latents_NL,
+        tuning,
+        readable_F,
+        studio.unedited(tuning),
+        lambda trials, mode: studio.draw(trials, mode, "tune"),
+        seed,
+    )
+    reporting = reporting_rows(fold_N, factors, modes, round_trips - studio.drawn, seed)
+    trials, unedited, survived = [], {}, []
+    random = np.random.default_rng(seed + 1)
+    for fold, rows in reporting.items():
+        adapter = adapters[fold].with_gains(tuned.gains)
+        unedited[fold] = studio.unedited(rows)
+        values_BF = read(adapter, latents_NL[rows]).values_BF
+        survived.append(read(adapter, unedited[fold]["decode"]).values_BF == values_BF)
+        for index in range(values_BF.shape[1]):
+            targets_B = draw_targets(adapter, index, values_BF[:, index], random)
+            trials.append((fold, draw_trial(adapter, latents_NL, rows, index, targets_B)))
+    outcomes: dict[DetailMode, list[Outcome]] = {}
+    for mode in studio.modes:
+        pictures = studio.draw([trial for _, trial in trials], mode, "edit")
+        parts: list[list[Outcome]] = [[] for _ in readable_F]
+        for (fold, trial), seen_BL in zip(trials, pictures, strict=True):
+            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, unedited[fold][mode]))
+        outcomes[mode] = [reduce(Outcome.beside, part) for part in parts]
+    return tuned, outcomes, np.concatenate(survived).mean(axis=0)

@@ -1,0 +1,127 @@
+"""What enters a fit: labels and latents checked, dead latents found, declared orders put to the test."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.design import Coding, coding_of, column_slices
+from heddle_adapters.solution import solve
+from heddle_platform.errors import InvalidInput
+from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
+
+DEAD_BELOW = 0.05  # standard deviation, in the base's own, under which a latent is dead
+MONOTONE_SHARE = 0.8  # of level pairs that must be in order for an ordinal factor to be coded as one column
+
+
+def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> Floats:
+    """Return labels as float64 [N, F].
+
+    Raises:
+        InvalidInput: codes `row_count_mismatch`, `factor_count_mismatch`, `not_finite`, `unknown_level`,
+            `constant_factor`.
+    """
+    values_NF = np.asarray(values_NF, dtype=np.float64)
+    factors = factor_set.factors
+    if values_NF.ndim != 2 or values_NF.shape[1] != len(factors):
+        raise InvalidInput(
+            f"labels have shape {values_NF.shape}, the factor set has {len(factors)} factors; give one column each",
+            code="factor_count_mismatch",
+            param="labels",
+        )
+    if len(values_NF) != rows:
+        raise InvalidInput(
+            f"labels have {len(values_NF)} rows, images {rows}; they must be equal", code="row_count_mismatch"
+        )
+    if np.isinf(values_NF).any():
+        raise InvalidInput(f"labels hold {int(np.isinf(values_NF).sum())} infinite values", code="not_finite")
+    for index, factor in enumerate(factors):
+        _check_column(values_NF[:, index], factor)
+    return values_NF
+
+
+def live_latents(latents_NL: Floats, pool_ML: Floats | None) -> Mask:
+    """Return which latents vary, [L].
+
+    Raises:
+        InvalidInput: code `latent_mismatch` (the pool is another base's) or `no_live_latent`.
+    """
+    if pool_ML is not None and pool_ML.shape[1] != latents_NL.shape[1]:
+        raise InvalidInput(
+            f"labelled latents have {latents_NL.shape[1]} columns, the pool's {pool_ML.shape[1]}; use one base",
+            code="latent_mismatch",
+        )
+    images_NL = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
+    live_L: Mask = images_NL.std(axis=0) >= DEAD_BELOW
+    if not live_L.any():
+        raise InvalidInput(
+            f"none of {live_L.size} latents varies by {DEAD_BELOW} over {len(images_NL)} images; "
+            "are they all the same picture?",
+            code="no_live_latent",
+        )
+    return live_L
+
+
+def codings_of(latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, ridge: float) -> tuple[Coding, ...]:
+    """Return codings of all factors; an ordinal factor whose latents do not follow its order is categorical."""
+    codings = [coding_of(factor, values_NF[:, index]) for index, factor in enumerate(factor_set.factors)]
+    for index, factor in enumerate(factor_set.factors):
+        if codings[index].kind == "ordinal" and codings[index].levels > 2:
+            share = monotone_share(latents_NL, values_NF, codings, index, ridge)
+            if share < MONOTONE_SHARE:
+                codings[index] = coding_of(factor, values_NF[:, index], monotone=False)
+    return tuple(codings)
+
+
+def monotone_share(latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], index: int, ridge: float) -> float:
+    """Return the share of level pairs that lie in order along the fitted rank direction, 0..1.
+
+    The direction is fitted on one half of the rows and the level means are taken on the other, both ways;
+    a pair counts by the images behind it, n m / (n + m).
+    """
+    halves = np.arange(len(latents_NL)) % 2 == 0
+    in_order = total = 0.0
+    for half_N in (halves, ~halves):
+        if _half_is_empty(values_NF[half_N], codings):
+            continue
+        encoding = solve(latents_NL[half_N], values_NF[half_N], codings, ridge=ridge, steps=(0,)).encoding
+        effect_L = encoding.effects_PL[column_slices(codings)[index]][0]
+        direction_L = np.linalg.solve(encoding.covariance_LL + 1e-9 * np.eye(len(effect_L)), effect_L)
+        place_N, level_N = latents_NL[~half_N] @ direction_L, values_NF[~half_N, index]
+        means = [
+            (place_N[level_N == level].mean(), np.count_nonzero(level_N == level))
+            for level in np.unique(level_N[~np.isnan(level_N)])
+        ]
+        for low in range(len(means)):
+            for high in range(low + 1, len(means)):
+                weight = means[low][1] * means[high][1] / (means[low][1] + means[high][1])
+                in_order += weight * (means[low][0] < means[high][0])
+                total += weight
+    return in_order / total if total else 1.0
+
+
+def _half_is_empty(values_NF: Floats, codings: Sequence[Coding]) -> bool:
+    return len(values_NF) < 2 or any(np.isnan(values_NF[:, index]).all() for index in range(len(codings)))
+
+
+def _check_column(values_N: Floats, factor: FactorSpec) -> None:
+    known_N = values_N[~np.isnan(values_N)]
+    distinct = np.unique(known_N)
+    if len(distinct) < 2:
+        raise InvalidInput(
+            f"{factor.name!r} has {len(distinct)} distinct label(s) among {len(known_N)} labelled images, at least 2 "
+            "are needed; label images that differ in it or leave it out of the factor set",
+            code="constant_factor",
+            param=factor.name,
+        )
+    if isinstance(factor, LevelledFactor):
+        levels = len(factor.level_names)
+        if (distinct < 0).any() or (distinct >= levels).any() or (distinct != np.round(distinct)).any():
+            wrong = distinct[(distinct < 0) | (distinct >= levels) | (distinct != np.round(distinct))][0]
+            raise InvalidInput(
+                f"{factor.name!r} has a label {wrong:g}, its {levels} levels are 0 to {levels - 1}",
+                code="unknown_level",
+                param=factor.name,
+            )

@@ -1,0 +1,95 @@
+"""Linear reads and writes, derived from the encoding model in closed form."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from heddle_adapters.arrays import Floats
+from heddle_adapters.design import Coding, column_slices
+from heddle_adapters.solve import Encoding, solve_symmetric
+
+WORST_CONDITION = 1e3  # above it the hybrid write would divide by noise
+
+
+def closed_form_read(encoding: Encoding, codings: Sequence[Coding], counts: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return score directions [L, C] and offsets [C] of all factors.
+
+    A levelled factor is read by the Gaussian classifier whose class means are the offsets in `effects` and
+    whose noise is the residual covariance plus the covariance that the *other* factors explain. A number is
+    read as its posterior mean under the same noise and a Gaussian prior, in its own unit.
+
+    Args:
+        encoding: the encoding model.
+        codings: per factor.
+        counts: per factor the label counts of its levels [K] (empty for numbers), the prior.
+    """
+    directions, offsets = [], []
+    for coding, block, count_K in zip(codings, column_slices(codings), counts, strict=True):
+        noise_LL = noise_without(encoding, block)
+        if coding.levels:
+            direction_LC, offset_C = _class_scores(encoding, coding, block, noise_LL, count_K)
+        else:
+            direction_LC, offset_C = _posterior_mean(encoding, coding, block, noise_LL)
+        directions.append(direction_LC)
+        offsets.append(offset_C - encoding.mean_L @ direction_LC)
+    return np.hstack(directions), np.concatenate(offsets)
+
+
+def noise_without(encoding: Encoding, block: slice) -> Floats:
+    """Return the covariance [L, L] of latents about one factor: residual plus what all others explain."""
+    others = np.ones(len(encoding.center_P), dtype=bool)
+    others[block] = False
+    effects_OL = encoding.effects_PL[others]
+    explained_LL: Floats = effects_OL.T @ encoding.design_PP[np.ix_(others, others)] @ effects_OL
+    return encoding.residual_LL + explained_LL
+
+
+def hybrid_write(encoding: Encoding, probe_ridge: float) -> tuple[Floats, float]:
+    """Return D [P, L] and the condition number of its inner matrix.
+
+    D = (A W')(W Sigma W')^-1 W Sigma: of all latent changes that the ridge probes W cannot tell from the joint
+    effect A, the one nearest by Mahalanobis distance. Directions that no probe reads (nuisance that the
+    labelled images happen to share) fall out of it.
+
+    Args:
+        encoding: the encoding model.
+        probe_ridge: ridge of the probes, in imagined rows per latent.
+    """
+    latents = len(encoding.mean_L)
+    ridge_LL = (probe_ridge / encoding.rows) * np.eye(latents)
+    probes_PL = solve_symmetric(encoding.covariance_LL + ridge_LL, encoding.cross_PL.T).T
+    spread_PL = probes_PL @ encoding.covariance_LL
+    inner_PP = spread_PL @ probes_PL.T
+    scale_P = np.sqrt(np.maximum(np.diag(inner_PP), 1e-12))
+    condition = float(np.linalg.cond(inner_PP / np.outer(scale_P, scale_P)))
+    if not np.isfinite(condition) or condition > WORST_CONDITION:
+        return encoding.effects_PL, min(condition, 1e300)
+    seen_PP = encoding.effects_PL @ probes_PL.T
+    return seen_PP @ solve_symmetric(inner_PP, spread_PL), condition
+
+
+def whitening(covariance_LL: Floats) -> Floats:
+    """Return the lower-triangular U [L, L] with U U' = inverse(covariance): latents @ U have unit covariance."""
+    precision_LL = solve_symmetric(covariance_LL, np.eye(len(covariance_LL)))
+    return np.asarray(np.linalg.cholesky(precision_LL), dtype=np.float64)
+
+
+def _class_scores(
+    encoding: Encoding, coding: Coding, block: slice, noise_LL: Floats, count_K: Floats
+) -> tuple[Floats, Floats]:
+    means_KL = (coding.table_KP - encoding.center_P[block]) @ encoding.effects_PL[block]
+    direction_LK = solve_symmetric(noise_LL, means_KL.T)
+    prior_K = (count_K + 1.0) / (count_K.sum() + len(count_K))
+    return direction_LK, -0.5 * (means_KL * direction_LK.T).sum(axis=1) + np.log(prior_K)
+
+
+def _posterior_mean(encoding: Encoding, coding: Coding, block: slice, noise_LL: Floats) -> tuple[Floats, Floats]:
+    effects_PL = encoding.effects_PL[block]
+    weighted_LP = solve_symmetric(noise_LL, effects_PL.T)
+    size = coding.columns
+    prior_PP = solve_symmetric(encoding.design_PP[block, block] + 1e-9 * np.eye(size), np.eye(size))
+    direction_LP = solve_symmetric(effects_PL @ weighted_LP + prior_PP, weighted_LP.T).T
+    center_P = encoding.center_P[block]
+    if coding.kind == "continuous":
+        return direction_LP * coding.spread, center_P * coding.spread + coding.center
+    return direction_LP, center_P

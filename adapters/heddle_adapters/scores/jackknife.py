@@ -1,0 +1,62 @@
+"""Intervals: delete-a-group jackknife for any score, Wilson for shares.
+
+The percentile bootstrap must not be used on information scores: duplicated rows look like information (it
+covers the truth 0 % of the time on nearest-neighbour MIG; the jackknife over ten groups covers 93 to 100 %).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from heddle_adapters.scores.result import Interval, protocol_of
+from heddle_platform.errors import InvalidInput
+
+
+def jackknife(
+    score: Callable[[NDArray[Any], NDArray[Any]], float],
+    codes: NDArray[Any],
+    factors: NDArray[Any],
+    groups: int = 10,
+    seed: int = 0,
+) -> Interval:
+    """Return a 95 % interval of a score by leaving out one group of rows at a time.
+
+    Standard error = sqrt((g - 1) / g * sum of squared deviations of the g values from their mean), Student's t
+    with g - 1 degrees of freedom, about the score of all rows.
+
+    Args:
+        score: function of (codes, factors).
+        codes: [N, L].
+        factors: [N, F].
+        groups: g, at least 2.
+        seed: of the cut into groups.
+
+    Raises:
+        InvalidInput: code `too_few_rows` if there are fewer than two rows a group.
+    """
+    rows = len(codes)
+    if groups < 2 or rows < 2 * groups:
+        raise InvalidInput(
+            f"there are {rows} rows, {groups} groups need at least {2 * max(groups, 2)}", code="too_few_rows"
+        )
+    group_N = np.random.default_rng(seed).permutation(rows) % groups
+    value = score(codes, factors)
+    values_G = np.array([score(codes[group_N != group], factors[group_N != group]) for group in range(groups)])
+    error = np.sqrt((groups - 1) / groups * np.square(values_G - values_G.mean()).sum())
+    reach = float(t.ppf(0.975, groups - 1) * error)
+    return Interval(value - reach, value + reach, protocol_of("jackknife", groups=groups, n=rows))
+
+
+def wilson(successes: float, trials: int) -> Interval:
+    """Return the 95 % score interval of a share (Wilson 1927); 0..1 if there was no trial."""
+    protocol = protocol_of("wilson", n=trials)
+    if trials == 0:
+        return Interval(0.0, 1.0, protocol)
+    z = float(norm.ppf(0.975))
+    share = successes / trials
+    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    reach = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return Interval(max(0.0, float(middle - reach)), min(1.0, float(middle + reach)), protocol)

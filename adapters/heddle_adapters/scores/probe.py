@@ -1,0 +1,100 @@
+"""Probe: how well can each factor be read linearly from the codes, on rows the reader never saw?
+
+The acceptance test tenants understand. Also judges readings made elsewhere (an adapter's own, out of fold).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import RidgeClassifierCV, RidgeCV
+
+from heddle_adapters.arrays import Floats
+from heddle_adapters.scores.information import checked
+from heddle_adapters.scores.jackknife import jackknife, wilson
+from heddle_adapters.scores.result import Interval, Score, protocol_of
+from heddle_platform.errors import InvalidInput
+
+_RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+_ORDERED = frozenset({"continuous", "periodic"})
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeResult(Score):
+    """Mean out-of-fold skill; per factor accuracy (levels) or R squared (numbers), [F]."""
+
+    per_factor: Floats
+    intervals: tuple[Interval, ...]
+
+
+def probe(
+    codes: NDArray[Any], factors: NDArray[Any], kinds: Sequence[str] | None = None, folds: int = 5, seed: int = 0
+) -> ProbeResult:
+    """Read every factor with a ridge model, out of fold.
+
+    Args:
+        codes: [N, L].
+        factors: [N, F].
+        kinds: kind of each factor; None takes all as levels.
+        folds: number of folds.
+        seed: of the cut.
+
+    Raises:
+        InvalidInput: codes `constant_factor`, `not_finite`, `wrong_shape`, `row_count_mismatch`, `too_few_rows`.
+    """
+    codes_NL, factors_NF = checked(codes, factors)
+    if len(codes_NL) < 2 * folds:
+        raise InvalidInput(
+            f"there are {len(codes_NL)} rows, {folds} folds need at least {2 * folds}", code="too_few_rows"
+        )
+    fold_N = np.random.default_rng(seed).permutation(len(codes_NL)) % folds
+    kinds = kinds or ["categorical"] * factors_NF.shape[1]
+    values, intervals = [], []
+    for index, kind in enumerate(kinds):
+        number = kind in _ORDERED
+        truth_N = factors_NF[:, index]
+        read_N = np.empty(len(truth_N))
+        for fold in range(folds):
+            held_N = fold_N == fold
+            model = RidgeCV(alphas=_RIDGES) if number else RidgeClassifierCV(alphas=_RIDGES)
+            read_N[held_N] = model.fit(codes_NL[~held_N], truth_N[~held_N]).predict(codes_NL[held_N])
+        value, interval = judged_numbers(read_N, truth_N) if number else judged_levels(read_N, truth_N)
+        values.append(value)
+        intervals.append(interval)
+    return ProbeResult(
+        value=float(np.mean(values)),
+        protocol=protocol_of("probe", model="ridge", folds=folds, n=len(codes_NL)),
+        per_factor=np.array(values),
+        intervals=tuple(intervals),
+    )
+
+
+def judged_levels(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
+    """Return accuracy and its Wilson interval."""
+    right = int(np.count_nonzero(read_N == truth_N))
+    return right / len(truth_N), wilson(right, len(truth_N))
+
+
+def judged_numbers(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
+    """Return R squared and its jackknife interval; fewer than 20 rows give the widest one."""
+    value = r_squared(read_N, truth_N)
+    if len(truth_N) < 20:
+        return value, Interval(min(value, -1.0), 1.0, protocol_of("none", n=len(truth_N)))
+    return value, jackknife(lambda one, other: r_squared(one[:, 0], other[:, 0]), read_N[:, None], truth_N[:, None])
+
+
+def r_squared(read_N: Floats, truth_N: Floats) -> float:
+    """Return 1 - squared error over spread about the mean."""
+    spread = float(np.square(truth_N - truth_N.mean()).sum())
+    return 1.0 - float(np.square(truth_N - read_N).sum()) / spread if spread > 0 else 0.0
+
+
+def r_squared_on_circle(read_N: Floats, truth_N: Floats, period: float) -> float:
+    """Return 1 - squared chord over spread of the points on the unit circle."""
+    turn = 2 * np.pi / period
+    read_N2 = np.stack([np.cos(read_N * turn), np.sin(read_N * turn)], axis=1)
+    truth_N2 = np.stack([np.cos(truth_N * turn), np.sin(truth_N * turn)], axis=1)
+    spread = float(np.square(truth_N2 - truth_N2.mean(axis=0)).sum())
+    return 1.0 - float(np.square(truth_N2 - read_N2).sum()) / spread if spread > 0 else 0.0

@@ -1,0 +1,85 @@
+"""The encoding model: how all factors at once move the latents, in closed form.
+
+`effects` (A in the notes) is the ridge regression of latents on the design of *all* factors, so each row says
+what one factor does with the others held fixed: correlated labels do not leak into it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from sklearn.covariance import ledoit_wolf
+
+from heddle_adapters.arrays import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """What was learnt about N rows of L latents and P design columns.
+
+    Attributes:
+        mean_L: mean of the labelled latents.
+        center_P: mean of the design columns over labelled rows.
+        effects_PL: A, latent change per unit of each design column, others held fixed.
+        residual_LL: Ledoit-Wolf covariance of what the factors do not explain.
+        design_PP: covariance of the design columns.
+        covariance_LL: Sigma, Ledoit-Wolf covariance of all images, labelled or not.
+        cross_PL: covariance of design columns with latents.
+        rows: N.
+    """
+
+    mean_L: Floats
+    center_P: Floats
+    effects_PL: Floats
+    residual_LL: Floats
+    design_PP: Floats
+    covariance_LL: Floats
+    cross_PL: Floats
+    rows: int
+
+
+def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None) -> Encoding:
+    """Fit the encoding model.
+
+    Args:
+        latents_NL: labelled latents, every column alive.
+        design_NP: design rows without NaN (see `fill_missing`).
+        penalty_PP: ridge penalty, see `design.pseudo_counts`.
+        pool_ML: latents of unlabelled images, for the covariance only.
+    """
+    rows = len(latents_NL)
+    mean_L, center_P = latents_NL.mean(axis=0), design_NP.mean(axis=0)
+    latents_NL, design_NP = latents_NL - mean_L, design_NP - center_P
+    gram_PP, cross_PL = design_NP.T @ design_NP, design_NP.T @ latents_NL
+    effects_PL = cho_solve(cho_factor(gram_PP + penalty_PP), cross_PL)
+    return Encoding(
+        mean_L,
+        center_P,
+        effects_PL,
+        shrunk_covariance(latents_NL - design_NP @ effects_PL),
+        gram_PP / rows,
+        pooled_covariance(latents_NL, pool_ML),
+        cross_PL / rows,
+        rows,
+    )
+
+
+def pooled_covariance(centered_NL: Floats, pool_ML: Floats | None) -> Floats:
+    """Return Sigma: the shrunk covariance of labelled and unlabelled latents, each about its own mean."""
+    if pool_ML is None or not len(pool_ML):
+        return shrunk_covariance(centered_NL)
+    return shrunk_covariance(np.vstack([centered_NL, pool_ML - pool_ML.mean(axis=0)]))
+
+
+def shrunk_covariance(centered_NL: Floats) -> Floats:
+    """Return the Ledoit-Wolf covariance [L, L] of centred rows (Ledoit & Wolf 2004)."""
+    covariance_LL: Floats = np.asarray(ledoit_wolf(centered_NL, assume_centered=True)[0], dtype=np.float64)
+    return (covariance_LL + covariance_LL.T) / 2
+
+
+def solve_symmetric(matrix_LL: Floats, right_LR: Floats) -> Floats:
+    """Return inverse(matrix) @ right for a covariance; a tiny ridge keeps exact linear dependence solvable."""
+    size = len(matrix_LL)
+    ridge = 1e-9 * max(float(np.trace(matrix_LL)) / size, 1e-12)
+    result: Floats = cho_solve(cho_factor(matrix_LL + ridge * np.eye(size)), right_LR)
+    return result

@@ -1,0 +1,236 @@
+"""From evidence to document: what was read and edited out of fold, summed up as a `Card`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from heddle_adapters.adapter import Adapter, DetailMode
+from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.associations import Association, associations
+from heddle_adapters.calibrate import calibration_error
+from heddle_adapters.report import AssociationCard, Card, FactorCard, ModeEffect
+from heddle_adapters.scores.jackknife import wilson
+from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_squared_on_circle
+from heddle_adapters.scores.result import Interval
+from heddle_adapters.trial import Outcome
+from heddle_adapters.warn import warnings_of
+from heddle_adapters.whole import SetScores, set_scores
+from heddle_platform.factors import FactorSet, LevelledFactor, Periodic
+
+READABLE_LIFT = 0.5  # share of the way from chance to 1 from which a reading's change means something
+
+
+@dataclass(frozen=True)
+class Skill:
+    """How well one factor is read out of fold; see `report.FactorCard`."""
+
+    value: float
+    interval: Interval
+    chance: float
+    readable: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that was measured.
+
+    Attributes:
+        latents_NL, values_NF: the labelled set.
+        read_NF: values read out of fold.
+        logits: per factor its calibrated out-of-fold logits [N, K]; [N, 0] for numbers.
+        skills: per factor.
+        outcomes: mode -> per factor what became of its edits.
+        survives_F: share of unedited pictures whose reading survives the round trip.
+        drawn: pictures drawn.
+    """
+
+    latents_NL: Floats
+    values_NF: Floats
+    read_NF: Floats
+    logits: Sequence[Floats]
+    skills: Sequence[Skill]
+    outcomes: Mapping[DetailMode, Sequence[Outcome]]
+    survives_F: Floats
+    drawn: int
+
+
+def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
+    """Judge out-of-fold readings of every factor against its labels."""
+    skills = []
+    for index, factor in enumerate(factor_set.factors):
+        known_N = ~np.isnan(values_NF[:, index])
+        read_N, truth_N = read_NF[known_N, index], values_NF[known_N, index]
+        chance = 0.0
+        if isinstance(factor, LevelledFactor):
+            value, interval = judged_levels(read_N, truth_N)
+            chance = float(np.bincount(truth_N.astype(int)).max() / len(truth_N))
+        elif isinstance(factor, Periodic):
+            value, interval = _judged_angles(read_N, truth_N, factor.period)
+        else:
+            value, interval = judged_numbers(read_N, truth_N)
+        readable = value >= chance + READABLE_LIFT * (1.0 - chance) and interval.low > chance
+        skills.append(Skill(value, interval, chance, readable))
+    return tuple(skills)
+
+
+def card_of(adapter: Adapter, evidence: Evidence, *, pool: int, folds: int, seed: int, fit_seconds: float) -> Card:
+    """Write the card.
+
+    Args:
+        adapter: the adapter that is served, gains and modes chosen.
+        evidence: what was measured.
+        pool, folds, seed: of the protocol.
+        fit_seconds: time of the final fit.
+    """
+    factor_set = adapter.factor_set
+    readable_F = np.array([skill.readable for skill in evidence.skills])
+    whole = set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
+    factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
+    pairs = associations(evidence.values_NF, factor_set)
+    weights = np.array([factor.importance for factor in factor_set.factors])
+    leaks = [card.leakage for card in factors if card.readable and card.leakage is not None]
+    return Card(
+        factor_set=factor_set.name,
+        base_digest=adapter.base_digest,
+        labels=len(evidence.values_NF),
+        pool=pool,
+        folds=folds,
+        seed=seed,
+        factors=factors,
+        accuracy=_rounded(float(np.average([card.accuracy for card in factors], weights=weights))),
+        effect=_rounded(float(np.average([card.effect or 0.0 for card in factors], weights=weights))),
+        leakage_max=max(leaks) if leaks else None,
+        leakage=_matrix(adapter, evidence, lambda outcome: outcome.leak_F),
+        changed=_matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0)),
+        mig=whole.mig,
+        mig_latents=whole.mig_latents,
+        dci=whole.dci,
+        dci_latents=whole.dci_latents,
+        associations=tuple(_association_card(pair, factor_set) for pair in pairs),
+        warnings=warnings_of(adapter, evidence.values_NF, pairs),
+        latents=adapter.latents,
+        active_latents=int(adapter.live_L.sum()),
+        write_kind=adapter.write_kind,
+        write_condition=round(adapter.write_condition, 3),
+        round_trips=evidence.drawn,
+        protocol=_protocol(len(evidence.values_NF), folds),
+        fit_seconds=fit_seconds,
+    )
+
+
+def _factor_card(adapter: Adapter, evidence: Evidence, whole: SetScores, index: int, readable_F: Mask) -> FactorCard:
+    factor, skill = adapter.factor_set.factors[index], evidence.skills[index]
+    values_N = evidence.values_NF[:, index]
+    known_N = ~np.isnan(values_N)
+    counts: dict[str, int] = {}
+    error = None
+    if isinstance(factor, LevelledFactor):
+        per_level = np.bincount(values_N[known_N].astype(int), minlength=len(factor.level_names))
+        counts = dict(zip(factor.level_names, per_level.tolist(), strict=True))
+        error = _rounded(calibration_error(evidence.logits[index][known_N], values_N[known_N].astype(np.int64)))
+    effects = {mode: mode_effect(outcomes[index], index, readable_F) for mode, outcomes in evidence.outcomes.items()}
+    chosen = effects[adapter.detail[index]]
+    leak_F = _leaks(evidence.outcomes[adapter.detail[index]][index], index, readable_F)
+    return FactorCard(
+        name=factor.name,
+        kind=factor.kind,
+        coded_as=adapter.codings[index].kind,
+        labels=int(known_N.sum()),
+        counts=counts,
+        measure="accuracy" if isinstance(factor, LevelledFactor) else "r2",
+        accuracy=_rounded(skill.value),
+        accuracy_interval=(_rounded(skill.interval.low), _rounded(skill.interval.high)),
+        chance=_rounded(skill.chance),
+        calibration_error=error,
+        readable=skill.readable,
+        survives=_rounded(float(evidence.survives_F[index])) if factor.kind not in ("continuous", "periodic") else None,
+        effect=chosen.effect,
+        leakage=chosen.leakage,
+        leakage_mean=chosen.leakage_mean,
+        leakage_into=adapter.factor_set.names[int(leak_F.argmax())] if leak_F.max() > 0 else None,
+        effect_by_detail={str(mode): effect for mode, effect in effects.items()},
+        detail=adapter.detail[index],
+        gain=float(adapter.gain_F[index]),
+        mig=whole.gaps[index],
+        ceiling=whole.ceilings[index],
+        read=adapter.read_kinds[index],
+    )
+
+
+def mode_effect(outcome: Outcome, factor: int, readable_F: Mask) -> ModeEffect:
+    """Sum up the edits of one factor in one mode."""
+    edits = len(outcome.reached_B)
+    interval = wilson(int(outcome.reached_B.sum()), edits)
+    leak_F = _leaks(outcome, factor, readable_F)
+    others_F = readable_F.copy()
+    others_F[factor] = False
+    return ModeEffect(
+        effect=_rounded(float(outcome.reached_B.mean())),
+        effect_interval=(_rounded(interval.low), _rounded(interval.high)),
+        leakage=_rounded(float(leak_F.max())),
+        damage=_rounded(float(outcome.left_BF[:, others_F].mean())) if others_F.any() else 0.0,
+        leakage_mean=_rounded(float(leak_F[others_F].mean())) if others_F.any() else 0.0,
+        edits=edits,
+    )
+
+
+def _leaks(outcome: Outcome, factor: int, readable_F: Mask) -> Floats:
+    leak_F: Floats = outcome.leak_F * readable_F
+    leak_F[factor] = 0.0
+    return leak_F
+
+
+def _matrix(adapter: Adapter, evidence: Evidence, share_of: Callable[[Outcome], Floats]) -> dict[str, dict[str, float]]:
+    names = adapter.factor_set.names
+    matrix = {}
+    for index, name in enumerate(names):
+        share_F = share_of(evidence.outcomes[adapter.detail[index]][index])
+        matrix[name] = {other: _rounded(float(share_F[place])) for place, other in enumerate(names) if place != index}
+    return matrix
+
+
+def _association_card(pair: Association, factor_set: FactorSet) -> AssociationCard:
+    names = factor_set.names
+    return AssociationCard(
+        factors=(names[pair.first], names[pair.second]),
+        value=_rounded(pair.value),
+        measure=pair.measure,
+        labels=pair.rows,
+        smallest_cell=pair.smallest_cell,
+    )
+
+
+def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[float, Interval]:
+    turn = 2 * np.pi / period
+    value = r_squared_on_circle(read_N, truth_N, period)
+    # the interval comes from the chord errors, which are a number like any other
+    cosine, sine = (judged_numbers(turned(read_N * turn), turned(truth_N * turn))[1] for turned in (np.cos, np.sin))
+    reach = max(cosine.high - cosine.low, sine.high - sine.low) / 2
+    return value, Interval(value - reach, value + reach, cosine.protocol)
+
+
+def _protocol(rows: int, folds: int) -> dict[str, object]:
+    return {
+        "accuracy": {"metric": "out_of_fold", "version": 1, "folds": folds, "interval": "wilson or jackknife"},
+        "effect": {
+            "metric": "share_reached",
+            "version": 1,
+            "judge": "the read of the fold's own fit, on the picture encoded again",
+            "target": "a random other level; a random number at least one standard deviation away",
+            "reported_by_folds": list(range(1, folds)),
+        },
+        "leakage": {
+            "metric": "share_left_minus_share_lost",
+            "version": 1,
+            "left": "edits after which the reading is not that of the picture that came in",
+            "lost": "the same without an edit, drawn in the same mode: round-trip noise",
+            "counted": "readable factors; for numbers half a standard deviation or a twelfth of a turn",
+        },
+        "gain_and_detail": {"chosen_on_fold": 0},
+        "associations": {"smallest_detectable": round(2.8 / float(np.sqrt(rows)), 3)},
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, 6)

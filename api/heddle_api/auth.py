@@ -1,0 +1,122 @@
+"""Authentication: API keys, and the dependency that turns `Authorization: Bearer` into a principal.
+
+A key is shown once and stored only as its SHA-256. A key carries 256 random bits, so a fast hash is enough,
+and looking the hash up instead of comparing secrets leaves nothing to time.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Final, NamedTuple, Protocol
+
+from fastapi import Depends, Request
+
+from heddle_platform.digest import sha256_hex
+from heddle_platform.errors import Forbidden, Unauthenticated
+from heddle_platform.ids import new_id
+from heddle_platform.records import Scope
+
+MAX_KEY_CHARACTERS: Final = 300
+_SECRET_BYTES: Final = 32  # 43 url-safe characters
+
+
+class MintedKey(NamedTuple):
+    """A new key: `plaintext` for its owner's eyes once, `hash` for the database."""
+
+    plaintext: str
+    hash: str
+
+
+def mint_key(key_id: str | None = None) -> MintedKey:
+    """Make an API key `hdl_<key id part>_<43 url-safe characters>`.
+
+    Args:
+        key_id: id of the key's row; its part after `key_` stands in the key, so that a leaked one can be
+            found and revoked without knowing its hash. None: a fresh one.
+    """
+    part = (key_id or new_id("key")).removeprefix("key_")
+    plaintext = f"hdl_{part}_{secrets.token_urlsafe(_SECRET_BYTES)}"
+    return MintedKey(plaintext, hash_key(plaintext))
+
+
+def hash_key(plaintext: str) -> str:
+    """Return what is stored of a key: its SHA-256 in hexadecimal."""
+    return sha256_hex(plaintext.encode())
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who calls: a key, its tenant (None: an operator's key), its scopes, and the tenant's cache epoch."""
+
+    key_id: str
+    tenant_id: str | None
+    scopes: frozenset[Scope]
+    tenant_epoch: int = 0
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's id.
+
+        Raises:
+            Forbidden: code `tenant_key_required`; an operator's key has no tenant.
+        """
+        if self.tenant_id is None:
+            raise Forbidden(
+                "this key belongs to an operator and to no tenant; use a key of the tenant", code="tenant_key_required"
+            )
+        return self.tenant_id
+
+
+class KeyDirectory(Protocol):
+    """Where a plane looks keys up; it stands in the lifespan state as `key_directory`."""
+
+    async def find(self, key_hash: str) -> Principal | None:
+        """Return who owns the key of this hash; None if it is unknown, revoked, expired or suspended."""
+
+
+async def authenticate(request: Request) -> Principal:
+    """Find the caller by the `Authorization` header and leave it in the request's state for the log.
+
+    Raises:
+        Unauthenticated: codes `missing_key`, `malformed_authorization`, `unknown_key`.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated("no API key was sent; send 'Authorization: Bearer <key>'", code="missing_key")
+    scheme, _, key = header.partition(" ")
+    key = key.strip()
+    if scheme.lower() != "bearer" or not key or len(key) > MAX_KEY_CHARACTERS:
+        raise Unauthenticated(
+            "the Authorization header is not 'Bearer <key>'; send an API key that way", code="malformed_authorization"
+        )
+    directory: KeyDirectory = request.state.key_directory
+    principal = await directory.find(hash_key(key))
+    if principal is None:
+        raise Unauthenticated(
+            "this API key is unknown, revoked or expired; make a new one or ask your operator", code="unknown_key"
+        )
+    request.state.principal = principal
+    return principal
+
+
+Caller = Annotated[Principal, Depends(authenticate)]
+
+
+def require(*any_of: Scope) -> Callable[[Principal], Awaitable[Principal]]:
+    """Make a dependency that lets callers pass whose key has at least one of these scopes.
+
+    Use as `Annotated[Principal, Depends(require("edits"))]`. What belongs to a tenant then asks for
+    `principal.tenant`, which an operator's key does not have.
+    """
+
+    async def check(principal: Caller) -> Principal:
+        if principal.scopes.isdisjoint(any_of):
+            has = ", ".join(sorted(principal.scopes)) or "none"
+            raise Forbidden(
+                f"this key lacks the scope {' or '.join(any_of)}; it has: {has}",
+                code="missing_scope",
+                param="Authorization",
+            )
+        return principal
+
+    return check

@@ -1,0 +1,191 @@
+"""Commands that bring a tenant's knowledge in: factor sets and labelled sets."""
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from heddle_api.cli.connection import (
+    DEFAULT_DATA_DIR,
+    ApiKeyOption,
+    AsJson,
+    ControlUrl,
+    DataDir,
+    connected,
+    err,
+    fail,
+    out,
+    place_of,
+    show,
+    table,
+)
+from heddle_api.client import Document
+
+factors_app = typer.Typer(no_args_is_help=True, help="Factor sets: what you want to edit, declared once.")
+data_app = typer.Typer(no_args_is_help=True, help="Labelled sets: images with labels.csv, checked before any training.")
+
+
+@factors_app.command()
+def register(
+    file: Annotated[Path, typer.Argument(help="YAML or JSON: name, factors, accept.", exists=True, dir_okay=False)],
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Register a factor set; a changed file under a known name becomes its next version.
+
+    Example file: `{name: avatars, factors: [{name: glasses, kind: categorical, levels: [none, round]}]}`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        made = client.register_factor_set(_document(file))
+    show(made.document(), as_json, lambda: out.print(f"{made.name}@{made.version}  {made.id}"))
+
+
+@factors_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="YAML or JSON.", exists=True, dir_okay=False)],
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Check a factor set and list every fault; nothing is stored. Exit code 1 if there is one."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.check_factor_set(_document(file))
+    show(found, as_json, lambda: _print_faults(found, "The factor set is valid."))
+    if not found["valid"]:
+        raise typer.Exit(1)
+
+
+@factors_app.command("list")
+def list_factors(
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List factor sets in their newest versions."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = [factor_set.document() for factor_set in client.factor_sets()]
+    rows = [(item["name"], item["version"], _names(item), item["id"]) for item in found]
+    show(found, as_json, lambda: table(("name", "version", "factors", "id"), rows))
+
+
+@data_app.command()
+def upload(
+    source: Annotated[Path, typer.Argument(help="A folder with labels.csv and images, or a zip of one.", exists=True)],
+    factors: Annotated[str, typer.Option(help="Factor set the labels follow: name, name@version or id.")],
+    name: Annotated[str | None, typer.Option(help="Name of the set; the file's name where none is given.")] = None,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a labelled set and wait for its validation. Exit code 1 if it is rejected.
+
+    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label.
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client, _zipped(source) as archive:
+        with _sending(quiet=as_json) as progress:
+            made = client.upload_dataset(name or source.stem, archive, factor_set=factors, on_progress=progress)
+        found = client.wait_for_dataset(made.id)
+        report = client.validation(made.id)
+    ready = f"{found.name} is ready: {found.images} images  {found.id}"
+    show({**found.document(), "validation": report}, as_json, lambda: _print_faults(report, ready))
+    if found.status == "rejected":
+        raise typer.Exit(1)
+
+
+@data_app.command("list")
+def list_data(
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List labelled sets, newest first."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.datasets()
+    rows = [(item.name, item.status, item.images, item.fault_count, item.id) for item in found]
+    documents = [item.document() for item in found]
+    show(documents, as_json, lambda: table(("name", "status", "images", "faults", "id"), rows))
+
+
+@data_app.command()
+def report(
+    dataset: Annotated[str, typer.Argument(help="Id or name of a labelled set.")],
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the validation of a labelled set found, by row and column."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.validation(dataset)
+    show(found, as_json, lambda: _print_faults(found, f"The set is {found['status']}."))
+
+
+def _document(file: Path) -> Document | str:
+    text = file.read_text(encoding="utf-8")
+    if file.suffix.lower() != ".json":
+        return text
+    try:
+        document: Document = json.loads(text)
+    except ValueError as error:
+        fail(f"{file} is not JSON: {error}")
+    return document
+
+
+def _names(item: dict[str, Any]) -> str:
+    return ", ".join(factor["name"] for factor in item.get("document", {}).get("factors", []))
+
+
+def _print_faults(found: dict[str, Any], otherwise: str) -> None:
+    for warning in found.get("warnings") or []:
+        err.print(f"warning: {warning.get('detail', warning) if isinstance(warning, dict) else warning}", markup=False)
+    if not found.get("fault_count"):
+        out.print(otherwise)
+        return
+    out.print(f"[red]{found['fault_count']} fault(s):[/]")
+    for fault in found["errors"]:
+        out.print(f"  {place_of(fault)}: {fault['detail']} ({fault['code']})", markup=False)
+    hidden = found["fault_count"] - len(found["errors"])
+    if hidden > 0:
+        out.print(f"  ... and {hidden} more")
+
+
+@contextmanager
+def _zipped(source: Path) -> Iterator[Path]:
+    if source.is_file():
+        yield source
+        return
+    if not (source / "labels.csv").is_file():
+        fail(f"{source} has no labels.csv; put one beside the images, with a column 'file' and one per factor")
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / f"{source.resolve().name}.zip"
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # images are compressed already
+            for file in sorted(path for path in source.rglob("*") if path.is_file() and not _is_hidden(path, source)):
+                archive.write(file, file.relative_to(source).as_posix())
+        yield target
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+@contextmanager
+def _sending(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    if quiet:
+        yield None
+        return
+    columns = (TextColumn("uploading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("upload", total=None)
+        yield lambda sent, total: bar.update(task, completed=sent, total=total)

@@ -1,0 +1,280 @@
+"""Commands that put adapters to work: cards, decisions, aliases, downloads, edits."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from heddle_api.cli.connection import (
+    DEFAULT_DATA_DIR,
+    ApiKeyOption,
+    AsJson,
+    ControlUrl,
+    DataDir,
+    EdgeUrl,
+    connected,
+    fail,
+    out,
+    show,
+    table,
+)
+from heddle_api.client import Document
+
+adapters_app = typer.Typer(no_args_is_help=True, help="Adapters: what was fitted, how good it is, what is served.")
+Adapter = Annotated[str, typer.Argument(help="Name or id of the adapter.")]
+Version = Annotated[int, typer.Argument(min=1, help="Number of the version.")]
+ShownVersion = Annotated[
+    int | None, typer.Option("--version", min=1, help="Version; without it the one in production, else the newest.")
+]
+
+
+@adapters_app.command("list")
+def list_adapters(
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List adapters and where their aliases point."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.adapters()
+    rows = [
+        (
+            item.name,
+            item.latest_version,
+            ", ".join(f"{alias}={number}" for alias, number in item.aliases.items()),
+            item.id,
+        )
+        for item in found
+    ]
+    documents = [item.document() for item in found]
+    show(documents, as_json, lambda: table(("name", "newest", "aliases", "id"), rows))
+
+
+@adapters_app.command()
+def versions(
+    adapter: Adapter,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List an adapter's versions with the gate's verdict, newest first."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = [version.document() for version in client.versions(adapter)]
+    rows = [
+        (item["version"], item["status"], item["verdict"], ", ".join(item["aliases"]), item["created_at"])
+        for item in found
+    ]
+    show(found, as_json, lambda: table(("version", "status", "gate", "aliases", "fitted"), rows))
+
+
+@adapters_app.command()
+def card(
+    adapter: Adapter,
+    version: ShownVersion = None,
+    html: Annotated[Path | None, typer.Option(help="Write the scorecard page to this file.")] = None,
+    playbook: Annotated[Path | None, typer.Option(help="Write the page that tells why to this file.")] = None,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show how well each factor is read and edited, and what the gate said.
+
+    Example: `heddle adapters card avatars --html card.html`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.card(adapter, version)
+        if html is not None:
+            html.write_text(client.card_page(adapter, version), encoding="utf-8")
+        if playbook is not None:
+            playbook.write_text(client.playbook_page(adapter, version), encoding="utf-8")
+    show(found, as_json, lambda: _print_card(found))
+    for file in (html, playbook):
+        if file is not None and not as_json:
+            out.print(f"wrote {file}")
+
+
+@adapters_app.command()
+def approve(
+    adapter: Adapter,
+    version: Version,
+    comment: Annotated[str, typer.Option(help="Why; kept with the decision.")] = "",
+    reject: Annotated[bool, typer.Option("--reject", help="Reject instead: the version can never be served.")] = False,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a version: `production` moves to it, and edits use it within a second. Needs the scope approve."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        decide = client.reject if reject else client.approve
+        decided = decide(adapter, version, comment)
+    said = f"{adapter}@{version} is {decided['status']}" + ("." if reject else "; production points at it.")
+    show(decided, as_json, lambda: out.print(said))
+
+
+@adapters_app.command()
+def alias(
+    adapter: Adapter,
+    name: Annotated[str, typer.Argument(help="Alias, such as production.")],
+    version: Version,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias at a version that passed its gate or was approved."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        known = client.adapter(adapter).aliases
+        etag = client.alias(adapter, name).etag if name in known else None
+        moved = client.move_alias(adapter, name, version, etag=etag)
+    show(moved.document(), as_json, lambda: out.print(f"{adapter}@{name} is version {moved.version}."))
+
+
+@adapters_app.command()
+def rollback(
+    adapter: Adapter,
+    name: Annotated[str, typer.Option("--alias", help="Which alias.")] = "production",
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Point an alias at the version it pointed at before; twice is there and back."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        moved = client.rollback(adapter, name)
+    show(moved.document(), as_json, lambda: out.print(f"{adapter}@{name} is version {moved.version} again."))
+
+
+@adapters_app.command()
+def download(
+    adapter: Adapter,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .npz or .onnx decides the format.")],
+    version: ShownVersion = None,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Take an adapter home: its matrices (.npz) or its graph (.onnx)."""
+    file_format: Literal["npz", "onnx"]
+    match output.suffix.lower():
+        case ".npz":
+            file_format = "npz"
+        case ".onnx":
+            file_format = "onnx"
+        case suffix:
+            fail(f"{suffix or 'no ending'!r} is no format; end the file's name in .npz or .onnx")
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        client.download_to(output, adapter, version, file_format=file_format)
+    out.print(f"wrote {output}")
+
+
+def edit(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
+    adapter: Annotated[str, typer.Option(help="name, name@alias or name@version; production where neither is given.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .png, .jpg or .webp decides the type.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="factor=level, or factor=number in its unit; repeat it. A level like a number: 'size=\"2\"'.",
+        ),
+    ] = None,
+    shift: Annotated[list[str] | None, typer.Option(help="factor=amount to move by; repeat it.")] = None,
+    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
+    detail: Annotated[str, typer.Option(help="auto, preserve (keep the picture's fine detail) or decode.")] = "auto",
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Edit one image.
+
+    Example: `heddle edit me.png --adapter avatars --set glasses=round -o with-glasses.png`
+    """
+    media_type = _media_type(output)
+    document: Document = {
+        "adapter": adapter,
+        "set": {name: _value(text) for name, text in _pairs(set_ or [], "--set")},
+        "shift": {name: _number(text, name) for name, text in _pairs(shift or [], "--shift")},
+        "preserve": preserve or [],
+        "detail": detail,
+    }
+    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
+        made = client.edit(image, document, accept=media_type)
+        output.write_bytes(made.image)
+    said = {
+        "output": str(output),
+        "edit_id": made.edit_id,
+        "adapter": made.adapter_version,
+        "cache": made.cache,
+        "extrapolation": made.extrapolation,
+    }
+    far = f"; {made.extrapolation:.1f} times beyond the trusted range" if made.extrapolation else ""
+    show(said, as_json, lambda: out.print(f"wrote {output}  ({made.adapter_version}, {made.cache}{far})"))
+
+
+def _print_card(found: Document) -> None:
+    rows = [
+        (
+            factor["name"],
+            factor["kind"],
+            factor["labels"],
+            _share(factor.get("accuracy")),
+            _share(factor.get("effect")),
+            _share(factor.get("leakage")),
+            factor.get("leakage_into"),
+            factor.get("detail"),
+        )
+        for factor in found.get("factors", [])
+    ]
+    table(("factor", "kind", "labels", "read", "effect", "leakage", "into", "detail"), rows)
+    for warning in found.get("warnings", []):
+        out.print(f"warning: {warning['detail']}", markup=False)
+
+
+def _share(value: Any) -> str | None:
+    return None if value is None else f"{value:.3f}"
+
+
+def _pairs(texts: list[str], option: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            fail(f"{option} {text!r} is not factor=value")
+        pairs.append((name, value))
+    return pairs
+
+
+def _value(text: str) -> str | bool | float:
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        fail(f"--shift {name}={text!r}: an amount is a number")
+
+
+def _media_type(output: Path) -> Literal["image/png", "image/jpeg", "image/webp"]:
+    match output.suffix.lower():
+        case ".png":
+            return "image/png"
+        case ".jpg" | ".jpeg":
+            return "image/jpeg"
+        case ".webp":
+            return "image/webp"
+        case suffix:
+            fail(f"{suffix or 'no ending'!r} is no image type; end the file's name in .png, .jpg or .webp")

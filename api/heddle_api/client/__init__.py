@@ -1,0 +1,36 @@
+"""The client: what programs, the command line and the demo use to talk to both planes over HTTP."""
+
+from heddle_api.client.errors import ApiError, Unreachable
+from heddle_api.client.heddle import HeddleClient
+from heddle_api.client.results import (
+    AdapterInfo,
+    AliasInfo,
+    BaseInfo,
+    DatasetInfo,
+    Document,
+    EditResult,
+    FactorSetInfo,
+    GridResult,
+    ImageInfo,
+    JobInfo,
+    NewTenantInfo,
+    VersionInfo,
+)
+
+__all__ = [
+    "AdapterInfo",
+    "AliasInfo",
+    "ApiError",
+    "BaseInfo",
+    "DatasetInfo",
+    "Document",
+    "EditResult",
+    "FactorSetInfo",
+    "GridResult",
+    "HeddleClient",
+    "ImageInfo",
+    "JobInfo",
+    "NewTenantInfo",
+    "Unreachable",
+    "VersionInfo",
+]

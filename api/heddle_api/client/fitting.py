@@ -1,0 +1,143 @@
+"""What a tenant does to get an adapter: factor sets, labelled sets, jobs."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from heddle_api.client.errors import ApiError
+from heddle_api.client.operating import OperatingCalls
+from heddle_api.client.planes import segment
+from heddle_api.client.results import DatasetInfo, Document, FactorSetInfo, JobInfo
+from heddle_api.client.upload import Progress
+
+POLL_SECONDS: Final = 0.25
+_YAML: Final = "application/yaml"
+T = TypeVar("T")
+
+
+class FittingCalls(OperatingCalls):
+    """Calls of tenants up to a fitted adapter."""
+
+    def register_factor_set(self, document: Document | str) -> FactorSetInfo:
+        """Register a factor set; a changed one under a known name becomes its next version.
+
+        Args:
+            document: the set, or its YAML text.
+        """
+        return FactorSetInfo.model_validate(self._send_factor_set("/v1/factor_sets", document))
+
+    def check_factor_set(self, document: Document | str) -> Document:
+        """Check a factor set without storing it: {valid, fault_count, errors, document}."""
+        found: Document = self._send_factor_set("/v1/factor_sets/validate", document)
+        return found
+
+    def _send_factor_set(self, path: str, document: Document | str) -> Any:
+        if isinstance(document, str):
+            return self._control.json("POST", path, content=document.encode(), headers={"Content-Type": _YAML})
+        return self._control.json("POST", path, document)
+
+    def factor_sets(self) -> list[FactorSetInfo]:
+        """List factor sets in their newest versions."""
+        return [FactorSetInfo.model_validate(found) for found in self._all("/v1/factor_sets")]
+
+    def factor_set(self, reference: str, version: int | None = None) -> FactorSetInfo:
+        """Read a factor set by id or name; `document()` holds its factors."""
+        path = f"/v1/factor_sets/{segment(reference)}" + (f"/versions/{version}" if version is not None else "")
+        return FactorSetInfo.model_validate(self._control.json("GET", path))
+
+    def create_dataset(self, name: str, *, factor_set: str, upload: str) -> DatasetInfo:
+        """Register a completed upload as a labelled set; its validation starts at once."""
+        body = {"name": name, "factor_set": factor_set, "upload": upload}
+        return DatasetInfo.model_validate(self._control.json("POST", "/v1/datasets", body))
+
+    def upload_dataset(
+        self, name: str, source: bytes | Path, *, factor_set: str, on_progress: Progress | None = None
+    ) -> DatasetInfo:
+        """Upload a zip of images and labels.csv and register it as a labelled set."""
+        upload = self.upload(source, on_progress=on_progress)
+        return self.create_dataset(name, factor_set=factor_set, upload=upload)
+
+    def datasets(self) -> list[DatasetInfo]:
+        """List labelled sets, newest first."""
+        return [DatasetInfo.model_validate(found) for found in self._all("/v1/datasets")]
+
+    def dataset(self, reference: str) -> DatasetInfo:
+        """Read a labelled set by id or name."""
+        return DatasetInfo.model_validate(self._control.json("GET", f"/v1/datasets/{segment(reference)}"))
+
+    def validation(self, reference: str) -> Document:
+        """Read the validation report of a labelled set: every fault by row and column."""
+        found: Document = self._control.json("GET", f"/v1/datasets/{segment(reference)}/validation")
+        return found
+
+    def wait_for_dataset(self, reference: str, *, timeout_seconds: float = 600.0) -> DatasetInfo:
+        """Wait until a labelled set is ready or rejected.
+
+        Raises:
+            ApiError: code `wait_timed_out`.
+        """
+        return self._wait(lambda: self.dataset(reference), lambda found: found.status != "validating", timeout_seconds)
+
+    def fit(self, adapter: str, *, factor_set: str, dataset: str, base: str = "default") -> JobInfo:
+        """Queue a fit that makes the next version of an adapter."""
+        body = {"type": "fit", "adapter": adapter, "factor_set": factor_set, "dataset": dataset, "base": base}
+        return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
+
+    def jobs(self, *, status: str | None = None) -> list[JobInfo]:
+        """List jobs, newest first."""
+        query = {"status": status} if status else {}
+        return [JobInfo.model_validate(found) for found in self._all("/v1/jobs", **query)]
+
+    def job(self, job_id: str) -> JobInfo:
+        """Read a job."""
+        return JobInfo.model_validate(self._control.json("GET", f"/v1/jobs/{segment(job_id)}"))
+
+    def job_events(self, job_id: str) -> list[Document]:
+        """Read a job's history, oldest first."""
+        return self._all(f"/v1/jobs/{segment(job_id)}/events")
+
+    def cancel_job(self, job_id: str) -> JobInfo:
+        """Cancel a job."""
+        return JobInfo.model_validate(self._control.json("POST", f"/v1/jobs/{segment(job_id)}/cancel"))
+
+    def wait_for_job(
+        self,
+        job_id: str,
+        *,
+        on_progress: Callable[[JobInfo], None] | None = None,
+        timeout_seconds: float = 3_600.0,
+    ) -> JobInfo:
+        """Wait until a job is over and return it, failed or not.
+
+        Args:
+            job_id: the job.
+            on_progress: told the job whenever it was read.
+            timeout_seconds: how long to wait.
+
+        Raises:
+            ApiError: code `wait_timed_out`.
+        """
+
+        def read() -> JobInfo:
+            job = self.job(job_id)
+            if on_progress is not None:
+                on_progress(job)
+            return job
+
+        return self._wait(read, lambda job: job.is_final, timeout_seconds)
+
+    def _wait(self, read: Callable[[], T], done: Callable[[T], bool], timeout_seconds: float) -> T:
+        ends = time.monotonic() + timeout_seconds
+        while not done(found := read()):
+            if time.monotonic() > ends:
+                raise ApiError(
+                    0,
+                    {
+                        "code": "wait_timed_out",
+                        "detail": f"after {timeout_seconds:g} seconds it is still not done; ask again later",
+                        "retryable": True,
+                    },
+                )
+            self._sleep(POLL_SECONDS)
+        return found

@@ -1,0 +1,141 @@
+"""What the client returns: the fields programs rely on, and `raw` fields beyond them as the platform sends them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+Document = dict[str, Any]
+FINAL_JOB_STATUSES: Final = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
+
+
+class _Result(BaseModel):
+    # a newer platform may send more; it is kept, not refused
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def document(self) -> Document:
+        """Return all that was sent, as JSON."""
+        return self.model_dump(mode="json")
+
+
+class NewTenantInfo(_Result):
+    """A tenant just made; `api_key` is shown this once."""
+
+    id: str
+    name: str
+    api_key: str
+
+
+class BaseInfo(_Result):
+    """A published base."""
+
+    id: str
+    name: str
+    digest: str
+    aliases: tuple[str, ...] = ()
+
+
+class FactorSetInfo(_Result):
+    """One version of a factor set."""
+
+    id: str
+    name: str
+    version: int
+
+
+class DatasetInfo(_Result):
+    """A labelled set: validating, ready or rejected."""
+
+    id: str
+    name: str
+    status: str
+    images: int | None = None
+    fault_count: int | None = None
+
+
+class JobInfo(_Result):
+    """A job; of a finished fit, `result` holds adapter, version and card."""
+
+    id: str
+    type: str
+    status: str
+    progress: float = 0.0
+    stage: str | None = None
+    queue_position: int | None = None
+    error: Document | None = None
+    result: Document | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job is over, as far as it gets without a person."""
+        return self.status in FINAL_JOB_STATUSES
+
+
+class AdapterInfo(_Result):
+    """An adapter and where its aliases point."""
+
+    id: str
+    name: str
+    aliases: dict[str, int] = {}
+    latest_version: int | None = None
+
+
+class VersionInfo(_Result):
+    """One fitted version."""
+
+    adapter: str
+    adapter_id: str
+    version: int
+    status: str
+    verdict: str
+    digest: str
+
+
+class AliasInfo(_Result):
+    """An alias; `etag` is what moving it needs."""
+
+    alias: str
+    version: int
+    etag: str
+
+
+class ImageInfo(_Result):
+    """An image kept at the edge: every edit of it is only a decode, until it expires."""
+
+    image_id: str
+    readings: dict[str, Document] | None = None
+    expires_at: str
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """An edited image and what the edge said of it.
+
+    Attributes:
+        image: bytes of the picture.
+        media_type: their type.
+        edit_id: names the edit, for feedback.
+        adapter_version: "name@version" that made it.
+        cache: "hit", "latent" or "miss".
+        extrapolation: how far beyond the trusted range the edit went, 1 being its border; None inside.
+        headers: all headers, lower-case names.
+    """
+
+    image: bytes
+    media_type: str
+    edit_id: str
+    adapter_version: str
+    cache: str
+    extrapolation: float | None
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class GridResult:
+    """One factor at all its levels, side by side; `values` from left to right."""
+
+    image: bytes
+    media_type: str
+    values: tuple[Any, ...]
+    headers: Mapping[str, str]

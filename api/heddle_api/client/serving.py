@@ -1,0 +1,102 @@
+"""What a tenant does with adapters: read their cards, decide, move aliases, take them home."""
+
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+from heddle_api.client.fitting import FittingCalls
+from heddle_api.client.planes import segment
+from heddle_api.client.results import AdapterInfo, AliasInfo, Document, VersionInfo
+
+
+class ServingCalls(FittingCalls):
+    """Calls of tenants on adapters, each named by its id or its name."""
+
+    def adapters(self) -> list[AdapterInfo]:
+        """List adapters with their aliases."""
+        return [AdapterInfo.model_validate(found) for found in self._all("/v1/adapters")]
+
+    def adapter(self, adapter: str) -> AdapterInfo:
+        """Read an adapter with its aliases."""
+        return AdapterInfo.model_validate(self._control.json("GET", _path(adapter)))
+
+    def versions(self, adapter: str) -> list[VersionInfo]:
+        """List an adapter's versions, newest first."""
+        return [VersionInfo.model_validate(found) for found in self._all(f"{_path(adapter)}/versions")]
+
+    def version(self, adapter: str, version: int) -> VersionInfo:
+        """Read one version."""
+        return VersionInfo.model_validate(self._control.json("GET", _path(adapter, version)))
+
+    def card(self, adapter: str, version: int | None = None) -> Document:
+        """Read the scorecard; without a version that of the one in production, else of the newest."""
+        found: Document = self._control.json("GET", f"{_path(adapter, version)}/card")
+        return found
+
+    def card_page(self, adapter: str, version: int | None = None) -> str:
+        """Read the scorecard as a page."""
+        answer = self._control.send("GET", f"{_path(adapter, version)}/card", headers={"Accept": "text/html"})
+        return answer.text
+
+    def playbook_page(self, adapter: str, version: int | None = None) -> str:
+        """Read the page that tells why a version is what it is."""
+        return self._control.send("GET", f"{_path(adapter, version)}/playbook").text
+
+    def download(
+        self, adapter: str, version: int | None = None, *, file_format: Literal["npz", "onnx"] = "npz"
+    ) -> bytes:
+        """Read a version's matrices or its ONNX graph."""
+        answer = self._control.send("GET", f"{_path(adapter, version)}/download", params={"format": file_format})
+        return answer.content
+
+    def download_to(
+        self, path: Path, adapter: str, version: int | None = None, *, file_format: Literal["npz", "onnx"] = "npz"
+    ) -> None:
+        """Write a version's matrices or its ONNX graph to a file."""
+        path.write_bytes(self.download(adapter, version, file_format=file_format))
+
+    def approve(self, adapter: str, version: int, comment: str = "") -> Document:
+        """Approve a version, which moves `production` to it."""
+        return self._decide(adapter, version, "approve", comment)
+
+    def reject(self, adapter: str, version: int, comment: str = "") -> Document:
+        """Reject a version; it can never be served."""
+        return self._decide(adapter, version, "reject", comment)
+
+    def _decide(self, adapter: str, version: int, decision: str, comment: str) -> Document:
+        body = {"decision": decision, "comment": comment}
+        decided: Document = self._control.json("POST", f"{_path(adapter, version)}/approvals", body)
+        return decided
+
+    def alias(self, adapter: str, alias: str = "production") -> AliasInfo:
+        """Read where an alias points, with the ETag that moving it needs."""
+        return _alias(self._control.send("GET", f"{_path(adapter)}/aliases/{segment(alias)}"))
+
+    def move_alias(self, adapter: str, alias: str, version: int, *, etag: str | None = None) -> AliasInfo:
+        """Point an alias at a version.
+
+        Args:
+            adapter: id or name.
+            alias: name of the alias.
+            version: where it shall point.
+            etag: the ETag of the state this decision was made on, from `alias`; None makes a new alias.
+
+        Raises:
+            ApiError: 428 `precondition_required`, the alias exists; 412 `precondition_failed`, it was moved since.
+        """
+        headers = {"If-Match": etag} if etag is not None else {}
+        path = f"{_path(adapter)}/aliases/{segment(alias)}"
+        return _alias(self._control.send("PUT", path, json={"version": version}, headers=headers))
+
+    def rollback(self, adapter: str, alias: str = "production") -> AliasInfo:
+        """Point an alias at the version it pointed at before."""
+        return _alias(self._control.send("POST", f"{_path(adapter)}/rollback", json={"alias": alias}))
+
+
+def _path(adapter: str, version: int | None = None) -> str:
+    return f"/v1/adapters/{segment(adapter)}" + (f"/versions/{version}" if version is not None else "")
+
+
+def _alias(answer: httpx.Response) -> AliasInfo:
+    return AliasInfo.model_validate({**answer.json(), "etag": answer.headers["ETag"]})

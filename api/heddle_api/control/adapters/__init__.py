@@ -1,0 +1,1 @@
+"""Adapters: versions, their cards, decisions on them, aliases."""

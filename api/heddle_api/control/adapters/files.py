@@ -1,0 +1,74 @@
+"""Files of an adapter version: its card, its playbook, its matrices; read whole (they are small) and verified."""
+
+from typing import Final, Literal
+
+from fastapi import Response
+
+from heddle_api.control.adapters.service import find_version
+from heddle_api.control.context import Control
+from heddle_api.control.negotiate import choose
+from heddle_platform import keys
+from heddle_platform.digest import canonical_json, sha256_hex
+from heddle_platform.errors import DataCorrupt, NotFound
+from heddle_platform.records import Adapter, AdapterVersion
+
+JSON, HTML = "application/json", "text/html"
+# the pages hold names that tenants chose: even if one slipped through their escaping, nothing would run or load
+_PAGE_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+_DOWNLOADS: Final = {"onnx": "adapter.onnx", "npz": "adapter.npz"}
+Format = Literal["onnx", "npz"]
+
+
+async def card(control: Control, tenant_id: str, reference: str, number: int | None, accept: str | None) -> Response:
+    """Return a version's scorecard: the document, or the page people read.
+
+    Raises:
+        NotFound: there is no such adapter or version.
+        InvalidInput: code `not_acceptable`.
+    """
+    media_type = choose(accept, (JSON, HTML))
+    _, version = await _find(control, tenant_id, reference, number)
+    if media_type == HTML:
+        return await _page(control, version, "card.html")
+    return Response(canonical_json(version.card), media_type=JSON, headers={"Vary": "Accept"})
+
+
+async def playbook(control: Control, tenant_id: str, reference: str, number: int | None) -> Response:
+    """Return the page that tells why a version is what it is."""
+    _, version = await _find(control, tenant_id, reference, number)
+    return await _page(control, version, "playbook.html")
+
+
+async def download(
+    control: Control, tenant_id: str, reference: str, number: int | None, file_format: Format
+) -> Response:
+    """Return a version's matrices as a file to keep."""
+    adapter, version = await _find(control, tenant_id, reference, number)
+    data = await _read(control, version, _DOWNLOADS[file_format])
+    name = f"{adapter.name}-{version.version}.{file_format}"  # an adapter's name holds nothing to be quoted
+    return Response(
+        data,
+        media_type="application/octet-stream",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "ETag": f'"{sha256_hex(data)}"'},
+    )
+
+
+async def _find(control: Control, tenant_id: str, reference: str, number: int | None) -> tuple[Adapter, AdapterVersion]:
+    async with control.transaction() as session:
+        return await find_version(session, tenant_id, reference, number)
+
+
+async def _page(control: Control, version: AdapterVersion, file: str) -> Response:
+    headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
+    return Response(await _read(control, version, file), media_type=HTML, headers=headers)
+
+
+async def _read(control: Control, version: AdapterVersion, file: str) -> bytes:
+    digest = version.files.get(file)
+    if digest is None:
+        raise NotFound(f"version {version.version} has no file {file}", code="unknown_file")
+    key = keys.adapter_file(version.tenant_id, version.digest, file)
+    data = await control.read(key)
+    if sha256_hex(data) != digest:
+        raise DataCorrupt(f"the stored bytes of {file} do not match their digest")
+    return data

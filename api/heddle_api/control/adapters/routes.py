@@ -1,0 +1,102 @@
+"""Routes of adapters: `/v1/adapters`. An adapter is named by its id or its name everywhere."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from heddle_api.auth import Principal
+from heddle_api.control.adapters import service
+from heddle_api.control.adapters.service import (
+    AdapterView,
+    AliasTarget,
+    AliasView,
+    Decision,
+    DecisionView,
+    RollBack,
+    VersionView,
+)
+from heddle_api.control.context import CurrentControl, tenant_with
+from heddle_api.control.once import OncePost, answer
+from heddle_api.control.page import AskedPage, Page
+from heddle_api.control.precondition import AskedMatch, etag
+from heddle_api.control.wire import AliasName, VersionNumber
+from heddle_infra.database import adapters
+
+router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
+ReaderKey = Annotated[Principal, Depends(tenant_with("adapters", "approve"))]  # who approves must see the card
+AdaptersKey = Annotated[Principal, Depends(tenant_with("adapters"))]
+ApproveKey = Annotated[Principal, Depends(tenant_with("approve"))]
+
+
+@router.get("", summary="List adapters")
+async def list_adapters(tenant: ReaderKey, control: CurrentControl, turn: AskedPage) -> Page[AdapterView]:
+    """List adapters with their aliases, newest first."""
+    async with control.transaction() as session:
+        return await service.list_own(session, tenant.tenant, turn)
+
+
+@router.get("/{adapter}", summary="Read an adapter")
+async def get_adapter(adapter: str, tenant: ReaderKey, control: CurrentControl) -> AdapterView:
+    """Read one adapter with its aliases."""
+    async with control.transaction() as session:
+        return await service.view(session, await adapters.resolve(session, tenant.tenant, adapter))
+
+
+@router.get("/{adapter}/versions", summary="List versions")
+async def list_versions(adapter: str, tenant: ReaderKey, control: CurrentControl, turn: AskedPage) -> Page[VersionView]:
+    """List an adapter's versions, newest first."""
+    async with control.transaction() as session:
+        return await service.list_versions(session, tenant.tenant, adapter, turn)
+
+
+@router.get("/{adapter}/versions/{version}", summary="Read a version")
+async def get_version(adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl) -> VersionView:
+    """Read one version: what the gate said, what it was fitted on, and its files."""
+    async with control.transaction() as session:
+        return await service.read_version(session, tenant.tenant, adapter, version)
+
+
+@router.post(
+    "/{adapter}/versions/{version}/approvals",
+    status_code=201,
+    response_model=DecisionView,
+    summary="Approve or reject a version",
+)
+async def decide(adapter: str, version: VersionNumber, body: Decision, tenant: ApproveKey, post: OncePost) -> Response:
+    """Approve a version, which moves `production` to it, or reject it; a version that failed its gate stays refused."""
+    return await post.once(tenant, lambda session: service.decide(session, tenant, adapter, version, body))
+
+
+@router.get("/{adapter}/aliases/{alias}", response_model=AliasView, summary="Read an alias")
+async def get_alias(
+    adapter: str, alias: AliasName, tenant: ReaderKey, control: CurrentControl, response: Response
+) -> AliasView:
+    """Read where an alias points; its ETag is what If-Match needs to move it."""
+    async with control.transaction() as session:
+        found = await adapters.resolve(session, tenant.tenant, adapter)
+        read = await adapters.get_alias(session, tenant.tenant, found.id, alias)
+    response.headers["ETag"] = etag(read.revision)
+    return service.alias_view(read)
+
+
+@router.put("/{adapter}/aliases/{alias}", response_model=AliasView, summary="Move an alias")
+async def move_alias(
+    adapter: str,
+    alias: AliasName,
+    body: AliasTarget,
+    tenant: AdaptersKey,
+    control: CurrentControl,
+    match: AskedMatch,
+) -> Response:
+    """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match."""
+    async with control.transaction() as session:
+        reply = await service.move_alias(session, tenant.tenant, adapter, alias, body.version, match)
+    await control.announce(reply.announce or "alias_moved")
+    return answer(reply)
+
+
+@router.post("/{adapter}/rollback", response_model=AliasView, summary="Roll back")
+async def roll_back(adapter: str, tenant: AdaptersKey, post: OncePost, body: RollBack | None = None) -> Response:
+    """Point an alias (`production` unless named) at the version it pointed at before."""
+    alias = (body or RollBack()).alias
+    return await post.once(tenant, lambda session: service.roll_back(session, tenant.tenant, adapter, alias))

@@ -1,0 +1,226 @@
+"""Adapters: what a tenant's fits made, decisions on them, and the aliases that serve them."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_api.auth import Principal
+from heddle_api.control.datasets.service import FactorSetRef
+from heddle_api.control.once import Reply
+from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.precondition import IfMatch, etag
+from heddle_infra.database import adapters
+from heddle_platform.errors import NotFound, PreconditionFailed
+from heddle_platform.records import Adapter, AdapterVersion, Alias, GateVerdict, VersionStatus
+
+
+class AliasView(BaseModel):
+    """A movable name for a version; edits name it as `adapter@alias`."""
+
+    adapter: str = Field(description="Id of the adapter.")
+    alias: str
+    version: int
+    previous_version: int | None = Field(description="Where a rollback would move it.")
+    updated_at: datetime
+
+
+class AdapterView(BaseModel):
+    """An adapter with its aliases."""
+
+    id: str
+    name: str
+    aliases: dict[str, int] = Field(description="Alias to version.")
+    latest_version: int | None
+    created_at: datetime
+
+
+class VersionView(BaseModel):
+    """One fitted version; its files never change."""
+
+    adapter: str = Field(description="Name of the adapter.")
+    adapter_id: str
+    version: int
+    status: VersionStatus
+    verdict: GateVerdict = Field(description="What the quality gate said.")
+    gate: dict[str, Any] = Field(description="The gate's reasons, whole and by factor.")
+    digest: str = Field(description="SHA-256 of adapter.npz.")
+    base: dict[str, str]
+    factor_set: FactorSetRef
+    dataset: str
+    job: str
+    files: dict[str, str] = Field(description="File to its SHA-256.")
+    aliases: list[str] = Field(description="Aliases that point here.")
+    created_at: datetime
+
+
+class Decision(BaseModel):
+    """A person's decision on a version."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"decision": "approve", "comment": "hat is refused, we can live with it"}]},
+    )
+    decision: Literal["approve", "reject"]
+    comment: str = Field("", max_length=2_000)
+
+
+class DecisionView(BaseModel):
+    """A decision and what came of it."""
+
+    adapter: str
+    version: int
+    decision: Literal["approve", "reject"]
+    comment: str
+    key_id: str = Field(description="The key that decided.")
+    status: VersionStatus = Field(description="Where the version stands now.")
+    created_at: datetime
+
+
+class AliasTarget(BaseModel):
+    """Where an alias shall point."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 3}]})
+    version: int = Field(ge=1, le=2**31 - 1)
+
+
+class RollBack(BaseModel):
+    """Which alias to roll back."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"alias": "production"}]})
+    alias: str = Field(adapters.PRODUCTION, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+
+
+def alias_view(alias: Alias) -> AliasView:
+    """Return what is shown of an alias."""
+    return AliasView(adapter=alias.adapter_id, **alias.model_dump(exclude={"adapter_id", "revision"}))
+
+
+async def view(session: AsyncSession, adapter: Adapter) -> AdapterView:
+    """Return an adapter with its aliases and its newest version's number."""
+    aliases = await adapters.list_aliases(session, adapter.tenant_id, adapter.id)
+    newest, _ = await adapters.list_versions(session, adapter.tenant_id, adapter.id, limit=1, after=None)
+    return AdapterView(
+        id=adapter.id,
+        name=adapter.name,
+        aliases={alias.alias: alias.version for alias in aliases},
+        latest_version=newest[0].version if newest else None,
+        created_at=adapter.created_at,
+    )
+
+
+def version_view(adapter: Adapter, version: AdapterVersion, aliases: list[Alias]) -> VersionView:
+    """Return what is shown of a version; its card has a route of its own."""
+    return VersionView(
+        adapter=adapter.name,
+        base={"id": version.base_id, "digest": version.base_digest},
+        factor_set=FactorSetRef(id=version.factor_set_id, version=version.factor_set_version),
+        dataset=version.dataset_id,
+        job=version.job_id,
+        aliases=[alias.alias for alias in aliases if alias.version == version.version],
+        **version.model_dump(
+            include={"adapter_id", "version", "status", "verdict", "gate", "digest", "files", "created_at"}
+        ),
+    )
+
+
+async def list_own(session: AsyncSession, tenant_id: str, turn: Turn) -> Page[AdapterView]:
+    """Return one page of the tenant's adapters."""
+    found, more = await adapters.list_adapters(session, tenant_id, limit=turn.limit, after=turn.after_id("ada"))
+    shown = [await view(session, adapter) for adapter in found]
+    return page_of(shown, more, lambda adapter: adapter.id)
+
+
+async def list_versions(session: AsyncSession, tenant_id: str, reference: str, turn: Turn) -> Page[VersionView]:
+    """Return one page of an adapter's versions."""
+    adapter = await adapters.resolve(session, tenant_id, reference)
+    aliases = await adapters.list_aliases(session, tenant_id, adapter.id)
+    found, more = await adapters.list_versions(
+        session, tenant_id, adapter.id, limit=turn.limit, after=turn.after_number()
+    )
+    shown = [version_view(adapter, version, aliases) for version in found]
+    return page_of(shown, more, lambda version: str(version.version))
+
+
+async def read_version(session: AsyncSession, tenant_id: str, reference: str, number: int) -> VersionView:
+    """Return one version."""
+    adapter = await adapters.resolve(session, tenant_id, reference)
+    version = await adapters.version(session, tenant_id, adapter.id, number)
+    return version_view(adapter, version, await adapters.list_aliases(session, tenant_id, adapter.id))
+
+
+async def find_version(
+    session: AsyncSession, tenant_id: str, reference: str, number: int | None
+) -> tuple[Adapter, AdapterVersion]:
+    """Return a version; without a number the one in production, else the newest.
+
+    Raises:
+        NotFound: codes `unknown_adapter`, `unknown_version`.
+    """
+    adapter = await adapters.resolve(session, tenant_id, reference)
+    if number is None:
+        aliases = {alias.alias: alias for alias in await adapters.list_aliases(session, tenant_id, adapter.id)}
+        if adapters.PRODUCTION in aliases:
+            number = aliases[adapters.PRODUCTION].version
+        else:
+            newest, _ = await adapters.list_versions(session, tenant_id, adapter.id, limit=1, after=None)
+            if not newest:
+                raise NotFound(f"adapter {adapter.name!r} has no version yet", code="unknown_version", param="version")
+            return adapter, newest[0]
+    return adapter, await adapters.version(session, tenant_id, adapter.id, number)
+
+
+async def decide(session: AsyncSession, caller: Principal, reference: str, number: int, wanted: Decision) -> Reply:
+    """Note a decision; an approval moves `production` to the version.
+
+    Raises:
+        NotFound: codes `unknown_adapter`, `unknown_version`.
+        Conflict: codes `gate_failed`, `already_decided`.
+    """
+    adapter = await adapters.resolve(session, caller.tenant, reference)
+    approval, version = await adapters.decide(
+        session,
+        caller.tenant,
+        adapter.id,
+        number,
+        decision=wanted.decision,
+        comment=wanted.comment,
+        key_id=caller.key_id,
+    )
+    shown = DecisionView(adapter=adapter.name, status=version.status, **approval.model_dump(exclude={"adapter_id"}))
+    return Reply(shown, 201, announce=f"version_{version.status}")
+
+
+async def move_alias(
+    session: AsyncSession, tenant_id: str, reference: str, alias: str, number: int, match: IfMatch
+) -> Reply:
+    """Point an alias at a version; making a new one needs no If-Match, moving one does.
+
+    Raises:
+        NotFound: codes `unknown_adapter`, `unknown_version`.
+        Conflict: code `version_not_servable`.
+        PreconditionRequired: the alias exists and no If-Match was sent.
+        PreconditionFailed: the alias is not what If-Match says.
+    """
+    adapter = await adapters.resolve(session, tenant_id, reference)
+    known = {known.alias for known in await adapters.list_aliases(session, tenant_id, adapter.id)}
+    if match.any_state and alias not in known:
+        raise PreconditionFailed(f"there is no alias {alias!r} yet; leave If-Match out to make it")
+    moved = await adapters.move_alias(
+        session, tenant_id, adapter.id, alias, number, if_match=match.revision, checked=not match.any_state
+    )
+    status = 200 if alias in known else 201
+    return Reply(alias_view(moved), status, {"ETag": etag(moved.revision)}, announce="alias_moved")
+
+
+async def roll_back(session: AsyncSession, tenant_id: str, reference: str, alias: str) -> Reply:
+    """Point an alias at the version it pointed at before; twice is there and back.
+
+    Raises:
+        NotFound: codes `unknown_adapter`, `unknown_alias`.
+        Conflict: codes `nothing_to_roll_back`, `version_not_servable`.
+    """
+    adapter = await adapters.resolve(session, tenant_id, reference)
+    moved = await adapters.roll_back(session, tenant_id, adapter.id, alias)
+    return Reply(alias_view(moved), 200, {"ETag": etag(moved.revision)}, announce="alias_rolled_back")

@@ -1,0 +1,135 @@
+"""The control plane's application: one factory, nothing at import.
+
+uvicorn heddle_api.control.app:create_app --factory
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+
+from heddle_api.auth import hash_key
+from heddle_api.control import studio
+from heddle_api.control.adapters import file_routes
+from heddle_api.control.adapters import routes as adapter_routes
+from heddle_api.control.bases import routes as base_routes
+from heddle_api.control.context import Control, DatabaseKeys
+from heddle_api.control.datasets import routes as dataset_routes
+from heddle_api.control.factors import routes as factor_routes
+from heddle_api.control.jobs import routes as job_routes
+from heddle_api.control.keys import routes as key_routes
+from heddle_api.control.seal import Seal
+from heddle_api.control.tenants import routes as tenant_routes
+from heddle_api.control.uploads import routes as upload_routes
+from heddle_api.errors import install_error_handlers
+from heddle_api.lifespan import open_plane
+from heddle_api.probes import probe_router
+from heddle_api.request_context import install_request_context
+from heddle_infra.database import tenants
+from heddle_infra.wiring import Ports
+from heddle_platform.errors import Unavailable
+
+MAX_BODY_BYTES: Final = 4 * 1024**2  # bulk goes to the object store; the largest body here is a factor set
+_RETRY_SECONDS: Final = 0.5
+_ROUTERS: Final = (
+    key_routes,
+    tenant_routes,
+    base_routes,
+    factor_routes,
+    upload_routes,
+    dataset_routes,
+    job_routes,
+    adapter_routes,
+    file_routes,
+)
+
+_log = structlog.get_logger(__name__)
+
+
+def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDER) -> FastAPI:
+    """Make the application.
+
+    Args:
+        ports: the outside world, for tests; None opens it from `HEDDLE_*` variables when the process starts.
+        studio_folder: where the page's files lie.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        if ports is not None:
+            async with _running(ports) as state:
+                yield state
+            return
+        async with open_plane("control") as opened, _running(opened) as state:
+            yield state
+
+    app = FastAPI(
+        title="Heddle control plane",
+        version=version("heddle"),
+        summary="Tenants register factors, upload labelled sets, fit adapters, and move them to production.",
+        lifespan=lifespan,
+    )
+    install_error_handlers(app)
+    metrics = install_request_context(app, "control", max_body_bytes=MAX_BODY_BYTES)
+    app.include_router(probe_router(metrics.registry))
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    app.include_router(studio.studio_router(studio_folder))
+    return app
+
+
+@asynccontextmanager
+async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
+    control = Control(ports, Seal(ports.settings.security.secret_key))
+    admin = asyncio.create_task(_ensure_admin_key(control))
+    try:
+        yield {
+            "control": control,
+            "key_directory": DatabaseKeys(ports.database),
+            "readiness": Readiness(control, admin),
+        }
+    finally:
+        admin.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await admin
+
+
+async def _ensure_admin_key(control: Control) -> None:
+    # the plane starts while the database is away, so this waits for it instead of failing
+    secret = control.settings.security.admin_key
+    while secret is not None:
+        try:
+            async with control.transaction() as session:
+                await tenants.ensure_admin_key(session, hash_key(secret.get_secret_value()))
+        except Unavailable as error:
+            _log.warning("admin_key_waits", reason=error.message)
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            return
+
+
+class Readiness:
+    """Ready means: the database and the object store answer, and the operator's first key is known."""
+
+    def __init__(self, control: Control, admin: asyncio.Task[None]) -> None:
+        self._control = control
+        self._admin = admin
+
+    async def checks(self) -> dict[str, bool]:
+        """Return what the plane cannot work without, and whether it is there."""
+        database, objects = await asyncio.gather(self._control.ports.database.ping(), self._objects())
+        key = self._admin.done() and not self._admin.cancelled() and self._admin.exception() is None
+        return {"database": database, "objects": objects, "admin_key": key}
+
+    async def _objects(self) -> bool:
+        try:
+            await asyncio.to_thread(self._control.objects.head, "readiness")
+        except Unavailable:
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""Published bases and the aliases that point at them."""

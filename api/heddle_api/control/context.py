@@ -1,0 +1,104 @@
+"""What every route of the control plane stands on: the ports, and who may call it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_api.auth import Caller, Principal, require
+from heddle_api.control.seal import Seal
+from heddle_infra.database import serving, tenants
+from heddle_infra.database.engine import Database
+from heddle_infra.wiring import Ports
+from heddle_platform.errors import DataCorrupt, NotFound, Unavailable
+from heddle_platform.ports import ObjectStore
+from heddle_platform.records import Scope
+from heddle_platform.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Control:
+    """The plane's tools; one per process, in the lifespan state as `control`."""
+
+    ports: Ports
+    seal: Seal
+
+    @property
+    def settings(self) -> Settings:
+        """All settings of the process."""
+        return self.ports.settings
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The object store; blocking, so call it in a thread."""
+        return self.ports.objects
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction: committed when the block ends, rolled back when it raises."""
+        return self.ports.database.transaction()
+
+    async def read(self, key: str) -> bytes:
+        """Read an object that a row says is there.
+
+        Raises:
+            DataCorrupt: it is not.
+        """
+        try:
+            return await asyncio.to_thread(self.ports.objects.get, key)
+        except NotFound as error:
+            raise DataCorrupt(f"the object {key} is gone though a row points at it") from error
+
+    async def announce(self, what: str) -> None:
+        """Tell edges, after a commit, that serving changed; they poll as well, so failing to is no failure."""
+        try:
+            await self.ports.cache.publish(serving.CHANGED_CHANNEL, what)
+        except Unavailable as error:
+            _log.warning("announcement_lost", what=what, reason=error.message)
+
+
+def _control(request: Request) -> Control:
+    control: Control = request.state.control
+    return control
+
+
+CurrentControl = Annotated[Control, Depends(_control)]
+
+
+def tenant_with(*any_of: Scope) -> Callable[[Principal], Awaitable[Principal]]:
+    """Make a dependency that lets a tenant's key pass if it has at least one of these scopes.
+
+    An operator's key is told that it has no tenant before it is told that it lacks a scope.
+    """
+    check = require(*any_of)
+
+    async def tenant_caller(principal: Caller) -> Principal:
+        _ = principal.tenant
+        return await check(principal)
+
+    return tenant_caller
+
+
+Operator = Annotated[Principal, Depends(require("admin"))]
+
+
+class DatabaseKeys:
+    """The key directory of this plane: every look-up asks the database, so a revoked key stops at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, key_hash: str) -> Principal | None:
+        """Return who owns the key of this hash; None if it is unknown, revoked, expired or suspended."""
+        async with self._database.transaction() as session:
+            found = await tenants.find_key(session, key_hash)
+        if found is None:
+            return None
+        key, tenant = found
+        return Principal(key.id, key.tenant_id, frozenset(key.scopes), tenant.epoch if tenant else 0)

@@ -1,0 +1,1 @@
+"""Labelled sets: registered, validated by a job, ready or rejected."""

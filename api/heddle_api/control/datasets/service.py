@@ -1,0 +1,173 @@
+"""Labelled sets: registered with the job that validates them, reported on, paged through, deleted."""
+
+import asyncio
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_api.control.context import Control
+from heddle_api.control.factors.service import split_reference
+from heddle_api.control.once import Reply
+from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.wire import DisplayName, Reference
+from heddle_infra.database import datasets, factor_sets, jobs, uploads
+from heddle_platform import keys
+from heddle_platform.errors import Conflict
+from heddle_platform.manifest import Manifest, ManifestImage
+from heddle_platform.ports import ObjectStore
+from heddle_platform.records import Dataset, DatasetStatus
+
+
+class NewDataset(BaseModel):
+    """A labelled set to be: a completed upload, read by a factor set."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "spring", "factor_set": "avatars", "upload": "up_01jd0000000000000000000000"}]
+        },
+    )
+    name: DisplayName
+    factor_set: Reference = Field(description="Id, name, or name@version; without a version the newest.")
+    upload: Reference = Field(description="Id of a completed upload: a zip with images and labels.csv.")
+
+
+class FactorSetRef(BaseModel):
+    """Which version of which factor set."""
+
+    id: str
+    version: int
+
+
+class DatasetView(BaseModel):
+    """A labelled set."""
+
+    id: str
+    name: str
+    status: DatasetStatus
+    factor_set: FactorSetRef
+    images: int | None = Field(description="How many labelled images it holds; null until it is ready.")
+    digest: str | None = Field(description="SHA-256 of the checked zip; null until it is ready.")
+    fault_count: int | None = Field(description="How many faults the validation found; null while it runs.")
+    created_at: datetime
+
+
+class ValidationReport(BaseModel):
+    """What the validation found, row by row."""
+
+    model_config = ConfigDict(extra="allow")  # the worker may know more than this version of the plane
+    dataset: str
+    status: DatasetStatus
+    valid: bool | None = Field(description="Null while the validation runs.")
+    fault_count: int | None = Field(description="All faults; `errors` holds the first of them.")
+    errors: list[dict[str, Any]] = Field(
+        description="Each fault: pointer, code, a sentence, and row (header = 1) and column of labels.csv."
+    )
+
+
+class ItemView(BaseModel):
+    """One image of a set; an unlabelled one has no labels."""
+
+    file: str
+    sha256: str
+    labels: dict[str, str] = Field(description="The cells of labels.csv that are not empty, as they were sent.")
+
+
+def view(dataset: Dataset) -> DatasetView:
+    """Return what is shown of a labelled set."""
+    report = dataset.report or {}
+    return DatasetView(
+        id=dataset.id,
+        name=dataset.name,
+        status=dataset.status,
+        factor_set=FactorSetRef(id=dataset.factor_set_id, version=dataset.factor_set_version),
+        images=dataset.images,
+        digest=dataset.digest,
+        fault_count=report.get("fault_count"),
+        created_at=dataset.created_at,
+    )
+
+
+def report_of(dataset: Dataset) -> ValidationReport:
+    """Return the validation report; all but the status is empty while the validation runs."""
+    found = {"valid": None, "fault_count": None, "errors": [], **(dataset.report or {})}
+    return ValidationReport.model_validate({**found, "dataset": dataset.id, "status": dataset.status})
+
+
+async def create(session: AsyncSession, tenant_id: str, wanted: NewDataset) -> Reply:
+    """Register a labelled set and queue its validation, both or neither.
+
+    Raises:
+        NotFound: codes `unknown_factor_set`, `unknown_upload`.
+        Conflict: code `upload_not_complete`: the upload is still open, or was used for another set.
+    """
+    reference, version = split_reference(wanted.factor_set)
+    factor_set = await factor_sets.resolve(session, tenant_id, reference, version)
+    upload = await uploads.advance(session, tenant_id, wanted.upload, expected="complete", to="consumed")
+    dataset = await datasets.create(
+        session,
+        tenant_id,
+        name=wanted.name,
+        factor_set_id=factor_set.id,
+        factor_set_version=factor_set.version,
+        upload_id=upload.id,
+    )
+    spec = {
+        "dataset_id": dataset.id,
+        "upload_id": upload.id,
+        "factor_set_id": factor_set.id,
+        "factor_set_version": factor_set.version,
+    }
+    await jobs.create(session, tenant_id, job_type="validate", spec=spec, dataset_id=dataset.id)
+    return Reply(view(dataset), 202, {"Location": f"/v1/datasets/{dataset.id}"})
+
+
+async def list_own(session: AsyncSession, tenant_id: str, turn: Turn) -> Page[DatasetView]:
+    """Return one page of the tenant's labelled sets."""
+    found, more = await datasets.list_datasets(session, tenant_id, limit=turn.limit, after=turn.after_id("ds"))
+    return page_of([view(dataset) for dataset in found], more, lambda dataset: dataset.id)
+
+
+async def items(control: Control, tenant_id: str, reference: str, turn: Turn) -> Page[ItemView]:
+    """Return one page of a ready set's images: labelled ones in the order of labels.csv, then the others.
+
+    Raises:
+        NotFound: code `unknown_dataset`.
+        Conflict: code `dataset_not_ready`.
+    """
+    start = turn.after_number() or 0
+    async with control.transaction() as session:
+        dataset = await datasets.resolve(session, tenant_id, reference)
+    if dataset.digest is None:
+        raise Conflict(
+            f"labelled set {dataset.id} is {dataset.status}, it must be ready; see its validation report",
+            code="dataset_not_ready",
+            param="dataset",
+        )
+    key = keys.dataset_manifest(tenant_id, dataset.digest)
+    images = await asyncio.to_thread(_images_of, await control.read(key))
+    shown = [ItemView(**image.model_dump()) for image in images[start : start + turn.limit]]
+    end = start + len(shown)
+    return page_of(shown, end < len(images), lambda _: str(end))
+
+
+def _images_of(data: bytes) -> tuple[ManifestImage, ...]:
+    manifest = Manifest.from_bytes(data)
+    return (*manifest.rows, *manifest.unlabelled)
+
+
+async def remove(control: Control, tenant_id: str, reference: str) -> None:
+    """Delete a labelled set that no job uses: rows first, then the objects no other set shares."""
+    async with control.transaction() as session:
+        dataset = await datasets.remove(session, tenant_id, reference)
+        digest = dataset.digest
+        shared = digest is not None and await datasets.digest_in_use(session, tenant_id, digest)
+    if digest is not None and not shared:
+        await asyncio.to_thread(_delete_objects, control.objects, tenant_id, digest)
+
+
+def _delete_objects(objects: ObjectStore, tenant_id: str, digest: str) -> None:
+    objects.delete(keys.dataset_manifest(tenant_id, digest))
+    objects.delete(keys.dataset_images(tenant_id, digest))

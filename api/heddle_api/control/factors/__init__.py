@@ -1,0 +1,1 @@
+"""Factor sets: what a tenant wants to edit, versioned and immutable."""

@@ -1,0 +1,1 @@
+"""Jobs: queued, watched, cancelled."""

@@ -1,0 +1,80 @@
+"""Routes of jobs: `/v1/jobs`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import StreamingResponse
+
+from heddle_api.auth import Principal
+from heddle_api.control.context import CurrentControl, tenant_with
+from heddle_api.control.jobs import service, stream
+from heddle_api.control.jobs.service import EventView, JobView, NewJob
+from heddle_api.control.negotiate import choose
+from heddle_api.control.once import OncePost
+from heddle_api.control.page import AskedPage, Page
+from heddle_infra.database import jobs
+from heddle_platform.records import JobStatus, JobType
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+JobsKey = Annotated[Principal, Depends(tenant_with("jobs"))]
+_JSON, _SSE = "application/json", "text/event-stream"
+
+
+@router.post("", status_code=202, response_model=JobView, summary="Queue a job")
+async def create_job(body: NewJob, tenant: JobsKey, post: OncePost) -> Response:
+    """Queue a fit; it starts as soon as its labelled set is validated and its turn has come."""
+    return await post.once(tenant, lambda session: service.create(session, tenant.tenant, body))
+
+
+@router.get("", summary="List jobs")
+async def list_jobs(
+    tenant: JobsKey,
+    control: CurrentControl,
+    turn: AskedPage,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
+    job_type: Annotated[JobType | None, Query(alias="type", description="Only jobs of this type.")] = None,
+) -> Page[JobView]:
+    """List jobs, newest first; validations only where asked for by `type`."""
+    async with control.transaction() as session:
+        return await service.list_own(session, tenant.tenant, turn, status, job_type)
+
+
+@router.get("/{job_id}", summary="Read a job")
+async def get_job(job_id: str, tenant: JobsKey, control: CurrentControl) -> JobView:
+    """Read a job: where it stands, why it failed, or what it made."""
+    async with control.transaction() as session:
+        return await service.read(session, tenant.tenant, job_id)
+
+
+@router.post("/{job_id}/cancel", response_model=JobView, summary="Cancel a job")
+async def cancel_job(job_id: str, tenant: JobsKey, post: OncePost) -> Response:
+    """Cancel a job: at once while it waits, within seconds while it runs."""
+    return await post.once(tenant, lambda session: service.cancel(session, tenant.tenant, job_id))
+
+
+@router.get(
+    "/{job_id}/events",
+    response_model=Page[EventView],
+    responses={200: {"content": {_SSE: {"schema": {"type": "string"}}}}},
+    summary="Follow a job",
+)
+async def job_events(
+    job_id: str,
+    tenant: JobsKey,
+    control: CurrentControl,
+    turn: AskedPage,
+    accept: Annotated[str | None, Header()] = None,
+    last_event_id: Annotated[str | None, Header(description="Resume a stream behind this event.")] = None,
+) -> Response | Page[EventView]:
+    """Read a job's history, oldest first: a JSON page, or a stream until its end (Accept: text/event-stream)."""
+    if choose(accept, (_JSON, _SSE)) == _SSE:
+        after = stream.last_event_id(last_event_id) or turn.after_number() or 0
+        async with control.transaction() as session:
+            await jobs.get(session, tenant.tenant, job_id)
+        return StreamingResponse(
+            stream.follow(control, tenant.tenant, job_id, after),
+            media_type=_SSE,
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+    async with control.transaction() as session:
+        return await service.events(session, tenant.tenant, job_id, turn)

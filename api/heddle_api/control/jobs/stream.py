@@ -1,0 +1,69 @@
+"""A job's events as they happen: server-sent events, resumable by Last-Event-ID, ending when the job does.
+
+Stored events carry their id. `progress` events carry none: they are the present state, not history, and a client
+that comes back gets the present state anyway.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from heddle_api.control.context import Control
+from heddle_api.control.jobs.service import event_view
+from heddle_infra.database import jobs
+from heddle_platform.errors import InvalidInput
+from heddle_platform.records import FINAL_STATUSES
+
+POLL_SECONDS: Final = 0.25
+SILENCE_SECONDS: Final = 15.0  # a comment at least this often keeps proxies from hanging up
+_PAGE: Final = 100
+
+
+def last_event_id(header: str | None) -> int:
+    """Read the Last-Event-ID header; 0 where there is none.
+
+    Raises:
+        InvalidInput: code `malformed_header`.
+    """
+    if header is None or not header.strip():
+        return 0
+    text = header.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise InvalidInput(
+            f"Last-Event-ID is {text[:40]!r}; send the id of the last event you got, a whole number",
+            code="malformed_header",
+            param="Last-Event-ID",
+        )
+    return int(text)
+
+
+async def follow(control: Control, tenant_id: str, job_id: str, after: int) -> AsyncIterator[str]:
+    """Yield a job's events after `after` until the job is final and all were sent."""
+    told: dict[str, Any] = {}
+    quiet_seconds = 0.0
+    while True:
+        async with control.transaction() as session:
+            # the state before the events: what is final now has written its last event
+            job = await jobs.get(session, tenant_id, job_id)
+            found = await jobs.events(session, job_id, after=after, limit=_PAGE)
+        for event in found:
+            after = event.id
+            yield _spell(event.type, event_view(event).model_dump(mode="json"), str(event.id))
+        if len(found) == _PAGE:
+            continue
+        if job.status in FINAL_STATUSES:
+            return
+        state = {"status": job.status, "stage": job.stage, "progress": job.progress}
+        if state != told:
+            yield _spell("progress", state)
+            told = state
+        elif not found and (quiet_seconds := quiet_seconds + POLL_SECONDS) >= SILENCE_SECONDS:
+            yield ": still here\n\n"
+            quiet_seconds = 0.0
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _spell(event_type: str, data: dict[str, Any], event_id: str | None = None) -> str:
+    head = f"id: {event_id}\n" if event_id is not None else ""
+    return f"{head}event: {event_type}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -1,0 +1,1 @@
+"""Tenants, made and suspended by operators."""

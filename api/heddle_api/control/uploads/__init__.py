@@ -1,0 +1,1 @@
+"""Uploads: bytes that go straight to the object store."""

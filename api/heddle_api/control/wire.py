@@ -1,0 +1,15 @@
+"""Words that requests of several resources share, bounded so that nothing odd reaches the database."""
+
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import StringConstraints
+
+_PLAIN = r"^[^\x00-\x1f\x7f]+$"
+
+DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PLAIN)]
+Reference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PLAIN)]
+# no "@": that separates a name from its alias or version; starts with a letter, so never looks like a version
+Handle = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
+AliasName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]

@@ -1,0 +1,139 @@
+"""The edge plane: `uvicorn heddle_api.edge.app:create_app --factory`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Gauge
+
+from heddle_api.edge.admission import Admission
+from heddle_api.edge.batcher import Batcher
+from heddle_api.edge.cors import StudioCors
+from heddle_api.edge.directory import EdgeDirectory
+from heddle_api.edge.loader import Loader
+from heddle_api.edge.metrics import EdgeMetrics
+from heddle_api.edge.picture_work import PictureWork
+from heddle_api.edge.remembered import Remembered
+from heddle_api.edge.routes import router
+from heddle_api.edge.service import EditService
+from heddle_api.edge.source import DatabaseSource, SnapshotSource
+from heddle_api.edit_id import EditSigner
+from heddle_api.errors import install_error_handlers
+from heddle_api.lifespan import open_plane
+from heddle_api.probes import probe_router
+from heddle_api.request_context import install_request_context
+from heddle_platform.ports import Cache, ObjectStore
+from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
+
+_FORM_BYTES: Final = 1024**2  # room for the fields beside the image
+_BODIES_AT_ONCE: Final = 16  # of the largest size taken
+
+
+@dataclass(frozen=True, eq=False)
+class EdgePorts:
+    """All that the edge is given from outside."""
+
+    source: SnapshotSource
+    objects: ObjectStore
+    cache: Cache
+    cache_settings: CacheSettings
+    security: SecuritySettings
+    limits: LimitSettings
+    service: ServiceSettings
+
+
+OpenPorts = Callable[[], AbstractAsyncContextManager[EdgePorts]]
+
+
+@asynccontextmanager
+async def ports_from_environment() -> AsyncIterator[EdgePorts]:
+    """Open the ports that `HEDDLE_*` variables name."""
+    async with open_plane("edge") as ports:
+        settings = ports.settings
+        yield EdgePorts(
+            DatabaseSource(ports.database),
+            ports.objects,
+            ports.cache,
+            settings.cache,
+            settings.security,
+            settings.limits,
+            settings.service,
+        )
+
+
+def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
+    """Make the application; nothing is read or opened before its lifespan starts.
+
+    Args:
+        open_ports: where the outside world comes from; tests give their own.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with open_ports() as ports, _running(ports, metrics, request_metrics.registry) as state:
+            yield state
+
+    app = FastAPI(title="Heddle edge", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    install_error_handlers(app)
+    request_metrics = install_request_context(app, "edge")
+    metrics = EdgeMetrics.create(request_metrics.registry)
+    app.add_middleware(StudioCors)
+    app.include_router(probe_router(request_metrics.registry))
+    app.include_router(router)
+    return app
+
+
+@asynccontextmanager
+async def _running(
+    ports: EdgePorts, metrics: EdgeMetrics, registry: CollectorRegistry
+) -> AsyncIterator[dict[str, Any]]:
+    """Start the loader, the batcher and the picture threads, and yield the lifespan state."""
+    limits = ports.limits
+    loader = Loader(ports.source, ports.objects, threads=ports.service.edge_threads)
+    batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
+    pictures = PictureWork(limits)
+    service = EditService(
+        loader=loader,
+        batcher=batcher,
+        pictures=pictures,
+        remembered=Remembered(
+            ports.cache,
+            metrics.cache_failures,
+            latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
+            image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
+        ),
+        signer=EditSigner(ports.security.secret_key.get_secret_value()),
+        metrics=metrics,
+        deadline_seconds=limits.edit_deadline_seconds,
+    )
+    _gauges(registry, loader, batcher)
+    max_body_bytes = limits.image_max_bytes + _FORM_BYTES
+    batcher.start()
+    loading = asyncio.create_task(loader.run(ports.cache, poll_seconds=ports.service.edge_poll_seconds))
+    try:
+        yield {
+            "key_directory": EdgeDirectory(lambda: loader.serving, ports.source),
+            "readiness": loader,
+            "edits": service,
+            "admission": Admission(most_bytes=_BODIES_AT_ONCE * max_body_bytes),
+            "max_body_bytes": max_body_bytes,
+            "studio_origin": ports.service.control_url,
+        }
+    finally:
+        loading.cancel()
+        with suppress(asyncio.CancelledError):
+            await loading
+        batcher.close()
+        pictures.close()
+
+
+def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher) -> None:
+    waiting = Gauge("heddle_edit_queue_rows", "Pictures that wait to be drawn.", registry=registry)
+    waiting.set_function(lambda: batcher.waiting_rows)
+    resident = Gauge("heddle_adapters_resident", "Adapter versions in memory.", registry=registry)
+    resident.set_function(lambda: loader.resident)
+    age = Gauge("heddle_serving_snapshot_age_seconds", "Since the database last answered.", registry=registry)
+    age.set_function(lambda: loader.age_seconds)

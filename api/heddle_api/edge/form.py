@@ -1,0 +1,155 @@
+"""Form: what callers send to the edge, read with every doubt refused: the image, the JSON, the type they accept."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+
+from heddle_platform.errors import InvalidInput
+from heddle_platform.image_header import MediaType
+
+PRODUCED: Final[tuple[MediaType, ...]] = ("image/png", "image/jpeg", "image/webp")
+_MAX_FIELDS: Final = 10
+
+
+@dataclass(frozen=True)
+class ImageField:
+    """The image of a request: the bytes of a file, or the id of one sent before; exactly one is set."""
+
+    data: bytes | None
+    image_id: str | None
+
+
+@asynccontextmanager
+async def read_form(request: Request) -> AsyncIterator[FormData]:
+    """Parse a multipart body; its temporary files last as long as the block.
+
+    Raises:
+        InvalidInput: code `unsupported_media_type` if it is none.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise InvalidInput(
+            "the body must be multipart/form-data, with the image as a file field named 'image'",
+            code="unsupported_media_type",
+            param="Content-Type",
+        )
+    async with request.form(max_files=_MAX_FIELDS, max_fields=_MAX_FIELDS) as form:
+        yield form
+
+
+async def image_of(form: FormData) -> ImageField:
+    """Take the image out of a form.
+
+    Raises:
+        InvalidInput: codes `missing_image`, `image_twice`, `image_not_a_file`.
+    """
+    uploads, ids = form.getlist("image"), form.getlist("image_id")
+    if len(uploads) + len(ids) > 1:
+        raise InvalidInput(
+            f"the request holds {len(uploads)} 'image' and {len(ids)} 'image_id' fields, it must hold one in all",
+            code="image_twice",
+            param="image",
+        )
+    if ids:
+        return ImageField(None, str(ids[0]))
+    if not uploads:
+        raise InvalidInput(
+            "there is no image; send a file field 'image', or an 'image_id' that POST /v1/images gave",
+            code="missing_image",
+            param="image",
+        )
+    upload = uploads[0]
+    if not isinstance(upload, UploadFile):
+        raise InvalidInput(
+            "the field 'image' is text; send it as a file, with a filename in its Content-Disposition",
+            code="image_not_a_file",
+            param="image",
+        )
+    return ImageField(await upload.read(), None)
+
+
+def json_of(form: FormData, name: str) -> Any:
+    """Take a JSON document out of a form's text field (or a file field of that name).
+
+    Raises:
+        InvalidInput: codes `missing_field`, `malformed_json`.
+    """
+    text = text_of(form, name)
+    if text is None:
+        raise InvalidInput(
+            f"there is no field {name!r}; send the document as JSON in it", code="missing_field", param=name
+        )
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"the field {name!r} is not JSON ({str(error)[:80]}); check quotes and commas",
+            code="malformed_json",
+            param=name,
+        ) from None
+
+
+def text_of(form: FormData, name: str) -> str | None:
+    """Take a text field out of a form; None if it is not there.
+
+    Raises:
+        InvalidInput: code `not_text` if it is a file or stands there twice.
+    """
+    values = form.getlist(name)
+    if not values:
+        return None
+    if len(values) > 1 or not isinstance(values[0], str):
+        raise InvalidInput(
+            f"the form has {len(values)} fields {name!r}, it must have one, as text and not as a file",
+            code="not_text",
+            param=name,
+        )
+    return values[0]
+
+
+def negotiate(accept: str | None) -> MediaType:
+    """Choose the type of the answer by an Accept header: the best-weighted of those we make, PNG among equals.
+
+    Raises:
+        InvalidInput: code `not_acceptable` (406).
+    """
+    if not accept:
+        return PRODUCED[0]
+    weights: dict[str, float] = {}
+    for entry in accept.split(",")[:100]:
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        weights[name] = _quality(parameters)
+    ranked = [(_weight(weights, produced), -place, produced) for place, produced in enumerate(PRODUCED)]
+    weight, _, best = max(ranked)
+    if weight <= 0.0:
+        raise InvalidInput(
+            f"none of {accept[:100]!r} can be produced; accept one of {', '.join(PRODUCED)}",
+            code="not_acceptable",
+            param="Accept",
+        )
+    return best
+
+
+def _weight(weights: dict[str, float], produced: MediaType) -> float:
+    # RFC 9110, 12.5.1: the most specific range decides
+    return next((weights[name] for name in (produced, "image/*", "*/*") if name in weights), 0.0)
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                weight = float(value)
+            except ValueError:
+                return 0.0
+            return weight if 0.0 <= weight <= 1.0 else 0.0
+    return 1.0
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")

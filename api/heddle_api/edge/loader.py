@@ -1,0 +1,247 @@
+"""Loader: keeps the resident state of serving new, and swaps it whole.
+
+Every adapter of every tenant is in memory, so an edit never waits for a load. When the database or the object
+store is away the old state goes on serving; an alias whose new version cannot be read stays on the old one.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar
+
+import structlog
+
+from heddle_adapters.adapter import Adapter
+from heddle_api.edge.artifacts import fetch_adapter, fetch_base
+from heddle_api.edge.serving import LoadedBase, Serving, Target
+from heddle_api.edge.source import SnapshotSource
+from heddle_infra.database.serving import CHANGED_CHANNEL, ServedVersion, ServingSnapshot
+from heddle_platform.errors import HeddleError, Unavailable
+from heddle_platform.ports import Cache, ObjectStore
+
+_FETCHES_AT_ONCE: Final = 8
+_RETRY_FIRST_SECONDS: Final = 0.5
+_RETRY_MOST_SECONDS: Final = 30.0
+
+_log = structlog.get_logger(__name__)
+_Loaded = TypeVar("_Loaded")
+
+
+class Loader:
+    """Owns the current `Serving`; everybody else reads it."""
+
+    def __init__(
+        self, source: SnapshotSource, objects: ObjectStore, *, threads: int = 1, grace_seconds: float = 10.0
+    ) -> None:
+        """Make a loader that holds nothing yet.
+
+        Args:
+            source: rows of versions, aliases, keys, bases.
+            objects: where artifacts lie.
+            threads: ONNX Runtime threads of each base.
+            grace_seconds: how long an adapter that nothing names any more stays, for edits under way.
+        """
+        self._source = source
+        self._objects = objects
+        self._threads = threads
+        self._grace_seconds = grace_seconds
+        self._bases: dict[str, LoadedBase] = {}
+        self._unnamed: dict[tuple[str, str], float] = {}
+        self._faults: dict[str, tuple[float, float]] = {}
+        self._wake = asyncio.Event()
+        self._refreshing = asyncio.Lock()
+        self._snapshot: ServingSnapshot | None = None
+        self._targets: dict[ServedVersion, Target] = {}
+        self._serving: Serving | None = None
+        self._taken_at: float | None = None
+        self._away = False
+
+    @property
+    def serving(self) -> Serving | None:
+        """The current state; None before the first snapshot."""
+        return self._serving
+
+    @property
+    def resident(self) -> int:
+        """How many adapters are in memory."""
+        return sum(len(base.bank) for base in self._bases.values())
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the source last answered; infinite if never."""
+        return float("inf") if self._taken_at is None else time.monotonic() - self._taken_at
+
+    async def checks(self) -> dict[str, bool]:
+        """Readiness: a snapshot is loaded, and the base aliased `default` is warm."""
+        serving = self._serving
+        return {"snapshot": serving is not None, "base": serving is not None and serving.default_base is not None}
+
+    async def refresh(self) -> None:
+        """Take a snapshot, load what is new, swap.
+
+        Raises:
+            Unavailable: the source is away; the old state stays.
+        """
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        snapshot = await self._source.snapshot()
+        self._taken_at = time.monotonic()
+        if snapshot == self._snapshot and not self._faults and not self._unnamed:
+            return
+        needed = {version.base_digest for version in snapshot.versions} | set(snapshot.base_aliases.values())
+        await _gather(self._load_base(snapshot, digest) for digest in needed if digest in snapshot.bases)
+        present = self._targets
+        missing = [version for version in snapshot.versions if version not in present]
+        for version, target in zip(missing, await _gather(map(self._load_version, missing)), strict=True):
+            if target is not None:
+                present[version] = target
+        self._targets = {version: present[version] for version in snapshot.versions if version in present}
+        self._serving = _assemble(snapshot, self._targets, self._bases, self._serving)
+        self._snapshot = snapshot
+        self._drop_unnamed(self._serving)
+
+    async def run(self, cache: Cache, *, poll_seconds: float) -> None:
+        """Refresh for ever: at every message on the channel, and every `poll_seconds` in any case."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(cache))
+            while True:
+                self._wake.clear()
+                await self._attempt_refresh()
+                try:
+                    async with asyncio.timeout(poll_seconds):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def _attempt_refresh(self) -> None:
+        try:
+            await self.refresh()
+        except Unavailable as error:
+            if not self._away:  # once, not at every poll of a long night
+                _log.warning("snapshot_source_away", reason=error.message)
+            self._away = True
+        except Exception as error:
+            _log.error("snapshot_failed", exc_info=error)
+        else:
+            if self._away:
+                _log.info("snapshot_source_back")
+            self._away = False
+
+    async def _listen(self, cache: Cache) -> None:
+        while True:
+            try:
+                async for _ in cache.subscribe(CHANGED_CHANNEL):
+                    self._wake.set()
+            except Unavailable:
+                pass
+            await asyncio.sleep(1.0)  # polling goes on meanwhile
+
+    async def _load_base(self, snapshot: ServingSnapshot, digest: str) -> None:
+        if digest in self._bases:
+            return
+        base = snapshot.bases[digest]
+        loaded = await self._attempt(
+            digest,
+            lambda: asyncio.to_thread(fetch_base, self._objects, base.name, digest, threads=self._threads),
+        )
+        if loaded is not None:
+            self._bases[digest] = loaded
+            _log.info("base_loaded", name=base.name, digest=digest[:12])
+
+    async def _load_version(self, version: ServedVersion) -> Target | None:
+        base = self._bases.get(version.base_digest)
+        if base is None:
+            return None
+        adapter: Adapter | None
+        if version.digest in base.bank:
+            adapter = base.bank.get(version.digest)
+        else:
+            adapter = await self._attempt(
+                version.digest,
+                lambda: asyncio.to_thread(
+                    fetch_adapter, self._objects, version.tenant_id, version.digest, version.base_digest
+                ),
+            )
+            if adapter is None:
+                return None
+            base.bank.add(version.digest, adapter)
+        return Target(version.tenant_id, version.adapter_name, version.version, version.digest, adapter, base)
+
+    async def _attempt(self, digest: str, load: Callable[[], Awaitable[_Loaded]]) -> _Loaded | None:
+        """Load one artifact; on failure log it and leave it alone for a while that doubles each time."""
+        retry_at, pause = self._faults.get(digest, (0.0, _RETRY_FIRST_SECONDS))
+        if time.monotonic() < retry_at:
+            return None
+        try:
+            loaded = await load()
+        except Exception as error:
+            self._faults[digest] = (time.monotonic() + pause, min(2 * pause, _RETRY_MOST_SECONDS))
+            _log.error(
+                "artifact_unreadable",
+                digest=digest[:12],
+                code=error.code if isinstance(error, HeddleError) else type(error).__name__,
+                reason=str(error),
+                retry_seconds=pause,
+            )
+            return None
+        self._faults.pop(digest, None)
+        return loaded
+
+    def _drop_unnamed(self, serving: Serving) -> None:
+        named = {(target.base.digest, target.digest) for target in _groups(serving) if target is not None}
+        held = {(base.digest, digest) for base in self._bases.values() for digest in base.bank.digests}
+        now = time.monotonic()
+        self._unnamed = {key: self._unnamed.get(key, now) for key in held - named}
+        for base_digest, digest in [key for key, since in self._unnamed.items() if now - since > self._grace_seconds]:
+            self._bases[base_digest].bank.remove(digest)
+            del self._unnamed[base_digest, digest]
+
+
+def _groups(serving: Serving) -> Iterator[Target | None]:
+    for versions in serving.targets.values():
+        yield from versions.values()
+    for aliases in serving.aliases.values():
+        yield from aliases.values()
+
+
+async def _gather(steps: Iterable[Awaitable[_Loaded]]) -> list[_Loaded]:
+    """Await all, a few at a time, in order of the steps."""
+    gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
+
+    async def one(step: Awaitable[_Loaded]) -> _Loaded:
+        async with gate:
+            return await step
+
+    return list(await asyncio.gather(*(one(step) for step in steps)))
+
+
+def _assemble(
+    snapshot: ServingSnapshot,
+    loaded: Mapping[ServedVersion, Target],
+    bases: Mapping[str, LoadedBase],
+    old: Serving | None,
+) -> Serving:
+    targets: dict[tuple[str, str], dict[int, Target | None]] = {}
+    names: dict[str, set[str]] = {}
+    for version in snapshot.versions:
+        targets.setdefault((version.tenant_id, version.adapter_name), {})[version.version] = loaded.get(version)
+        names.setdefault(version.tenant_id, set()).add(version.adapter_name)
+    aliases: dict[tuple[str, str], dict[str, Target | None]] = {}
+    for (tenant_id, name, alias), number in snapshot.aliases.items():
+        owner = (tenant_id, name)
+        if number not in targets.get(owner, {}):
+            continue  # withdrawn since: it must not be served on
+        wanted = targets[owner][number]
+        if wanted is None and old is not None:
+            wanted = old.aliases.get(owner, {}).get(alias)
+        aliases.setdefault(owner, {})[alias] = wanted
+    return Serving(
+        keys=snapshot.keys,
+        epochs=snapshot.epochs,
+        targets=targets,
+        aliases=aliases,
+        default_base=bases.get(snapshot.base_aliases.get("default", "")),
+        names={tenant_id: tuple(sorted(mine)) for tenant_id, mine in names.items()},
+    )

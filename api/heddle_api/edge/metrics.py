@@ -1,0 +1,35 @@
+"""Metrics of the edge, beside those of every request."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+
+
+@dataclass(frozen=True)
+class EdgeMetrics:
+    """What Prometheus learns of edits."""
+
+    edits: Counter
+    stages: Histogram
+    extrapolated: Counter
+    cache_failures: Counter
+    batch_rows: Histogram
+
+    @classmethod
+    def create(cls, registry: CollectorRegistry) -> "EdgeMetrics":
+        """Make the metrics in a plane's registry."""
+        return cls(
+            Counter("heddle_edits_total", "Edits answered, by what the cache had.", ("cache",), registry=registry),
+            Histogram(
+                "heddle_edit_stage_seconds",
+                "Time an edit spent per stage.",
+                ("stage",),
+                buckets=_SECONDS,
+                registry=registry,
+            ),
+            Counter("heddle_edits_extrapolated_total", "Edits outside the trusted range.", registry=registry),
+            Counter("heddle_cache_failures_total", "Cache calls that failed and were gone without.", registry=registry),
+            Histogram("heddle_batch_rows", "Pictures drawn together.", buckets=(1, 2, 4, 8, 16, 64), registry=registry),
+        )

@@ -1,0 +1,152 @@
+"""Routes of the edge: multipart in, image bytes out, what the edit was in the headers."""
+
+import json
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+
+from heddle_api.auth import Principal, require
+from heddle_api.edge.admission import Admission
+from heddle_api.edge.form import PRODUCED, image_of, json_of, negotiate, read_form, text_of
+from heddle_api.edge.grid import parse_grid
+from heddle_api.edge.service import EditService
+from heddle_platform.edits import parse_edit
+from heddle_platform.errors import InvalidInput
+
+EXPOSED_HEADERS: Final = (
+    "X-Request-Id",
+    "X-Edit-Id",
+    "X-Adapter-Version",
+    "X-Cache",
+    "X-Detail",
+    "X-Extrapolation",
+    "X-Grid-Values",
+    "Server-Timing",
+    "Retry-After",
+)
+
+router = APIRouter(prefix="/v1", tags=["edits"])
+
+
+async def edit_service(request: Request) -> EditService:
+    """Take the service out of the lifespan state."""
+    # async although nothing is awaited: FastAPI would send a plain function through a thread
+    service: EditService = request.state.edits
+    return service
+
+
+Editor = Annotated[Principal, Depends(require("edits"))]
+Service = Annotated[EditService, Depends(edit_service)]
+
+
+class TakenImage(BaseModel):
+    """Answer of POST /v1/images; `readings` is null unless an adapter was named."""
+
+    image_id: str
+    width: int
+    height: int
+    adapter: str | None
+    readings: dict[str, dict[str, Any]] | None
+    expires_at: str
+
+
+def _multipart(**texts: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "image": {"type": "string", "format": "binary", "description": "PNG, JPEG or WebP"},
+        "image_id": {"type": "string", "description": "instead of image: an id that POST /v1/images gave"},
+    }
+    properties |= {name: {"type": "string", "description": text} for name, text in texts.items()}
+    schema = {"type": "object", "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+_IMAGE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The edited image", "content": {media_type: {} for media_type in PRODUCED}}
+}
+
+
+@router.post(
+    "/edits",
+    response_class=Response,
+    responses=_IMAGE_ANSWER,
+    openapi_extra=_multipart(edit="an edit as JSON: adapter, set, shift, preserve, detail"),
+)
+async def edit_image(request: Request, principal: Editor, service: Service) -> Response:
+    """Edit an image; the answer has the image's own size and the type that Accept asks for, PNG by default."""
+    media_type = negotiate(request.headers.get("accept"))
+    with _admission(request).hold(_body_bytes(request)):
+        async with read_form(request) as form:
+            edit = parse_edit(json_of(form, "edit"))
+            answer = await service.edit(principal, await image_of(form), edit, media_type)
+    headers = {
+        "X-Edit-Id": answer.edit_id,
+        "X-Adapter-Version": answer.adapter,
+        "X-Cache": answer.cache,
+        "X-Detail": answer.image.detail,
+        "Server-Timing": answer.timing,
+    }
+    if answer.image.extrapolation > 1.0:
+        headers["X-Extrapolation"] = f"{answer.image.extrapolation:.2f}"
+    return _image(answer.image.data, media_type, headers)
+
+
+@router.post(
+    "/images",
+    status_code=201,
+    openapi_extra=_multipart(adapter="name of an adapter (with alias or version) whose readings are wanted"),
+)
+async def take_image(request: Request, response: Response, principal: Editor, service: Service) -> TakenImage:
+    """Encode an image once and keep it, so that every edit of it is only a decode."""
+    with _admission(request).hold(_body_bytes(request)):
+        async with read_form(request) as form:
+            image = await image_of(form)
+            if image.data is None:
+                raise InvalidInput("send the image as a file field 'image'", code="missing_image", param="image")
+            answer = await service.take(principal, image.data, text_of(form, "adapter"))
+    response.headers["Server-Timing"] = answer.timing
+    return TakenImage(
+        image_id=answer.image_id,
+        width=answer.width,
+        height=answer.height,
+        adapter=answer.adapter,
+        readings=answer.readings,
+        expires_at=answer.expires_at.isoformat(),
+    )
+
+
+@router.post(
+    "/edits/grid",
+    response_class=Response,
+    responses=_IMAGE_ANSWER,
+    openapi_extra=_multipart(grid="a traversal as JSON: adapter, factor, steps, preserve, detail"),
+)
+async def draw_grid(request: Request, principal: Editor, service: Service) -> Response:
+    """Draw one factor at all its levels, or at even steps through its range, side by side."""
+    media_type = negotiate(request.headers.get("accept"))
+    with _admission(request).hold(_body_bytes(request)):
+        async with read_form(request) as form:
+            grid = parse_grid(json_of(form, "grid"))
+            answer = await service.grid(principal, await image_of(form), grid, media_type)
+    headers = {
+        "X-Adapter-Version": answer.adapter,
+        "X-Cache": answer.cache,
+        "X-Grid-Values": json.dumps(answer.values),  # ASCII by default, as a header must be
+        "Server-Timing": answer.timing,
+    }
+    return _image(answer.data, media_type, headers)
+
+
+def _image(data: bytes, media_type: str, headers: dict[str, str]) -> Response:
+    return Response(data, media_type=media_type, headers={"X-Content-Type-Options": "nosniff", **headers})
+
+
+def _admission(request: Request) -> Admission:
+    admission: Admission = request.state.admission
+    return admission
+
+
+def _body_bytes(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    most: int = request.state.max_body_bytes
+    return int(declared) if declared.isdecimal() else most

@@ -1,0 +1,125 @@
+"""Serving: everything an edit needs to know, resolved and frozen; a newer one replaces it whole."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heddle_adapters.adapter import Adapter
+from heddle_adapters.arrays import Singles
+from heddle_adapters.bank import AdapterBank
+from heddle_infra.database.serving import ServedKey
+from heddle_platform.edits import EditRequest
+from heddle_platform.errors import NotFound, Unavailable
+
+
+class Codec(Protocol):
+    """Images to latents and back; `BaseRuntime` is one."""
+
+    latents: int
+    image_size: int
+
+    def encode(self, images_NHWC: NDArray[np.uint8]) -> Singles:
+        """uint8 [N, S, S, 3] -> standardised latents [N, L]."""
+
+    def decode(self, latents_NL: Singles) -> Singles:
+        """Standardised latents [N, L] -> float32 [N, S, S, 3] in 0..1."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedBase:
+    """A base in memory: its two ONNX sessions, and the bank of all adapters fitted on it."""
+
+    name: str
+    digest: str
+    runtime: Codec
+    bank: AdapterBank
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What an edit runs on: one version of a tenant's adapter, and its base."""
+
+    tenant_id: str
+    name: str
+    version: int
+    digest: str
+    adapter: Adapter
+    base: LoadedBase
+
+    @property
+    def label(self) -> str:
+        """`name@version`, as responses state it."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, eq=False)
+class Serving:
+    """The state of serving at one moment, all artifacts in memory.
+
+    Attributes:
+        keys: SHA-256 of a key -> the key.
+        epochs: tenant id -> cache epoch, active tenants only.
+        targets: (tenant id, adapter name) -> version number -> target; None where it cannot be loaded now.
+        aliases: (tenant id, adapter name) -> alias -> target; None where neither its version nor the one it
+            pointed to before could be loaded.
+        default_base: the base that the alias `default` names.
+    """
+
+    keys: Mapping[str, ServedKey]
+    epochs: Mapping[str, int]
+    targets: Mapping[tuple[str, str], Mapping[int, Target | None]]
+    aliases: Mapping[tuple[str, str], Mapping[str, Target | None]]
+    default_base: LoadedBase | None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def resolve(self, tenant_id: str, request: EditRequest) -> Target:
+        """Find the version that `request.adapter` names.
+
+        Raises:
+            NotFound: codes `unknown_adapter`, `unknown_version`, `unknown_alias`; the sentence lists those
+                there are.
+            Unavailable: code `adapter_not_loaded`: it exists and its files could not be read yet.
+        """
+        name, reference = request.adapter_name, request.adapter_reference
+        versions = self.targets.get((tenant_id, name))
+        if versions is None:
+            known = self.names.get(tenant_id, ())
+            there = f"yours are: {_listed(known)}" if known else "you have none yet: fit one and let it pass its gate"
+            raise _missing("unknown_adapter", f"there is no servable adapter {name[:60]!r}; {there}")
+        if reference.isdecimal():
+            number = int(reference[:9])
+            if number not in versions:
+                raise _missing(
+                    "unknown_version",
+                    f"{name!r} has no servable version {reference[:60]}; servable are: {_listed(versions)}",
+                )
+            target = versions[number]
+        else:
+            aliases = self.aliases.get((tenant_id, name), {})
+            if reference not in aliases:
+                known_aliases = _listed(aliases) or "none"
+                raise _missing(
+                    "unknown_alias",
+                    f"{name!r} has no alias {reference[:60]!r}; its aliases are: {known_aliases}; its servable "
+                    f"versions: {_listed(versions)}",
+                )
+            target = aliases[reference]
+        if target is None:
+            raise Unavailable(
+                f"the files of {name}@{reference} cannot be read at the moment; try again soon",
+                code="adapter_not_loaded",
+                param="/adapter",
+            )
+        return target
+
+
+def _missing(code: str, sentence: str) -> NotFound:
+    return NotFound(sentence, code=code, param="/adapter")
+
+
+def _listed(names: Iterable[str | int]) -> str:
+    every = [str(name) for name in names]
+    return ", ".join(every[:20]) + (f" and {len(every) - 20} more" if len(every) > 20 else "")

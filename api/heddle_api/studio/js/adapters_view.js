@@ -1,0 +1,100 @@
+// Adapters: every version, what the gate said of it, its card, and which one is in production.
+import { alertOf } from "./alert.js";
+import { openCard } from "./card_dialog.js";
+import { askDecision } from "./decision_dialog.js";
+import { fill, h, notify } from "./dom.js";
+import { moment, plain, status } from "./words.js";
+
+const SERVABLE = ["passed", "approved"];
+
+/** The view; `rest` of the address is not used. */
+export function adaptersView(api) {
+  const list = h("div", { class: "stack" }, h("p", { class: "muted" }, "Loading adapters …"));
+  const load = async () => {
+    try {
+      const adapters = await api.list("/v1/adapters");
+      const panels = await Promise.all(adapters.map(async (each) => panel(api, each, await standing(api, each), load)));
+      fill(list, panels.length ? panels : nothing());
+    } catch (error) {
+      fill(list, alertOf(error), h("p", {}, h("button", { type: "button", onclick: load }, "Try again")));
+    }
+  };
+  const element = h("section", { class: "view" },
+    h("header", {},
+      h("div", {},
+        h("h1", {}, "Adapters"),
+        h("p", { class: "lead" }, "Each fit makes a version. A gate judges it; you approve it; production moves to it, and back if you want."))),
+    list);
+  return { element, title: "Adapters", start: load, stop() {} };
+}
+
+/** An adapter's versions, and the version that a rollback of production would bring back. */
+async function standing(api, { id, aliases }) {
+  const path = `/v1/adapters/${id}`;
+  const [versions, production] = await Promise.all([
+    api.list(`${path}/versions`),
+    aliases.production ? api.get(`${path}/aliases/production`) : null,
+  ]);
+  return { versions, previous: production?.previous_version ?? null };
+}
+
+function nothing() {
+  return h("div", { class: "empty" },
+    h("h2", {}, "No adapter yet"),
+    h("p", {}, "Register your factors, upload labelled images, and queue a fit; its versions then appear here."),
+    h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars"));
+}
+
+function panel(api, adapter, { versions, previous }, reload) {
+  const act = (work, said) => async () => {
+    try {
+      await work();
+      notify(said);
+    } catch (error) {
+      notify(error.message);
+    }
+    reload();
+  };
+  const path = `/v1/adapters/${adapter.id}`;
+  const back = act(() => api.post(`${path}/rollback`, { alias: "production" }), `${adapter.name}: production rolled back.`);
+  const production = adapter.aliases.production;
+  return h("article", { class: "panel", "aria-label": `Adapter ${adapter.name}` },
+    h("div", { class: "row spread" },
+      h("div", { class: "row" },
+        h("h2", {}, adapter.name),
+        production
+          ? h("span", { class: "badge good" }, `production: version ${production}`)
+          : h("span", { class: "badge" }, "nothing in production")),
+      previous && h("button", { type: "button", onclick: back }, `Roll back to version ${previous}`)),
+    h("ul", { class: "versions" }, versions.map((version) => versionOf(api, version, production, act, reload))));
+}
+
+function versionOf(api, version, production, act, reload) {
+  const [words, tone] = status(version.status);
+  const factors = Object.entries(version.gate.factors ?? {});
+  const reasons = [...(version.gate.reasons ?? []), ...factors.flatMap(([, verdict]) => verdict.reasons ?? [])];
+  const decide = (decision) => () => askDecision(api, version, decision, reload);
+  const open = ["passed", "awaiting_approval"].includes(version.status);
+  const path = `/v1/adapters/${version.adapter_id}/aliases/production`;
+  const move = act(async () => {
+    const tag = production ? (await api.getTagged(path))[1] : null;
+    await api.put(path, { version: version.version }, tag);
+  }, `Production is version ${version.version} now.`);
+  return h("li", {},
+    h("div", { class: "row" },
+      h("h3", {}, `Version ${version.version}`),
+      h("span", { class: `badge ${tone}` }, words),
+      version.aliases.map((alias) => h("span", { class: "badge live" }, alias)),
+      h("span", { class: "muted small" }, moment(version.created_at))),
+    h("ul", { class: "chips", "aria-label": "Factors" }, factors.map(([name, verdict]) =>
+      h("li", { class: `badge ${verdict.passed ? "good" : "bad"}` }, `${plain(name)} ${verdict.passed ? "passes" : "refused"}`))),
+    reasons.length > 0 && h("ul", { class: "sentences small" }, [...new Set(reasons)].map((reason) => h("li", {}, reason))),
+    h("div", { class: "row" },
+      h("button", { type: "button", onclick: () => openCard(api, version.adapter, version.version) }, "Open scorecard"),
+      open && h("button", { type: "button", class: "primary", onclick: decide("approve") }, "Approve"),
+      open && h("button", { type: "button", class: "danger", onclick: decide("reject") }, "Reject"),
+      SERVABLE.includes(version.status) && version.version !== production
+        && h("button", { type: "button", onclick: move }, "Move production here"),
+      SERVABLE.includes(version.status)
+        && h("a", { class: "button", href: `#/edit/${encodeURIComponent(version.adapter)}/${version.version}` }, "Try it")));
+}

@@ -1,0 +1,102 @@
+// The two planes over HTTP: every answer is data or a Problem with a sentence in it.
+
+/** What went wrong, as the server said it (RFC 9457), or that it could not be reached. */
+export class Problem extends Error {
+  constructor(status, document, fallback) {
+    super(document?.detail ?? fallback);
+    this.status = status;
+    this.code = document?.code ?? "unreachable";
+    this.errors = document?.errors ?? [];
+    this.requestId = document?.request_id ?? null;
+  }
+}
+
+/** A signed-in client of the control plane and the edge. */
+export class Api {
+  /**
+   * @param {string} edgeUrl where edits go
+   * @param {string} key API key; sent in a header, never in an address
+   * @param {() => void} onRefused called when the key is no longer taken
+   */
+  constructor(edgeUrl, key, onRefused) {
+    this.edgeUrl = edgeUrl.replace(/\/$/, "");
+    this.key = key;
+    this.onRefused = onRefused;
+  }
+
+  /** GET JSON from the control plane. */
+  async get(path) {
+    return (await this.#send(path, {})).json();
+  }
+
+  /** GET JSON with its ETag: [document, etag]. */
+  async getTagged(path) {
+    const answer = await this.#send(path, {});
+    return [await answer.json(), answer.headers.get("ETag")];
+  }
+
+  /** GET a page of HTML as text. */
+  async getPage(path) {
+    return (await this.#send(path, { headers: { Accept: "text/html" } })).text();
+  }
+
+  /** POST JSON; repeated sends of one click do the work once. */
+  async post(path, body) {
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": unique() };
+    return (await this.#send(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
+  }
+
+  /** PUT JSON; `etag` says which state it replaces. */
+  async put(path, body, etag) {
+    const headers = { "Content-Type": "application/json", ...(etag ? { "If-Match": etag } : {}) };
+    return (await this.#send(path, { method: "PUT", headers, body: JSON.stringify(body) })).json();
+  }
+
+  /** All pages of a list, up to `most` entries. */
+  async list(path, most = 100) {
+    const page = await this.get(`${path}?limit=${Math.min(most, 100)}`);
+    return page.data;
+  }
+
+  /** Send a form to the edge; returns the Response. */
+  async edge(path, fields, accept = "application/json") {
+    const body = new FormData();
+    for (const [name, value] of Object.entries(fields)) {
+      if (value instanceof Blob) body.append(name, value, value.name ?? "image.png");
+      else body.append(name, value);
+    }
+    return this.#send(this.edgeUrl + path, { method: "POST", headers: { Accept: accept }, body });
+  }
+
+  async #send(url, options) {
+    const headers = { ...options.headers, Authorization: `Bearer ${this.key}` };
+    let answer;
+    try {
+      answer = await fetch(url, { ...options, headers, cache: "no-store" });
+    } catch {
+      const plane = url.startsWith("http") ? `edge at ${this.edgeUrl}` : "control plane";
+      throw new Problem(0, null, `The ${plane} cannot be reached; check that it runs and try again.`);
+    }
+    if (answer.ok) return answer;
+    const text = await answer.text();
+    let document = null;
+    try {
+      document = JSON.parse(text);
+    } catch {
+      // a proxy's own page: its status is all there is to say
+    }
+    if (answer.status === 401) this.onRefused();
+    throw new Problem(answer.status, document, `The server answered ${answer.status}; try again in a moment.`);
+  }
+}
+
+/** Read where the edge is; needs no key. */
+export async function readConfig() {
+  const answer = await fetch("/studio/config.json", { cache: "no-store" });
+  if (!answer.ok) throw new Problem(answer.status, null, "The control plane does not say where the edge is; try again.");
+  return answer.json();
+}
+
+function unique() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

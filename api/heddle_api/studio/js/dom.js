@@ -1,0 +1,30 @@
+// Elements in one line each: h("p", {class: "lead"}, "text", child). Text is never parsed as HTML.
+
+/**
+ * Make an element.
+ * @param {string} tag
+ * @param {object} attributes `on…` functions become listeners, true/false set or leave out, the rest is written out
+ * @param {...(Node|string|null|false|undefined|Array)} children
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Replace what `element` holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+}
+
+/** Say something in passing; read out by screen readers. */
+export function notify(sentence) {
+  const notice = h("div", { class: "notice" }, sentence);
+  document.getElementById("notices").append(notice);
+  setTimeout(() => notice.remove(), 6000);
+}

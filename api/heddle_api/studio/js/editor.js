@@ -1,0 +1,165 @@
+// The editor behind the view: one picture, one edit document, and the newest answer of the edge.
+//
+// Controls may change faster than pictures come back: one request is under way at a time, and the next one carries
+// whatever the controls say by then. Readings of the result follow once the controls rest.
+
+const CHANGE_PAUSE_MS = 40;
+const READ_PAUSE_MS = 250;
+
+/** Fires "change" whenever something to show is new. */
+export class Editor extends EventTarget {
+  /** @param {import("./api.js").Api} api */
+  constructor(api) {
+    super();
+    this.api = api;
+    this.adapter = null;
+    this.original = null;
+    this.before = null;
+    this.after = null;
+    this.result = null;
+    this.set = {};
+    this.detail = "auto";
+    this.working = false;
+    this.error = null;
+    this.imageId = null;
+    this.turn = 0;
+    this.timer = null;
+  }
+
+  /** Edit with this adapter reference ("avatars@production") from now on. */
+  async useAdapter(reference) {
+    this.adapter = reference;
+    this.set = {};
+    if (this.original) await this.load(this.original);
+  }
+
+  /** Take a picture and read it. */
+  async load(blob) {
+    const turn = ++this.turn;
+    Object.assign(this, { original: blob, before: null, after: null, result: null, imageId: null, error: null });
+    this.#tell();
+    try {
+      const taken = await this.#take(blob);
+      if (turn !== this.turn) return;
+      this.imageId = taken.image_id;
+      this.before = taken.readings;
+      if (this.edited) return this.#schedule(0);
+    } catch (error) {
+      if (turn === this.turn) this.error = error;
+    }
+    this.#tell();
+  }
+
+  /** Set a factor to a value, or leave it as it is (null). */
+  change(factor, value) {
+    if (value === null) delete this.set[factor];
+    else this.set[factor] = value;
+    this.#tell();
+    this.#schedule(CHANGE_PAUSE_MS);
+  }
+
+  /** Choose how the answer is drawn: auto, preserve or decode. */
+  draw(detail) {
+    this.detail = detail;
+    if (this.edited) this.#schedule(0);
+  }
+
+  /** Leave every factor as it is. */
+  reset() {
+    this.set = {};
+    this.#schedule(0);
+  }
+
+  get edited() {
+    return Object.keys(this.set).length > 0;
+  }
+
+  /** The edit as it is sent. */
+  get document() {
+    return { adapter: this.adapter, set: { ...this.set }, detail: this.detail };
+  }
+
+  stop() {
+    this.turn += 1;
+    clearTimeout(this.timer);
+  }
+
+  #tell() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #schedule(pause) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#run(), pause);
+  }
+
+  async #run() {
+    if (!this.original || !this.adapter || this.working) return;
+    if (!this.edited) {
+      Object.assign(this, { result: null, after: null, error: null });
+      return this.#tell();
+    }
+    const turn = this.turn;
+    const sent = JSON.stringify(this.document);
+    this.working = true;
+    this.#tell();
+    try {
+      const result = await this.#edit(sent);
+      if (turn === this.turn) Object.assign(this, { result, error: null, after: null });
+    } catch (error) {
+      if (turn === this.turn) this.error = error;
+    }
+    this.working = false;
+    this.#tell();
+    if (turn !== this.turn || JSON.stringify(this.document) !== sent) return this.#schedule(0);
+    if (!this.error) this.timer = setTimeout(() => this.#readResult(turn), READ_PAUSE_MS);
+  }
+
+  async #edit(document) {
+    const started = performance.now();
+    const answer = await this.#sendEdit(document);
+    const blob = await answer.blob();
+    return {
+      blob,
+      ms: performance.now() - started,
+      version: answer.headers.get("X-Adapter-Version"),
+      cache: answer.headers.get("X-Cache"),
+      detail: answer.headers.get("X-Detail"),
+      extrapolation: answer.headers.get("X-Extrapolation"),
+    };
+  }
+
+  async #sendEdit(document) {
+    const send = (image) => this.api.edge("/v1/edits", { ...image, edit: document }, "image/png");
+    if (this.imageId) {
+      try {
+        return await send({ image_id: this.imageId });
+      } catch (error) {
+        if (error.code !== "unknown_image") throw error;
+        this.imageId = null; // the edge forgot it; we still have it
+      }
+    }
+    return send({ image: this.original });
+  }
+
+  async #readResult(turn) {
+    const { result } = this;
+    try {
+      const taken = await this.#take(result.blob);
+      if (turn === this.turn && this.result === result) this.after = taken.readings;
+    } catch (error) {
+      if (turn === this.turn && this.result === result) this.error = error;
+    }
+    this.#tell();
+  }
+
+  async #take(blob) {
+    try {
+      return await (await this.api.edge("/v1/images", { image: blob, adapter: this.adapter })).json();
+    } catch (error) {
+      // without its cache the edge keeps nothing: edits go on with the picture itself, unread
+      if (error.code === "image_not_kept") return { image_id: null, readings: null };
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+"""The database connection: one pool per process, transactions as context managers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from heddle_platform.errors import InvalidInput, Unavailable
+from heddle_platform.settings import DatabaseSettings
+
+# SQLSTATE classes: connection lost, out of resources, operator intervention (57P03: the server is starting up)
+_UNAVAILABLE_CLASSES = frozenset({"08", "53", "57"})
+# character_not_in_repertoire, untranslatable_character: PostgreSQL keeps no NUL in text or JSON
+_UNSTORABLE_TEXT = frozenset({"22021", "22P05"})
+
+
+class Database:
+    """A pool of connections to PostgreSQL."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            max_overflow=settings.database_pool_size,
+            pool_timeout=settings.database_connect_timeout_seconds,
+            pool_pre_ping=True,  # a restarted server costs one ping, not one failed request
+            connect_args={"timeout": settings.database_connect_timeout_seconds},
+        )
+        self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            Unavailable: the database cannot be reached or went away in the middle.
+            InvalidInput: code `unstorable_text`.
+        """
+        try:
+            async with self._sessions() as session, session.begin():
+                yield session
+        except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
+            raise Unavailable("the database cannot be reached; try again in a moment") from error
+        except DBAPIError as error:
+            if error.connection_invalidated or _state_class(error) in _UNAVAILABLE_CLASSES:
+                raise Unavailable("the database connection was lost; try again in a moment") from error
+            if _state(error) in _UNSTORABLE_TEXT:
+                raise InvalidInput(
+                    "the request holds a character that cannot be stored (NUL); remove it", code="unstorable_text"
+                ) from error
+            raise
+
+    async def ping(self) -> bool:
+        """Tell whether the database answers."""
+        try:
+            async with self.transaction() as session:
+                await session.execute(text("select 1"))
+        except Unavailable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Release all connections."""
+        await self._engine.dispose()
+
+
+def _state(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
+def _state_class(error: DBAPIError) -> str:
+    return _state(error)[:2]

@@ -1,0 +1,150 @@
+"""Jobs as their tenant sees them: creation, state, events, cancellation. Leasing lives in `queue`."""
+
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_infra.database.models import JobEventRow, JobRow
+from heddle_infra.database.paging import page
+from heddle_platform.errors import Conflict, NotFound
+from heddle_platform.ids import new_id
+from heddle_platform.records import FINAL_STATUSES, Job, JobError, JobEvent, JobStatus, JobType
+
+OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scoring")
+
+
+async def create(
+    session: AsyncSession,
+    tenant_id: str,
+    *,
+    job_type: JobType,
+    spec: dict[str, Any],
+    dataset_id: str | None,
+    status: JobStatus = "queued",
+    priority: int = 0,
+) -> Job:
+    """Queue a job; a fit on a set still being validated waits in status `validating`."""
+    row = JobRow(
+        id=new_id("job"),
+        tenant_id=tenant_id,
+        type=job_type,
+        status=status,
+        spec=spec,
+        dataset_id=dataset_id,
+        priority=priority,
+    )
+    session.add(row)
+    await session.flush()
+    await session.refresh(row)
+    await add_event(session, row.id, "created", {"status": status})
+    return Job.model_validate(row)
+
+
+async def get(session: AsyncSession, tenant_id: str, job_id: str, *, lock: bool = False) -> Job:
+    """Return a job of the tenant; `lock` holds its row until the transaction ends.
+
+    Raises:
+        NotFound: code `unknown_job`.
+    """
+    query = select(JobRow).where(JobRow.id == job_id, JobRow.tenant_id == tenant_id)
+    row = await session.scalar(query.with_for_update() if lock else query)
+    if row is None:
+        raise NotFound(f"there is no job {job_id[:60]!r}", code="unknown_job")
+    return Job.model_validate(row)
+
+
+async def list_jobs(
+    session: AsyncSession,
+    tenant_id: str,
+    *,
+    limit: int,
+    after: str | None,
+    status: JobStatus | None = None,
+    job_type: JobType | None = None,
+) -> tuple[list[Job], bool]:
+    """Return one page of the tenant's jobs, newest first; validations only where asked for by type."""
+    query = select(JobRow).where(JobRow.tenant_id == tenant_id)
+    query = query.where(JobRow.type == job_type) if job_type else query.where(JobRow.type != "validate")
+    if status:
+        query = query.where(JobRow.status == status)
+    rows, more = await page(session, query, JobRow.id, limit=limit, after=after)
+    return [Job.model_validate(row) for row in rows], more
+
+
+async def cancel(session: AsyncSession, tenant_id: str, job_id: str) -> Job:
+    """Cancel a job: at once while it waits, at the next heartbeat while it runs; twice is once.
+
+    Raises:
+        NotFound: code `unknown_job`.
+        Conflict: code `job_finished`.
+    """
+    job = await get(session, tenant_id, job_id, lock=True)
+    if job.status == "cancelled":
+        return job
+    if job.status in FINAL_STATUSES:
+        raise Conflict(f"job {job_id} is {job.status} already and cannot be cancelled", code="job_finished")
+    if job.status in ("validating", "queued"):
+        await close(session, job_id, status="cancelled")
+    else:
+        await session.execute(update(JobRow).where(JobRow.id == job_id).values(cancel_requested=True))
+        await add_event(session, job_id, "cancel_requested", {})
+    session.expire_all()
+    return await get(session, tenant_id, job_id)
+
+
+async def close(
+    session: AsyncSession,
+    job_id: str,
+    *,
+    status: JobStatus,
+    result: dict[str, Any] | None = None,
+    error: JobError | None = None,
+) -> None:
+    """Write a job's final state and its event; the caller holds the row's lock or the lease."""
+    values: dict[str, Any] = {
+        "status": status,
+        "lease_owner": None,
+        "lease_expires_at": None,
+        "finished_at": func.now(),
+        "error": error.model_dump() if error else None,
+    }
+    if result is not None:
+        values["result"] = result
+    if status in ("succeeded", "awaiting_approval"):
+        values["progress"] = 1.0
+    await session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+    data: dict[str, Any] = {"status": status}
+    if error:
+        data["error"] = error.model_dump()
+    await add_event(session, job_id, status, data)
+
+
+async def release_waiting(session: AsyncSession, dataset_id: str, *, error: JobError | None) -> None:
+    """Let jobs that waited for a set's validation go: to the queue, or to `failed` where it was rejected."""
+    waiting = await session.scalars(
+        select(JobRow.id).where(JobRow.dataset_id == dataset_id, JobRow.status == "validating").with_for_update()
+    )
+    for job_id in waiting.all():
+        if error is not None:
+            await close(session, job_id, status="failed", error=error)
+        else:
+            await session.execute(update(JobRow).where(JobRow.id == job_id).values(status="queued"))
+            await add_event(session, job_id, "queued", {"status": "queued"})
+
+
+async def add_event(session: AsyncSession, job_id: str, event_type: str, data: dict[str, Any]) -> None:
+    """Append to the job's history, in the transaction that makes it true."""
+    session.add(JobEventRow(job_id=job_id, type=event_type, data=data))
+    await session.flush()
+
+
+async def events(session: AsyncSession, job_id: str, *, after: int, limit: int) -> list[JobEvent]:
+    """Return events of a job with ids above `after`, oldest first."""
+    rows = await session.scalars(
+        select(JobEventRow)
+        .where(JobEventRow.job_id == job_id, JobEventRow.id > after)
+        .order_by(JobEventRow.id)
+        .limit(limit)
+    )
+    return [JobEvent.model_validate(row) for row in rows.all()]

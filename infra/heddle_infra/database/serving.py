@@ -1,0 +1,121 @@
+"""What an edge replica must know to serve without asking the database: versions, aliases, keys, bases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_infra.database.adapters import SERVABLE
+from heddle_infra.database.models import (
+    AdapterRow,
+    AdapterVersionRow,
+    AliasRow,
+    ApiKeyRow,
+    BaseAliasRow,
+    BaseRow,
+    TenantRow,
+)
+
+CHANGED_CHANNEL = "heddle:serving"
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """A version that may be served: `digest` addresses its files."""
+
+    tenant_id: str
+    adapter_id: str
+    adapter_name: str
+    version: int
+    digest: str
+    base_digest: str
+
+
+@dataclass(frozen=True)
+class ServedKey:
+    """A valid key."""
+
+    key_id: str
+    tenant_id: str | None
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ServedBase:
+    """A base that some alias or some served version needs."""
+
+    id: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class ServingSnapshot:
+    """The state of serving at one moment.
+
+    Attributes:
+        versions: all versions that passed or were approved, of active tenants.
+        aliases: (tenant id, adapter name, alias) -> version number.
+        keys: SHA-256 of the key -> the key.
+        epochs: tenant id -> epoch, active tenants only.
+        bases: digest -> base.
+        base_aliases: alias -> digest.
+    """
+
+    versions: tuple[ServedVersion, ...]
+    aliases: Mapping[tuple[str, str, str], int]
+    keys: Mapping[str, ServedKey]
+    epochs: Mapping[str, int]
+    bases: Mapping[str, ServedBase]
+    base_aliases: Mapping[str, str]
+
+
+async def snapshot(session: AsyncSession) -> ServingSnapshot:
+    """Read all that serving needs, in one consistent transaction."""
+    active = TenantRow.status == "active"
+    epochs = dict((await session.execute(select(TenantRow.id, TenantRow.epoch).where(active))).all())
+    # columns, not rows: a card is a hundred times larger than all that serving needs of a version
+    versions = await session.execute(
+        select(
+            AdapterVersionRow.tenant_id,
+            AdapterVersionRow.adapter_id,
+            AdapterRow.name,
+            AdapterVersionRow.version,
+            AdapterVersionRow.digest,
+            AdapterVersionRow.base_digest,
+        )
+        .join(AdapterRow, AdapterRow.id == AdapterVersionRow.adapter_id)
+        .join(TenantRow, TenantRow.id == AdapterVersionRow.tenant_id)
+        .where(active, AdapterVersionRow.status.in_(SERVABLE))
+    )
+    aliases = await session.execute(
+        select(AliasRow, AdapterRow.name)
+        .join(AdapterRow, AdapterRow.id == AliasRow.adapter_id)
+        .join(TenantRow, TenantRow.id == AliasRow.tenant_id)
+        .where(active)
+    )
+    keys = await session.scalars(
+        select(ApiKeyRow)
+        .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
+        .where(
+            ApiKeyRow.revoked_at.is_(None),
+            or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
+            or_(ApiKeyRow.tenant_id.is_(None), active),
+        )
+    )
+    bases = (await session.execute(select(BaseRow.id, BaseRow.name, BaseRow.digest))).all()
+    by_id = {base.id: base for base in bases}
+    base_aliases = (await session.execute(select(BaseAliasRow.alias, BaseAliasRow.base_id))).all()
+    return ServingSnapshot(
+        versions=tuple(ServedVersion(*row) for row in versions.all()),
+        aliases={(row.tenant_id, name, row.alias): row.version for row, name in aliases.all()},
+        keys={
+            row.secret_hash: ServedKey(row.id, row.tenant_id, tuple(row.scopes), row.expires_at) for row in keys.all()
+        },
+        epochs=epochs,
+        bases={base.digest: ServedBase(base.id, base.name, base.digest) for base in bases},
+        base_aliases={alias: by_id[base_id].digest for alias, base_id in base_aliases},
+    )

@@ -1,0 +1,100 @@
+"""The learner: network, terms, optimiser and averaged weights, and what one step does to them."""
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from heddle_platform.base.batches import Batch
+from heddle_platform.base.config import OptimiserConfig, Recipe
+from heddle_platform.base.corpus import Factor
+from heddle_platform.base.network import Network
+from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
+from heddle_platform.base.objectives.kl import Kl, KlConfig
+from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig
+from heddle_platform.base.objectives.term import Pass, Term
+
+
+def build_term(
+    config: ReconstructionConfig | KlConfig | AnchorConfig, latents: int, factors: tuple[Factor, ...]
+) -> Term:
+    """The term a recipe's entry stands for."""
+    match config:
+        case ReconstructionConfig():
+            return Reconstruction(config)
+        case KlConfig():
+            return Kl(config)
+        case AnchorConfig():
+            return Anchor(config, latents, [len(factor.levels) for factor in factors])
+
+
+def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:
+    """Linear warm-up over the first steps, then cosine decay to `final_share` of the peak."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    decayed = config.final_share + (1 - config.final_share) * cosine
+    return config.learning_rate * decayed * min(1.0, (step + 1) / max(1, config.warmup_steps))
+
+
+class Learner:
+    """Everything a checkpoint must hold."""
+
+    def __init__(self, recipe: Recipe, factors: tuple[Factor, ...]) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.network = Network(recipe.network)
+        self.terms = nn.ModuleList(build_term(config, recipe.network.latents, factors) for config in recipe.terms)
+        self.averaged = copy.deepcopy(self.network).requires_grad_(False)
+        self._parameters = [*self.network.parameters(), *self.terms.parameters()]
+        self.optimiser = torch.optim.AdamW(
+            self._parameters, weight_decay=recipe.optimiser.weight_decay, betas=(0.9, 0.98), fused=True
+        )
+        self._encode = torch.compile(self.network.encoder) if recipe.compile else self.network.encoder
+        self._decode = torch.compile(self.network.decoder) if recipe.compile else self.network.decoder
+
+    def _forward(self, images: Tensor, labels: Tensor, noise: Tensor) -> list[Tensor]:
+        mean, logvar = self._encode(images)
+        latents = mean + noise * torch.exp(0.5 * logvar)
+        seen = Pass(images, self._decode(latents), mean, logvar, latents, labels)
+        return [term(seen) for term in self.terms]
+
+    def step(self, batch: Batch, generator: torch.Generator, step: int, progress: float) -> dict[str, float]:
+        """Take one optimiser step.
+
+        Returns:
+            Each term's value in nats per image, unweighted.
+        """
+        config = self.recipe.optimiser
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(config, step, progress)
+        noise = torch.randn(len(batch.images), self.recipe.network.latents, generator=generator)
+        values = self._forward(batch.images, batch.labels, noise)
+        weights = [entry.schedule.at(progress) for entry in self.recipe.terms]
+        total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
+        self.optimiser.step()
+        # Early on the average must forget the random start quickly.
+        decay = min(config.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.averaged.parameters()), list(self.network.parameters()), 1 - decay)
+        names = [entry.kind for entry in self.recipe.terms]
+        return {name: float(value.detach()) for name, value in zip(names, values, strict=True)}
+
+    def state(self) -> dict[str, Any]:
+        """All tensors, for a checkpoint."""
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "terms": self.terms.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's tensors."""
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.terms.load_state_dict(state["terms"])
+        self.optimiser.load_state_dict(state["optimiser"])

@@ -1,0 +1,168 @@
+"""The base's network: an encoder and a decoder made of linear layers on 8x8 patches.
+
+Small convolutions spend a CPU's time on layout copies; this network is matrix products only. Activations are kept
+token-first, [T, B, D]: mixing channels is one product over T*B rows, mixing tokens one product over B*D columns,
+and neither needs a transpose.
+
+Letters: B batch, T tokens (patches), D width, L latents, P values of a patch.
+"""
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+CHANNELS = 3
+
+
+class NetworkConfig(BaseModel):
+    """Size of the network.
+
+    Attributes:
+        image_size: side of the square RGB image in pixels; a multiple of `patch`.
+        patch: side of a patch in pixels.
+        latents: number of latents.
+        width: values per token.
+        expansion: hidden width of a block's channel mixing, in widths.
+        token_hidden: hidden tokens of a block's token mixing.
+        encoder_blocks: mixing blocks in the encoder.
+        decoder_blocks: mixing blocks in the decoder.
+        squeeze: values a token is squeezed to before all tokens meet in one layer.
+        hidden: width of that layer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int = 64
+    patch: int = 8
+    latents: int = Field(default=64, ge=1)
+    width: int = Field(default=128, ge=4)
+    expansion: int = Field(default=2, ge=1)
+    token_hidden: int = Field(default=96, ge=1)
+    encoder_blocks: int = Field(default=2, ge=1)
+    decoder_blocks: int = Field(default=3, ge=1)
+    squeeze: int = Field(default=32, ge=1)
+    hidden: int = Field(default=512, ge=1)
+
+    @property
+    def tokens(self) -> int:
+        """Patches of an image."""
+        return (self.image_size // self.patch) ** 2
+
+    @property
+    def patch_values(self) -> int:
+        """Numbers in one patch."""
+        return CHANNELS * self.patch**2
+
+
+def to_patches(images_BCHW: Tensor, patch: int) -> Tensor:
+    """Images [B, C, H, W] -> patches [T, B, C * patch * patch]."""
+    batch, channels, height, width = images_BCHW.shape
+    rows, columns = height // patch, width // patch
+    split = images_BCHW.reshape(batch, channels, rows, patch, columns, patch)
+    return split.permute(2, 4, 0, 1, 3, 5).reshape(rows * columns, batch, channels * patch * patch)
+
+
+def to_images(patches_TBP: Tensor, patch: int) -> Tensor:
+    """Patches [T, B, C * patch * patch] -> images [B, C, H, W]; the inverse of `to_patches`."""
+    tokens, batch, _ = patches_TBP.shape
+    side = int(tokens**0.5)
+    split = patches_TBP.reshape(side, side, batch, CHANNELS, patch, patch)
+    return split.permute(2, 3, 0, 4, 1, 5).reshape(batch, CHANNELS, side * patch, side * patch)
+
+
+class TokenMixing(nn.Module):
+    """Two layers across tokens, the same for every channel: [T, B, D] -> [T, B, D]."""
+
+    def __init__(self, tokens: int, hidden: int) -> None:
+        super().__init__()
+        self.rise = nn.Parameter(torch.randn(hidden, tokens) * tokens**-0.5)
+        self.bias = nn.Parameter(torch.zeros(hidden, 1))
+        self.fall = nn.Parameter(torch.randn(tokens, hidden) * hidden**-0.5 * 0.3)
+
+    def forward(self, x_TBD: Tensor) -> Tensor:
+        """Mix tokens."""
+        tokens, batch, width = x_TBD.shape
+        flat = x_TBD.reshape(tokens, batch * width)
+        mixed = self.fall @ nn.functional.gelu(self.rise @ flat + self.bias)
+        return mixed.reshape(tokens, batch, width)
+
+
+class Block(nn.Module):
+    """One mixing block with residual connections: tokens, then channels."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.token_norm = nn.LayerNorm(width)
+        self.token_mixing = TokenMixing(config.tokens, config.token_hidden)
+        self.channel_norm = nn.LayerNorm(width)
+        self.rise = nn.Linear(width, width * config.expansion)
+        self.fall = nn.Linear(width * config.expansion, width)
+
+    def forward(self, x_TBD: Tensor) -> Tensor:
+        """Mix tokens, then channels."""
+        x_TBD = x_TBD + self.token_mixing(self.token_norm(x_TBD))
+        hidden = nn.functional.gelu(self.rise(self.channel_norm(x_TBD)))
+        mixed: Tensor = x_TBD + self.fall(hidden)
+        return mixed
+
+
+class Encoder(nn.Module):
+    """Images [B, 3, H, W] in 0..1 -> (mean, logvar), both [B, L]."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.patch = config.patch
+        self.embed = nn.Linear(config.patch_values, config.width)
+        self.position = nn.Parameter(torch.randn(config.tokens, 1, config.width) * 0.02)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.encoder_blocks))
+        self.norm = nn.LayerNorm(config.width)
+        self.squeeze = nn.Linear(config.width, config.squeeze)
+        self.gather = nn.Linear(config.tokens * config.squeeze, config.hidden)
+        self.mean = nn.Linear(config.hidden, config.latents)
+        self.logvar = nn.Linear(config.hidden, config.latents)
+
+    def forward(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode."""
+        batch = images_BCHW.shape[0]
+        x_TBD = self.embed(to_patches(images_BCHW * 2 - 1, self.patch)) + self.position
+        for block in self.blocks:
+            x_TBD = block(x_TBD)
+        squeezed = nn.functional.gelu(self.squeeze(self.norm(x_TBD)))
+        gathered = nn.functional.gelu(self.gather(squeezed.transpose(0, 1).reshape(batch, -1)))
+        return self.mean(gathered), self.logvar(gathered).clamp(-10, 4)
+
+
+class Decoder(nn.Module):
+    """Latents [B, L] -> images [B, 3, H, W], unclamped; `in_range` clamps to 0..1 for serving."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.patch, self.tokens = config.patch, config.tokens
+        self.hidden = nn.Linear(config.latents, config.hidden)
+        self.spread = nn.Linear(config.hidden, config.tokens * config.squeeze)
+        self.widen = nn.Linear(config.squeeze, config.width)
+        self.position = nn.Parameter(torch.randn(config.tokens, 1, config.width) * 0.02)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.decoder_blocks))
+        self.norm = nn.LayerNorm(config.width)
+        self.paint = nn.Linear(config.width, config.patch_values)
+
+    def forward(self, latents_BL: Tensor) -> Tensor:
+        """Decode."""
+        batch = latents_BL.shape[0]
+        hidden = nn.functional.gelu(self.hidden(latents_BL))
+        spread = nn.functional.gelu(self.spread(hidden)).reshape(batch, self.tokens, -1)
+        x_TBD = self.widen(spread.transpose(0, 1)) + self.position
+        for block in self.blocks:
+            x_TBD = block(x_TBD)
+        return to_images(self.paint(self.norm(x_TBD)), self.patch) * 0.5 + 0.5
+
+
+class Network(nn.Module):
+    """Encoder and decoder under one roof."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)

@@ -1,0 +1,61 @@
+"""What every training objective looks like: one number per batch, a weight, and how the weight grows.
+
+A term measures nats per image, so that weights of different terms compare. Adding an objective is adding a file
+with one subclass and one entry in the recipe's union.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+
+class Schedule(BaseModel):
+    """A weight over the course of training.
+
+    Attributes:
+        weight: the weight once it is fully on.
+        warmup: share of the training over which the weight rises linearly from 0, in 0..1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: float = Field(default=1.0, ge=0)
+    warmup: float = Field(default=0.0, ge=0, le=1)
+
+    def at(self, progress: float) -> float:
+        """The weight at `progress`, the share of the training that is done (0..1)."""
+        if self.warmup == 0:
+            return self.weight
+        return self.weight * min(1.0, progress / self.warmup)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One batch and what the network made of it: all a term may look at.
+
+    Attributes:
+        images: [B, 3, H, W] in 0..1.
+        reconstruction: [B, 3, H, W], unclamped.
+        mean, logvar: posterior, [B, L].
+        latents: the sample that was decoded, [B, L].
+        labels: int64 [B, F] over the corpus's factors, -1 where unknown.
+    """
+
+    images: Tensor
+    reconstruction: Tensor
+    mean: Tensor
+    logvar: Tensor
+    latents: Tensor
+    labels: Tensor
+
+
+class Term(nn.Module):
+    """One objective; it may own parameters (heads, critics), trained along and left behind at export."""
+
+    name: str
+    schedule: Schedule
+
+    def forward(self, seen: Pass) -> Tensor:
+        """The term's value, a scalar in nats per image."""
+        raise NotImplementedError

@@ -1,0 +1,114 @@
+"""A base at work: images to latents and back, by ONNX Runtime and without torch.
+
+What leaves `encode` and enters `decode` is standardised with the base's own latent statistics; nobody outside this
+file sees a raw latent.
+"""
+
+from typing import Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from heddle_platform.base.bundle import DECODER, ENCODER, BaseBundle
+from heddle_platform.errors import InvalidInput
+
+_CHUNK = 64
+_SMALLEST_STD = 1e-6
+
+
+class BaseRuntime:
+    """One base, ready to encode and decode; safe to share between threads.
+
+    Attributes:
+        latents: L.
+        image_size: side of its square RGB images in pixels.
+        digest: the bundle's digest.
+        provider: the ONNX Runtime provider in use.
+    """
+
+    def __init__(
+        self, encoder: onnxruntime.InferenceSession, decoder: onnxruntime.InferenceSession, bundle: BaseBundle
+    ) -> None:
+        self._encoder, self._decoder = encoder, decoder
+        manifest = bundle.manifest
+        self._mean_L = np.array(manifest.latent_mean, dtype=np.float32)
+        # A dead latent would be divided by its noise otherwise.
+        self._std_L = np.maximum(np.array(manifest.latent_std, dtype=np.float32), np.float32(_SMALLEST_STD))
+        self.latents, self.image_size = manifest.latents, manifest.image_size
+        self.digest = bundle.digest
+        self.provider: str = encoder.get_providers()[0]
+
+    @classmethod
+    def from_bundle(cls, bundle: BaseBundle, *, threads: int = 1) -> Self:
+        """Make sessions of a bundle's graphs.
+
+        Args:
+            bundle: a verified bundle.
+            threads: threads of one call; calls from several threads run side by side.
+        """
+        encoder, decoder = (_session(bundle.files[name], threads) for name in (ENCODER, DECODER))
+        return cls(encoder, decoder, bundle)
+
+    def encode(self, images_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Images -> standardised latents.
+
+        Args:
+            images_NHWC: uint8 [N, S, S, 3], S = image_size.
+        Returns:
+            float32 [N, L], zero mean and unit variance over the corpus.
+        Raises:
+            InvalidInput: wrong shape or type.
+        """
+        expected = (self.image_size, self.image_size, 3)
+        if images_NHWC.ndim != 4 or images_NHWC.shape[1:] != expected or images_NHWC.dtype != np.uint8:
+            raise InvalidInput(
+                f"images are {images_NHWC.dtype} {list(images_NHWC.shape)}, the base takes uint8 [N, "
+                f"{', '.join(map(str, expected))}]; resize them first"
+            )
+        raw_NL = np.empty((len(images_NHWC), self.latents), dtype=np.float32)
+        for start in range(0, len(images_NHWC), _CHUNK):
+            chunk = images_NHWC[start : start + _CHUNK].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+            raw_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": chunk})[0]
+        raw_NL -= self._mean_L
+        raw_NL /= self._std_L
+        return raw_NL
+
+    def decode(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Standardised latents -> images.
+
+        Args:
+            latents_NL: [N, L].
+        Returns:
+            float32 [N, S, S, 3] in 0..1.
+        Raises:
+            InvalidInput: wrong shape, or a value that is not finite.
+        """
+        if latents_NL.ndim != 2 or latents_NL.shape[1] != self.latents:
+            raise InvalidInput(f"latents are {list(latents_NL.shape)}, the base takes [N, {self.latents}]")
+        if not np.isfinite(latents_NL).all():
+            raise InvalidInput("latents hold values that are not finite; decode needs numbers")
+        raw_NL = latents_NL.astype(np.float32) * self._std_L + self._mean_L
+        shape = (len(raw_NL), self.image_size, self.image_size, 3)
+        images_NHWC = np.empty(shape, dtype=np.float32)
+        for start in range(0, len(raw_NL), _CHUNK):
+            decoded = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
+            images_NHWC[start : start + _CHUNK] = decoded.transpose(0, 2, 3, 1)
+        return images_NHWC
+
+
+def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Images in 0..1 -> 0..255, rounded and clipped."""
+    return np.asarray(np.clip(np.rint(images * 255), 0, 255).astype(np.uint8))
+
+
+def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads eat a small machine's cores between calls.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    offered = onnxruntime.get_available_providers()
+    return onnxruntime.InferenceSession(graph, options, providers=[name for name in wanted if name in offered])

@@ -1,0 +1,39 @@
+"""Identifiers: a short prefix that names the kind of resource, and a time-ordered UUIDv7.
+
+Time order makes an id its own keyset-pagination cursor; the 74 random bits make it unguessable.
+"""
+
+import re
+import secrets
+import time
+from typing import Final, Literal, get_args
+
+Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img"]
+PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
+_LENGTH: Final = 26  # 128 bits at 5 bits a letter
+_SHAPE: Final = re.compile(rf"({'|'.join(PREFIXES)})_[{_ALPHABET}]{{{_LENGTH}}}")
+
+
+def new_id(prefix: Prefix) -> str:
+    """Make an id such as `job_01jd...`: `prefix`, an underscore, and a UUIDv7 in Crockford base 32.
+
+    Args:
+        prefix: the kind of resource.
+
+    Returns:
+        A string that sorts by creation time (millisecond resolution) within one prefix.
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | secrets.randbits(80)
+    value = (value & ~(0xF << 76)) | (0x7 << 76)  # RFC 9562: version 7
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)  # RFC 9562: variant 10
+    letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
+    return f"{prefix}_{''.join(letters)}"
+
+
+def is_id(text: str, prefix: Prefix) -> bool:
+    """Tell whether `text` has the shape of an id with this prefix."""
+    match = _SHAPE.fullmatch(text)
+    return match is not None and match.group(1) == prefix

@@ -1,0 +1,154 @@
+"""Pixels: images in from anybody, in bounded memory; images out without metadata.
+
+The edge and the checking of labelled sets share this, so that an image reads the same in both.
+"""
+
+import io
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from heddle_platform.errors import InvalidInput, TooLarge
+from heddle_platform.image_colour import to_rgb
+from heddle_platform.image_header import ImageHeader, MediaType, damaged, read_header
+
+MAX_SIDE: Final = 16_383  # WebP's own limit, so that every image taken can be given back in every type
+MAX_JPEG_SCANS: Final = 100  # honest progressive files have about ten; thousands take minutes to decode
+
+
+def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode a PNG, JPEG or WebP file to sRGB.
+
+    Grey, palette, 16-bit and CMYK become RGB; an embedded colour profile is applied; alpha is laid over white;
+    the EXIF orientation is carried out. Peak memory is about 12 bytes a pixel, and nothing is allocated
+    before the header's size has been held against the limits.
+
+    Args:
+        data: the whole file.
+        max_bytes: longest file taken.
+        max_pixels: most pixels taken, width x height.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        TooLarge: code `image_too_large`: too many bytes or pixels, or a side above `MAX_SIDE`.
+        InvalidInput: codes `unsupported_image`, `image_damaged`, `image_animated`, `image_too_complex`.
+    """
+    if len(data) > max_bytes:
+        raise _too_large(f"the image has {len(data)} bytes, at most {max_bytes} are taken; send a smaller file")
+    header = read_header(data)
+    _check_size(header.width, header.height, max_pixels)
+    if header.media_type == "image/jpeg" and (scans := data.count(b"\xff\xda")) > MAX_JPEG_SCANS:
+        raise InvalidInput(
+            f"the JPEG has {scans} scans, at most {MAX_JPEG_SCANS} are decoded; save it again as a plain JPEG",
+            code="image_too_complex",
+            param="image",
+        )
+    try:
+        with _open(data, header) as picture:
+            if (frames := getattr(picture, "n_frames", 1)) > 1:
+                raise InvalidInput(
+                    f"the image is animated: {frames} frames, 1 is taken; send a single frame",
+                    code="image_animated",
+                    param="image",
+                )
+            _check_size(*picture.size, max_pixels)  # what the decoder believes must not differ from what we read
+            picture.load()
+            return np.asarray(to_rgb(picture, bit_depth=data[24] if header.media_type == "image/png" else 8))
+    except InvalidInput:
+        raise
+    except Exception as error:  # Pillow's parsers raise a dozen types on hostile bytes; all mean the same
+        raise damaged(f"it cannot be decoded ({str(error)[:80] or type(error).__name__})") from error
+
+
+def resize(image_HWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Scale an image to the square a base sees; other shapes are squeezed.
+
+    Squeezing keeps every pixel's place in proportion, so a change decoded at `size` x `size` maps back onto
+    the original by plain scaling. Padding would show the base borders it was never trained on, cropping
+    would hide what is labelled.
+
+    Args:
+        image_HWC: uint8 [H, W, 3].
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 [size, size, 3], the same array if it has that size already.
+    """
+    return scale(image_HWC, size, size)
+
+
+def scale(image_HWC: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Scale an image to [height, width, 3] with Lanczos, averaging over area where it shrinks."""
+    if image_HWC.shape[:2] == (height, width):
+        return image_HWC
+    scaled = Image.fromarray(image_HWC).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(scaled)
+
+
+def add_change(image_HWC: NDArray[np.uint8], change_hwC: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Add a change, known at a lower resolution, to an image at its own (science: detail=preserve).
+
+    Args:
+        image_HWC: the original, uint8 [H, W, 3].
+        change_hwC: float32 [h, w, 3] in -1..1, D(z') - D(z).
+
+    Returns:
+        uint8 [H, W, 3]; a pixel whose change is below half a step is the original's, bit for bit.
+    """
+    height, width, channels = image_HWC.shape
+    out = np.empty_like(image_HWC)
+    for channel in range(channels):  # one at a time: a 25-megapixel change as float32 RGB would be 300 MB
+        plane = Image.fromarray(np.ascontiguousarray(change_hwC[:, :, channel]))
+        if plane.size != (width, height):
+            plane = plane.resize((width, height), Image.Resampling.BICUBIC)
+        moved = np.rint(np.asarray(plane) * 255.0)
+        moved += image_HWC[:, :, channel]
+        out[:, :, channel] = np.clip(moved, 0, 255, out=moved)
+    return out
+
+
+def encode(image_HWC: NDArray[np.uint8], media_type: MediaType) -> bytes:
+    """Encode an image without any metadata; the same pixels give the same bytes.
+
+    Args:
+        image_HWC: uint8 [H, W, 3].
+        media_type: PNG is lossless; JPEG has quality 92 without colour subsampling, WebP quality 90.
+    """
+    picture = Image.fromarray(image_HWC)
+    out = io.BytesIO()
+    if media_type == "image/png":
+        picture.save(out, "PNG", compress_level=3)
+    elif media_type == "image/jpeg":
+        picture.save(out, "JPEG", quality=92, subsampling=0)
+    else:
+        picture.save(out, "WEBP", quality=90, method=2)
+    return out.getvalue()
+
+
+def _open(data: bytes, header: ImageHeader) -> ImageFile.ImageFile:
+    # the plugin itself rather than Image.open: one parser only, no bomb warning to depend on, and a phone's
+    # multi-picture JPEG stays its first picture
+    stream = io.BytesIO(data)
+    if header.media_type == "image/png":
+        return PngImageFile(stream)
+    return JpegImageFile(stream) if header.media_type == "image/jpeg" else WebPImageFile(stream)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise _too_large(
+            f"the image has {width} x {height} = {width * height} pixels, at most {max_pixels} are taken; scale it down"
+        )
+    if max(width, height) > MAX_SIDE:
+        raise _too_large(f"the image is {width} x {height}, at most {MAX_SIDE} pixels a side are taken; scale it down")
+
+
+def _too_large(sentence: str) -> TooLarge:
+    return TooLarge(sentence, code="image_too_large", param="image")

@@ -1,0 +1,112 @@
+"""Ports to the outside: what the code asks of an object store and of a cache, whoever provides them.
+
+`heddle_infra` implements them over S3 and Redis, and in memory for tests; one contract suite runs over all.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What the store knows of an object without its bytes: `size` in bytes, `version` its ETag."""
+
+    key: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One uploaded part of a multipart upload: its number (from 1) and the ETag the store answered with."""
+
+    number: int
+    etag: str
+
+
+class ObjectStore(Protocol):
+    """Blobs by key. Blocking; call it from a thread in asyncio code. Picklable."""
+
+    def put(self, key: str, data: bytes, *, if_absent: bool = False, if_version: str | None = None) -> str:
+        """Write an object whole and return its version.
+
+        Args:
+            key: slash-separated, no empty parts.
+            data: the bytes.
+            if_absent: write only if no object has this key.
+            if_version: write only if the object now has this version.
+
+        Raises:
+            PreconditionFailed: the condition does not hold.
+            Unavailable: the store cannot be reached.
+        """
+
+    def get(self, key: str) -> bytes:
+        """Read an object whole.
+
+        Raises:
+            NotFound: no object has this key.
+            Unavailable: the store cannot be reached.
+        """
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Return what is known of an object, or None if there is none."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; not an error if there is none."""
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List objects whose key starts with `prefix`, in key order."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object inside the store.
+
+        Raises:
+            NotFound: no object has the key `source`.
+        """
+
+    def presign_get(self, key: str, *, expires_seconds: int) -> str:
+        """Return a URL that reads this one object until it expires, without credentials."""
+
+    def start_multipart(self, key: str) -> str:
+        """Begin a multipart upload and return its id; nothing is visible until it completes."""
+
+    def presign_part(self, key: str, multipart_id: str, number: int, *, expires_seconds: int) -> str:
+        """Return a URL that accepts one PUT of part `number` (from 1)."""
+
+    def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
+        """Make the object of its parts visible and return its version.
+
+        Raises:
+            InvalidInput: a part is missing or its ETag is not the one uploaded (code `invalid_parts`).
+            NotFound: no such multipart upload.
+        """
+
+    def abort_multipart(self, key: str, multipart_id: str) -> None:
+        """Throw the parts away; not an error if there are none."""
+
+
+class Cache(Protocol):
+    """Bytes by key, lost at any time, and messages. Every call may raise Unavailable; callers go on without."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None if it is not there."""
+
+    async def set(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
+        """Keep a value for at most `ttl_seconds`."""
+
+    async def delete(self, key: str) -> None:
+        """Forget a value; not an error if there is none."""
+
+    async def publish(self, channel: str, message: str) -> None:
+        """Tell all present subscribers of a channel."""
+
+    def subscribe(self, channel: str) -> AsyncIterator[str]:
+        """Yield messages published on the channel from now on, until closed."""
+
+    async def ping(self) -> bool:
+        """Tell whether the cache answers."""
+
+    async def close(self) -> None:
+        """Release connections."""

@@ -1,0 +1,189 @@
+"""Records: what the stores hold and the planes exchange, frozen and checked at every border."""
+
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+Scope = Literal["factors", "data", "jobs", "adapters", "approve", "edits", "feedback", "admin"]
+ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
+TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in ALL_SCOPES if scope != "admin")
+
+JobType = Literal["fit", "validate"]
+JobStatus = Literal[
+    "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
+]
+FINAL_STATUSES: frozenset[JobStatus] = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
+DatasetStatus = Literal["validating", "ready", "rejected"]
+UploadStatus = Literal["open", "complete", "consumed"]
+VersionStatus = Literal["passed", "awaiting_approval", "approved", "rejected", "refused"]
+GateVerdict = Literal["pass", "needs_approval", "fail"]
+
+
+class Record(BaseModel):
+    """Root of all records."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Tenant(Record):
+    """A customer. `epoch` is part of every cache key: raising it forgets all that is cached of the tenant."""
+
+    id: str
+    name: str
+    status: Literal["active", "suspended"]
+    epoch: int
+    created_at: datetime
+
+
+class ApiKey(Record):
+    """A key, without its secret. `tenant_id` None marks an operator's key."""
+
+    id: str
+    tenant_id: str | None
+    name: str
+    scopes: tuple[Scope, ...]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    created_at: datetime
+
+
+class Base(Record):
+    """A published base: immutable files in the object store, addressed by the manifest's digest."""
+
+    id: str
+    name: str
+    digest: str
+    manifest: dict[str, Any]
+    created_at: datetime
+
+
+class FactorSetVersion(Record):
+    """One immutable version of a tenant's factor set; `document` parses as `factors.FactorSet`."""
+
+    id: str
+    tenant_id: str
+    name: str
+    version: int
+    document: dict[str, Any]
+    created_at: datetime
+
+
+class Upload(Record):
+    """Bytes a tenant sends straight to the object store. `tenant_id` None: an operator's."""
+
+    id: str
+    tenant_id: str | None
+    filename: str
+    bytes: int
+    sha256: str
+    multipart_id: str
+    part_count: int
+    status: UploadStatus
+    expires_at: datetime
+    created_at: datetime
+
+
+class Dataset(Record):
+    """A labelled set. `digest` addresses its checked images; `report` is the validation report."""
+
+    id: str
+    tenant_id: str
+    name: str
+    factor_set_id: str
+    factor_set_version: int
+    upload_id: str
+    status: DatasetStatus
+    digest: str | None
+    images: int | None
+    report: dict[str, Any] | None
+    created_at: datetime
+
+
+class JobError(Record):
+    """Why a job failed: a stable code, a sentence, and the field at fault."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+class Job(Record):
+    """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results."""
+
+    id: str
+    tenant_id: str
+    type: JobType
+    status: JobStatus
+    spec: dict[str, Any]
+    attempt: int
+    stage: str | None
+    progress: float
+    error: JobError | None
+    result: dict[str, Any] | None
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class JobEvent(Record):
+    """One thing that happened to a job; `id` grows and is what Last-Event-ID resumes from."""
+
+    id: int
+    job_id: str
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class Adapter(Record):
+    """A tenant's adapter by name; its versions hold what was fitted."""
+
+    id: str
+    tenant_id: str
+    name: str
+    created_at: datetime
+
+
+class AdapterVersion(Record):
+    """One fitted version: immutable files under `digest`, the card, and where it stands with the gate."""
+
+    adapter_id: str
+    tenant_id: str
+    version: int
+    digest: str
+    job_id: str
+    base_id: str
+    base_digest: str
+    factor_set_id: str
+    factor_set_version: int
+    dataset_id: str
+    verdict: GateVerdict
+    status: VersionStatus
+    gate: dict[str, Any]
+    card: dict[str, Any]
+    files: dict[str, str]
+    created_at: datetime
+
+
+class Approval(Record):
+    """A person's decision on a version."""
+
+    adapter_id: str
+    version: int
+    decision: Literal["approve", "reject"]
+    comment: str
+    key_id: str
+    created_at: datetime
+
+
+class Alias(Record):
+    """A movable name for a version; `revision` is its ETag."""
+
+    adapter_id: str
+    alias: str
+    version: int
+    previous_version: int | None
+    revision: int
+    updated_at: datetime

@@ -1,0 +1,137 @@
+"""Settings, read once at the edge of each process from `HEDDLE_*` variables; frozen afterwards.
+
+Nothing but these differs between a laptop and production. Names carry their unit. Secrets are `SecretStr`,
+and the development ones are refused when `HEDDLE_ENVIRONMENT=production`.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEVELOPMENT_SECRET = "development-only-secret-of-heddle"  # noqa: S105  refused in production
+
+
+class _Concern(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="HEDDLE_", frozen=True, extra="ignore")
+
+
+class DatabaseSettings(_Concern):
+    """PostgreSQL. `HEDDLE_DATABASE_URL`: postgresql+asyncpg://user:password@host:port/name."""
+
+    database_url: SecretStr
+    database_pool_size: int = Field(8, ge=1)
+    database_connect_timeout_seconds: float = Field(10.0, gt=0)
+
+
+class ObjectStoreSettings(_Concern):
+    """Any S3 server: `HEDDLE_S3_ENDPOINT_URL`, `_ACCESS_KEY`, `_SECRET_KEY`, `_BUCKET`, `_REGION`.
+
+    `s3_public_endpoint_url` is the address that clients and workers reach presigned URLs at, where it differs.
+    """
+
+    s3_endpoint_url: str
+    s3_public_endpoint_url: str | None = None
+    s3_access_key: SecretStr
+    s3_secret_key: SecretStr
+    s3_bucket: str = "heddle"
+    s3_region: str = "us-east-1"
+    s3_timeout_seconds: float = Field(20.0, gt=0)
+
+
+class CacheSettings(_Concern):
+    """Any Redis-protocol server: `HEDDLE_REDIS_URL` (redis://... or unix://...). It may vanish at any time."""
+
+    redis_url: SecretStr
+    redis_timeout_seconds: float = Field(0.05, gt=0)
+    cache_latent_ttl_seconds: int = Field(86_400, ge=1)
+    cache_image_ttl_seconds: int = Field(3_600, ge=1)
+
+
+class RaySettings(_Concern):
+    """The Ray cluster the dispatcher drives: `HEDDLE_RAY_ADDRESS` (host:port of the GCS).
+
+    A task that encodes or fits takes `ray_task_cpus` CPUs (or all of a smaller node) and as many threads.
+    """
+
+    ray_address: str
+    ray_task_cpus: float = Field(2.0, gt=0)
+    ray_encode_gpus: float = Field(0.0, ge=0)
+
+
+class SecuritySettings(_Concern):
+    """`HEDDLE_SECRET_KEY` signs edit ids and seals stored replies; `HEDDLE_ADMIN_KEY` is the first admin key."""
+
+    environment: Literal["development", "production"] = "development"
+    secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    admin_key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _no_development_secret_in_production(self) -> "SecuritySettings":
+        if self.environment == "production" and self.secret_key.get_secret_value() == DEVELOPMENT_SECRET:
+            raise ValueError("HEDDLE_SECRET_KEY must be set in production; make one of at least 32 random characters")
+        return self
+
+
+class LimitSettings(_Concern):
+    """Bounds on what a tenant may send; every one is named in the error that refuses more."""
+
+    upload_max_bytes: int = Field(2 * 1024**3, ge=1)
+    upload_part_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2)
+    upload_ttl_seconds: int = Field(24 * 3600, ge=60)
+    dataset_max_images: int = Field(100_000, ge=1)
+    image_max_bytes: int = Field(20 * 1024**2, ge=1)
+    image_max_pixels: int = Field(25_000_000, ge=1)
+    edit_queue_max: int = Field(256, ge=1)
+    edit_deadline_seconds: float = Field(5.0, gt=0)
+
+
+class DispatchSettings(_Concern):
+    """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`."""
+
+    lease_seconds: float = Field(10.0, gt=0)
+    heartbeat_seconds: float = Field(0.5, gt=0)  # a cancelled job is told at the next one
+    poll_seconds: float = Field(0.2, gt=0)
+    job_max_attempts: int = Field(5, ge=1)
+    jobs_in_flight: int = Field(4, ge=1)
+    task_timeout_seconds: float = Field(1_800.0, gt=0)
+
+
+class ServiceSettings(_Concern):
+    """Where people and programs reach the two planes, as seen from outside."""
+
+    control_url: str = "http://127.0.0.1:8000"
+    edge_url: str = "http://127.0.0.1:8001"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    edge_threads: int = Field(1, ge=1)
+    edge_poll_seconds: float = Field(0.5, gt=0)
+
+
+class Settings(BaseModel):
+    """All concerns of one process."""
+
+    model_config = {"frozen": True}
+    database: DatabaseSettings
+    objects: ObjectStoreSettings
+    cache: CacheSettings
+    security: SecuritySettings
+    limits: LimitSettings
+    dispatch: DispatchSettings
+    service: ServiceSettings
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read all concerns from the environment.
+
+        Raises:
+            pydantic.ValidationError: a required variable is missing or out of range; the message names it.
+        """
+        return cls(
+            database=DatabaseSettings(),
+            objects=ObjectStoreSettings(),
+            cache=CacheSettings(),
+            security=SecuritySettings(),
+            limits=LimitSettings(),
+            dispatch=DispatchSettings(),
+            service=ServiceSettings(),
+        )

@@ -1,0 +1,63 @@
+"""Logs: one JSON object a line, a snake_case event and its fields; secrets are blanked before they are written."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_NAMES = re.compile(r"(secret|password|token|authorization|api_key|admin_key|signature)", re.IGNORECASE)
+_SECRET_VALUES = re.compile(r"(hdl_[a-z0-9]+_)[A-Za-z0-9_\-]+|(X-Amz-Signature=)[0-9a-f]+|(://[^:/@\s]*:)[^@\s]+(?=@)")
+
+
+def blank_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace values of secret-sounding fields, and keys, signatures and passwords inside any text, by `***`."""
+    for name, value in event.items():
+        if _SECRET_NAMES.search(name) and isinstance(value, str):
+            event[name] = "***"
+        elif isinstance(value, str):
+            event[name] = redact(value)
+    return event
+
+
+def redact(text: str) -> str:
+    """Return `text` with API keys, presigned signatures and URL passwords replaced by `***`."""
+    return _SECRET_VALUES.sub(lambda match: next(group for group in match.groups() if group) + "***", text)
+
+
+def configure_logging(process: str, level: str = "info") -> None:
+    """Send structlog's and the standard library's records to standard error as JSON lines.
+
+    Args:
+        process: name of this process, a field of every line.
+        level: least level that is written.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        blank_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    structlog.contextvars.bind_contextvars(process=process)

@@ -1,0 +1,65 @@
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from heddle_adapters.adapter import Adapter
+from heddle_adapters.artifact import digest_of, pack, unpack
+from heddle_platform.errors import DataCorrupt
+
+
+def test_what_was_packed_comes_back(adapter: Adapter) -> None:
+    chosen = adapter.with_gains({"lit": 1.5}).with_detail({"shape": "preserve"}).with_refused(["age"])
+    again = unpack(pack(chosen))
+    assert again.factor_set == chosen.factor_set
+    assert again.codings == chosen.codings
+    assert (again.refused, again.detail, again.radius) == (("age",), chosen.detail, chosen.radius)
+    for name in ("read_LC", "write_PL", "gain_F", "live_L", "whiten_LL"):
+        assert np.array_equal(getattr(again, name), getattr(chosen, name))
+        assert getattr(again, name).dtype == getattr(chosen, name).dtype
+        assert not getattr(again, name).flags.writeable
+    assert pack(again) == pack(chosen)
+
+
+def test_another_gain_is_another_digest(adapter: Adapter) -> None:
+    assert digest_of(pack(adapter)) != digest_of(pack(adapter.with_gains({"lit": 1.25})))
+
+
+def test_no_clock_and_no_pickle_inside(adapter: Adapter) -> None:
+    with zipfile.ZipFile(io.BytesIO(pack(adapter))) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.namelist() == sorted(archive.namelist())
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                np.load(io.BytesIO(archive.read(name)), allow_pickle=False)
+
+
+@pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+def test_a_flipped_byte_is_noticed(adapter: Adapter, where: float) -> None:
+    data = bytearray(pack(adapter))
+    data[int(where * len(data))] ^= 0xFF
+    with pytest.raises(DataCorrupt):
+        unpack(bytes(data))
+
+
+def test_truncated_and_foreign_bytes_are_refused(adapter: Adapter) -> None:
+    for data in (b"", b"PK", pack(adapter)[:-100], b"\x80\x04."):
+        with pytest.raises(DataCorrupt) as error:
+            unpack(data)
+        assert error.value.code == "adapter_corrupt"
+
+
+def test_matrices_that_do_not_belong_to_the_header_are_refused(adapter: Adapter) -> None:
+    source = zipfile.ZipFile(io.BytesIO(pack(adapter)))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "write_PL.npy":
+                piece = io.BytesIO()
+                np.save(piece, np.zeros((2, 16), np.float32))
+                data = piece.getvalue()
+            archive.writestr(name, data)
+    with pytest.raises(DataCorrupt, match="write_PL has shape"):
+        unpack(out.getvalue())

@@ -1,0 +1,80 @@
+"""Single flight: one run per key, shared by all who ask meanwhile, whatever becomes of them."""
+
+import asyncio
+
+import pytest
+
+from heddle_api.edge.single_flight import SingleFlight
+from heddle_platform.errors import Unavailable
+
+
+class Work:
+    """Counts its runs and ends when told to."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.end = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> int:
+        self.runs += 1
+        await self.end.wait()
+        if self.error is not None:
+            raise self.error
+        return self.runs
+
+
+async def test_callers_of_one_key_share_a_run_and_others_do_not() -> None:
+    flights: SingleFlight[int] = SingleFlight()
+    work, other = Work(), Work()
+    tasks = [asyncio.create_task(flights.run("a", work)) for _ in range(5)]
+    apart = asyncio.create_task(flights.run("b", other))
+    await asyncio.sleep(0)
+    work.end.set()
+    other.end.set()
+    assert await asyncio.gather(*tasks, apart) == [1] * 6
+    assert (work.runs, other.runs) == (1, 1)
+    assert await flights.run("a", work) == 2  # a finished run is not remembered
+
+
+async def test_a_caller_that_leaves_does_not_end_the_run() -> None:
+    flights: SingleFlight[int] = SingleFlight()
+    work = Work()
+    first, second = (asyncio.create_task(flights.run("a", work)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    work.end.set()
+    assert await second == 1
+
+
+async def test_an_error_reaches_every_caller_and_the_next_starts_anew() -> None:
+    flights: SingleFlight[int] = SingleFlight()
+    work = Work()
+    work.error = Unavailable("full")
+    tasks = [asyncio.create_task(flights.run("a", work)) for _ in range(3)]
+    await asyncio.sleep(0)
+    work.end.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    work.error = None
+    assert await flights.run("a", work) == 2
+
+
+async def test_an_error_nobody_waits_for_is_not_reported_as_lost() -> None:
+    flights: SingleFlight[int] = SingleFlight()
+    work = Work()
+    work.error = RuntimeError("gone")
+    lost: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+    try:
+        task = asyncio.create_task(flights.run("a", work))
+        await asyncio.sleep(0)
+        task.cancel()
+        work.end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0.01)
+    finally:
+        asyncio.get_running_loop().set_exception_handler(None)
+    assert lost == []

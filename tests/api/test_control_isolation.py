@@ -1,0 +1,134 @@
+"""Isolation: for every route with an id, another tenant's id answers exactly as one that does not exist."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from heddle_platform.ids import new_id
+from tests.api.control_world import FACTORS, Person, World
+
+# method, path with {thing}, body; every route of a tenant's resources that takes an id
+ROUTES: list[tuple[str, str, Any]] = [
+    ("GET", "/v1/api_keys/{key}", None),
+    ("DELETE", "/v1/api_keys/{key}", None),
+    ("GET", "/v1/factor_sets/{fs}", None),
+    ("GET", "/v1/factor_sets/{fs}/versions/1", None),
+    ("POST", "/v1/uploads/{up}/complete", {"parts": [{"number": 1, "etag": "x"}]}),
+    ("GET", "/v1/datasets/{ds}", None),
+    ("GET", "/v1/datasets/{ds}/validation", None),
+    ("GET", "/v1/datasets/{ds}/items", None),
+    ("DELETE", "/v1/datasets/{ds}", None),
+    ("GET", "/v1/jobs/{job}", None),
+    ("GET", "/v1/jobs/{job}/events", None),
+    ("POST", "/v1/jobs/{job}/cancel", None),
+    ("GET", "/v1/adapters/{ada}", None),
+    ("GET", "/v1/adapters/{ada}/versions", None),
+    ("GET", "/v1/adapters/{ada}/versions/1", None),
+    ("GET", "/v1/adapters/{ada}/card", None),
+    ("GET", "/v1/adapters/{ada}/playbook", None),
+    ("GET", "/v1/adapters/{ada}/download", None),
+    ("GET", "/v1/adapters/{ada}/versions/1/card", None),
+    ("GET", "/v1/adapters/{ada}/versions/1/playbook", None),
+    ("GET", "/v1/adapters/{ada}/versions/1/download", None),
+    ("POST", "/v1/adapters/{ada}/versions/1/approvals", {"decision": "approve"}),
+    ("GET", "/v1/adapters/{ada}/aliases/production", None),
+    ("PUT", "/v1/adapters/{ada}/aliases/production", {"version": 1}),
+    ("POST", "/v1/adapters/{ada}/rollback", None),
+]
+
+
+async def things_of(owner: Person) -> dict[str, str]:
+    """Make one of everything and return the ids."""
+    await owner.fitted()
+    adapter = (await owner.get("/v1/adapters"))["data"][0]["id"]
+    version = await owner.get(f"/v1/adapters/{adapter}/versions/1")
+    begun = await owner.post("/v1/uploads", {"filename": "x", "bytes": 1, "sha256": "0" * 64})
+    return {
+        "key": (await owner.get("/v1/me"))["key"]["id"],
+        "fs": version["factor_set"]["id"],
+        "up": begun["id"],
+        "ds": version["dataset"],
+        "job": version["job"],
+        "ada": adapter,
+    }
+
+
+def without_ids(answer: httpx.Response) -> Any:
+    """Return a problem document with what differs between any two requests taken out."""
+    problem = {name: value for name, value in answer.json().items() if name not in ("request_id", "instance")}
+    problem["detail"] = re.sub(r"[a-z]+_[0-9a-hjkmnp-tv-z]{26}", "<id>", problem["detail"])
+    return problem
+
+
+async def test_somebody_elses_things_do_not_exist(tenant: Person, other: Person) -> None:
+    theirs = await things_of(other)
+    invented = {name: new_id(name) for name in theirs}  # type: ignore[arg-type]
+    for method, path, body in ROUTES:
+        foreign = await tenant.http.request(method, path.format(**theirs), json=body)
+        missing = await tenant.http.request(method, path.format(**invented), json=body)
+        assert (foreign.status_code, missing.status_code) == (404, 404), (method, path)
+        assert without_ids(foreign) == without_ids(missing), (method, path)
+    # and nothing was touched by trying
+    assert (await other.get("/v1/adapters/avatars"))["aliases"] == {}
+    assert (await other.get(f"/v1/jobs/{theirs['job']}"))["status"] == "awaiting_approval"
+    assert (await other.http.get("/v1/me")).status_code == 200
+
+
+async def test_every_route_that_takes_an_id_is_on_the_list(world: World) -> None:
+    operators = ("/v1/admin/", "/v1/bases")
+    documented = {
+        (method.upper(), re.sub(r"\{[^}]+\}", "{}", path))
+        for path, methods in world.app.openapi()["paths"].items()
+        for method in methods
+        if "{" in path and not path.startswith(operators)
+    }
+    fixed = {"versions/1": "versions/{}", "aliases/production": "aliases/{}"}
+    tried = set()
+    for method, path, _ in ROUTES:
+        for concrete, template in fixed.items():
+            path = path.replace(concrete, template)
+        tried.add((method, re.sub(r"\{[^}]*\}", "{}", path)))
+    assert documented == tried
+
+
+async def test_somebody_elses_ids_in_bodies_do_not_exist(world: World, tenant: Person, other: Person) -> None:
+    theirs = await things_of(other)
+    await tenant.post("/v1/factor_sets", FACTORS)
+    mine = await tenant.ready_dataset()
+    fit = {"type": "fit", "adapter": "a", "factor_set": "avatars", "dataset": mine}
+    for path, body, code in (
+        ("/v1/jobs", {**fit, "dataset": theirs["ds"]}, "unknown_dataset"),
+        ("/v1/jobs", {**fit, "factor_set": theirs["fs"]}, "unknown_factor_set"),
+        ("/v1/datasets", {"name": "x", "factor_set": theirs["fs"], "upload": theirs["up"]}, "unknown_factor_set"),
+        ("/v1/datasets", {"name": "x", "factor_set": "avatars", "upload": theirs["up"]}, "unknown_upload"),
+    ):
+        answer = await tenant.http.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+async def test_lists_show_a_tenants_own_things_only(tenant: Person, other: Person) -> None:
+    await things_of(other)
+    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters"):
+        assert (await tenant.get(path))["data"] == []
+    assert len((await tenant.get("/v1/api_keys"))["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "paths"),
+    [
+        ("factors", ["/v1/factor_sets"]),
+        ("data", ["/v1/datasets"]),
+        ("jobs", ["/v1/jobs"]),
+        ("adapters", ["/v1/adapters"]),
+        ("edits", []),
+        ("feedback", []),
+    ],
+)
+async def test_each_scope_opens_its_own_lists_only(world: World, tenant: Person, scope: str, paths: list[str]) -> None:
+    key = (await tenant.post("/v1/api_keys", {"name": scope, "scopes": [scope]}))["api_key"]
+    client = world.client(key)
+    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters"):
+        assert (await client.get(path)).status_code == (200 if path in paths else 403)
+    assert (await client.get("/v1/bases")).status_code == 200

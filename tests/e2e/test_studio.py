@@ -1,0 +1,288 @@
+"""The studio in real Chromium over the real stack: sign in, read the card, approve, edit, watch a fit, roll back."""
+
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.e2e.studio_page import PHONE, Studio, launch, opened
+from tests.e2e.wire import LabelledImages, Wire
+
+IMAGES = 600
+HELD_OUT = 900
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = launch(playwright)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def fitted(module_tenant: Wire, micah: LabelledImages) -> Wire:
+    """A tenant whose first version is fitted and waits for a person."""
+    dataset = module_tenant.dataset(micah.archive(range(IMAGES)), micah.factor_set)
+    job = module_tenant.wait(module_tenant.queue_fit(dataset["id"], "avatars"))
+    assert job["status"] in ("succeeded", "awaiting_approval"), job
+    return module_tenant
+
+
+@pytest.fixture(scope="module")
+def approved(fitted: Wire, browser: Browser, stack: Any) -> Wire:
+    """The same tenant, its first version approved on the page."""
+    with opened(browser, stack.control_url, key_of(fitted)) as studio:
+        studio.sign_in()
+        studio.open("Adapters")
+        studio.page.get_by_role("button", name="Approve").click()
+        studio.page.get_by_label("Comment").fill("looks right")
+        studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        studio.page.get_by_text("production: version 1").wait_for()
+    return fitted
+
+
+@pytest.fixture
+def open_studio(browser: Browser, stack: Any) -> Callable[..., Any]:
+    return lambda wire, **options: opened(browser, stack.control_url, key_of(wire), **options)
+
+
+def key_of(wire: Wire) -> str:
+    return wire.control.headers["Authorization"].removeprefix("Bearer ")
+
+
+def other_level(micah: LabelledImages, factor: str, row: int = HELD_OUT) -> str:
+    levels = next(spec["levels"] for spec in micah.factor_set["factors"] if spec["name"] == factor)
+    return str(next(level for level in levels if level != micah.labels[row][factor]))
+
+
+def distance(one: list[int], other: list[int]) -> float:
+    return sum(abs(a - b) for a, b in zip(one[2:], other[2:], strict=True)) / len(one[2:])
+
+
+def test_a_wrong_key_is_refused_in_words(open_studio: Callable[..., Any], fitted: Wire) -> None:
+    with open_studio(fitted) as studio:
+        studio.sign_in("hdl_nobody_has_this_key")
+        expect(studio.page.get_by_role("alert")).to_contain_text("key")
+        assert studio.page.evaluate("sessionStorage.length") == 0
+        studio.page.get_by_label("API key").fill(studio.key)
+        studio.page.get_by_role("button", name="Sign in").click()
+        studio.page.get_by_role("heading", name="Edit", exact=True).wait_for()
+        studio.page.get_by_role("button", name="Sign out").click()
+        studio.page.get_by_role("heading", name="Sign in").wait_for()
+        assert studio.page.evaluate("sessionStorage.length + localStorage.length") == 0
+
+
+def test_an_empty_tenant_is_told_what_to_do(open_studio: Callable[..., Any], new_tenant: Callable[[], Wire]) -> None:
+    with open_studio(new_tenant()) as studio:
+        studio.sign_in()
+        studio.page.get_by_role("heading", name="Nothing to edit with yet").wait_for()
+        studio.open("Adapters")
+        studio.page.get_by_role("heading", name="No adapter yet").wait_for()
+        studio.open("Jobs")
+        studio.page.get_by_role("heading", name="No job yet").wait_for()
+
+
+def test_the_scorecard_opens_styled_in_a_frame_without_scripts(open_studio: Callable[..., Any], fitted: Wire) -> None:
+    with open_studio(fitted) as studio:
+        studio.sign_in()
+        studio.open("Adapters")
+        studio.page.get_by_role("button", name="Open scorecard").last.click()
+        frame = studio.page.locator("dialog iframe")
+        assert frame.get_attribute("sandbox") == "allow-same-origin"
+        inside = studio.page.frame_locator("dialog iframe")
+        inside.get_by_text("glasses").first.wait_for()
+        assert inside.locator("body").evaluate("() => document.adoptedStyleSheets.length") >= 1
+        assert inside.locator("body").evaluate("(body) => getComputedStyle(body).fontFamily") != "serif"
+        assert inside.locator("script").count() == 0
+        studio.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        expect(studio.page.locator("dialog")).to_have_count(0)
+
+
+def test_a_changed_factor_changes_the_picture_and_reset_brings_it_back(
+    open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages, stack: Any
+) -> None:
+    with open_studio(approved) as studio:
+        studio.sign_in()
+        studio.choose_picture(micah.images[HELD_OUT])
+        original = studio.corner("original")
+        assert studio.corner("edited") == original
+        wanted = other_level(micah, "background")
+        studio.set_level("background", wanted)
+        edited = studio.corner("edited")
+        assert edited[:2] == original[:2], "an edit keeps the picture's size"
+        assert distance(edited, original) > 16, "the corner is background and must change"
+        expect(studio.after("background")).to_contain_text(wanted)
+        expect(studio.after("skin")).to_contain_text(micah.labels[HELD_OUT]["skin"])
+        studio.page.get_by_role("button", name="Reset").click()
+        expect(studio.page.locator(".facts")).to_be_empty()
+        assert studio.corner("edited") == original
+        allowed = {urlsplit(stack.control_url).netloc, urlsplit(stack.edge_url).netloc, ""}
+        assert studio.hosts <= allowed, "the page works without any other host"
+
+
+def test_an_edit_can_be_downloaded_and_copied_as_curl_without_the_key(
+    open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
+) -> None:
+    with open_studio(approved, permissions=["clipboard-read", "clipboard-write"]) as studio:
+        studio.sign_in()
+        studio.choose_picture(micah.images[HELD_OUT])
+        studio.set_level("background", other_level(micah, "background"))
+        with studio.page.expect_download() as download:
+            studio.page.get_by_role("button", name="Download").click()
+        picture = Image.open(io.BytesIO(download.value.path().read_bytes()))
+        assert (picture.format, picture.size) == ("PNG", (128, 128))
+        studio.page.get_by_role("button", name="Copy as curl").click()
+        studio.page.get_by_text("Copied").wait_for()
+        command = studio.page.evaluate("navigator.clipboard.readText()")
+        assert command.startswith("curl ")
+        assert "$HEDDLE_API_KEY" in command
+        assert studio.key not in command
+        assert '"background"' in command
+
+
+def test_factors_are_changed_by_keyboard_and_refused_ones_say_why(
+    open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
+) -> None:
+    gate = approved.call("GET", "/v1/adapters/avatars/versions/1")["gate"]["factors"]
+    editable = next(name for name, verdict in gate.items() if verdict["passed"])
+    with open_studio(approved) as studio:
+        studio.sign_in()
+        studio.choose_picture(micah.images[HELD_OUT])
+        as_it_is = studio.factor(editable).get_by_role("radio").first
+        as_it_is.focus()
+        studio.page.keyboard.press("ArrowRight")
+        expect(studio.factor(editable).get_by_role("radio").nth(1)).to_be_checked()
+        expect(studio.after(editable)).not_to_have_text("–")
+        for name, verdict in gate.items():
+            expect(studio.factor(name).get_by_role("radio").first).to_be_enabled(enabled=verdict["passed"])
+            if not verdict["passed"]:
+                expect(studio.factor(name)).to_contain_text(verdict["reasons"][0])
+
+
+def test_a_file_that_is_no_picture_is_refused_in_words(open_studio: Callable[..., Any], approved: Wire) -> None:
+    with open_studio(approved) as studio:
+        studio.sign_in()
+        studio.page.locator("#picture").wait_for(state="attached")
+        broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\nnot really"}
+        studio.page.set_input_files("#picture", broken)
+        expect(studio.page.get_by_role("alert")).to_contain_text("image")
+
+
+def test_a_fit_is_watched_live_then_approved_and_rolled_back(open_studio: Callable[..., Any], approved: Wire) -> None:
+    dataset = approved.call("GET", "/v1/datasets")["data"][0]["id"]
+    with open_studio(approved) as studio:
+        studio.sign_in()
+        studio.open("Jobs")
+        studio.page.locator("article").first.wait_for()
+        before = studio.page.locator("article").count()
+        approved.queue_fit(dataset, "avatars")
+        expect(studio.page.locator("article")).to_have_count(before + 1, timeout=20_000)
+        newest = studio.page.locator("article").first
+        expect(newest.get_by_role("link", name="Version 2")).to_be_visible(timeout=90_000)
+        newest.get_by_text("What happened").click()
+        expect(newest.get_by_text("created")).to_be_visible()
+        newest.get_by_role("link", name="Version 2").click()
+        studio.page.get_by_role("button", name="Approve").click()
+        studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        studio.page.get_by_text("production: version 2").wait_for()
+        studio.page.get_by_role("button", name="Roll back to version 1").click()
+        studio.page.get_by_text("production: version 1").wait_for()
+    assert approved.call("GET", "/v1/adapters/avatars")["aliases"]["production"] == 1
+
+
+def test_a_number_is_dragged_and_typed_and_a_switch_is_switched(
+    open_studio: Callable[..., Any], fitted: Wire, micah: LabelledImages
+) -> None:
+    shaded = with_numbers(micah)
+    dataset = fitted.dataset(shaded.archive(range(IMAGES)), shaded.factor_set, name="shaded")
+    job = fitted.wait(fitted.queue_fit(dataset["id"], "shades", adapter="shades"))
+    fitted.approve("shades", job["result"]["version"])
+    dark = min(range(IMAGES, len(micah.images)), key=lambda row: float(shaded.labels[row]["shade"]))
+    with open_studio(fitted) as studio:
+        studio.sign_in()
+        studio.page.goto(f"{studio.control_url}/#/edit/shades/production")
+        expect(studio.page.get_by_label("Adapter")).to_have_value("shades")
+        studio.choose_picture(micah.images[dark])
+        original = studio.corner("original")
+        studio.page.get_by_label("shade", exact=True).focus()
+        studio.page.keyboard.press("End")
+        expect(studio.page.get_by_label("shade, exactly")).to_have_value("1")
+        expect(studio.after("shade")).not_to_have_text("–")
+        assert mean_light(studio.corner("edited")) > mean_light(original) + 40
+        expect(studio.factor("spectacles").get_by_role("radio")).to_have_count(3)
+        studio.factor("shade").get_by_role("button", name="as it is").click()
+        expect(studio.page.locator(".facts")).to_be_empty()
+        assert studio.corner("edited") == original
+
+
+def with_numbers(micah: LabelledImages) -> LabelledImages:
+    """The same pictures labelled otherwise: how light the ground is (a number), and glasses or none (a switch)."""
+    factors = [
+        {"name": "shade", "kind": "continuous", "range": [0, 1]},
+        {"name": "spectacles", "kind": "binary"},
+        next(spec for spec in micah.factor_set["factors"] if spec["name"] == "skin"),
+    ]
+    labels = [
+        {
+            "shade": f"{lightness(image):.3f}",
+            "spectacles": "no" if row["glasses"] == "none" else "yes",
+            "skin": row["skin"],
+        }
+        for image, row in zip(micah.images, micah.labels, strict=True)
+    ]
+    return LabelledImages(micah.images, tuple(labels), {"name": "shades", "factors": factors})
+
+
+def lightness(image: bytes) -> float:
+    """How light the upper left corner is, 0..1."""
+    return float(Image.open(io.BytesIO(image)).convert("L").getpixel((2, 2))) / 255  # type: ignore[arg-type]
+
+
+def mean_light(corner: list[int]) -> float:
+    pixels = [
+        corner[start : start + 3] for start in range(2, len(corner), 4)
+    ]  # behind the size: red, green, blue, alpha
+    return sum(sum(pixel) for pixel in pixels) / (3 * len(pixels))
+
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": {"color_scheme": "light", "viewport": PHONE, "has_touch": True},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_view_fits_and_names_its_controls(
+    look: str, open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
+) -> None:
+    with open_studio(approved, **LOOKS[look]) as studio:
+        studio.page.goto(studio.control_url)
+        studio.page.get_by_label("API key").wait_for()
+        shoot(studio, f"{look}-sign-in")
+        studio.sign_in()
+        studio.page.goto(f"{studio.control_url}/#/edit/avatars/production")
+        studio.choose_picture(micah.images[HELD_OUT])
+        studio.set_level("background", other_level(micah, "background"))
+        shoot(studio, f"{look}-edit")
+        studio.open("Adapters")
+        studio.page.get_by_role("button", name="Open scorecard").last.wait_for()
+        shoot(studio, f"{look}-adapters")
+        studio.page.get_by_role("button", name="Open scorecard").last.click()
+        studio.page.frame_locator("dialog iframe").get_by_text("glasses").first.wait_for()
+        shoot(studio, f"{look}-scorecard")
+        studio.page.get_by_role("dialog").get_by_role("button", name="Close").click()
+        studio.open("Jobs")
+        studio.page.locator("article .events li").first.wait_for(state="attached")
+        shoot(studio, f"{look}-jobs")
+
+
+def shoot(studio: Studio, name: str) -> None:
+    studio.check_layout()
+    studio.screenshot(name)

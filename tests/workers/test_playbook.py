@@ -1,0 +1,111 @@
+"""The pages of a version: self-contained, safe under hostile names, readable on a phone and in the dark."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from heddle_adapters.report import AssociationCard, Card
+from heddle_workers.playbook import advice
+
+from .study import HOSTILE, Study
+
+CHROMIUM = Path("/usr/bin/chromium")
+PAGES = ("card.html", "playbook.html")
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 390), ("dark", 1100))
+
+
+def page(study: Study, name: str) -> str:
+    return study.fitted.files[name].decode()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_whole_and_ask_nothing_of_the_network(study: Study, name: str) -> None:
+    html = page(study, name)
+    assert html.startswith("<!doctype html>")
+    assert html.rstrip().endswith("</html>")
+    assert re.findall(r"https?://", html) == []
+    sources = re.findall(r'(?:src|href)="([^"]{0,30})', html)
+    assert all(source.startswith("data:image/webp;base64,") for source in sources)
+    assert "<script" not in html
+    assert "<link" not in html
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_names_that_tenants_chose_are_text(study: Study, name: str) -> None:
+    html = page(study, name)
+    assert HOSTILE not in html
+    assert "<img src=x" not in html
+    if name == "card.html":
+        assert "&lt;script&gt;" in html
+        assert "onerror=alert" in html, "shown, not dropped"
+
+
+def test_the_card_shows_every_number_it_is_for(study: Study) -> None:
+    html = page(study, "card.html")
+    card = study.fitted.card
+    for factor in card["factors"]:
+        assert f"<th>{factor['name']}<br>" in html
+        assert f"{100 * factor['effect']:.0f}\N{NARROW NO-BREAK SPACE}%" in html
+        assert f"{factor['gain']:.2f}" in html
+    for reasons in (verdict["reasons"] for verdict in study.fitted.gate["factors"].values()):
+        for reason in reasons:
+            assert reason.replace("'", "&#39;") in html
+    assert html.count("<figure") >= 3 * 3 * 3
+    assert study.fitted.digest[:12] in html
+
+
+def test_pages_hold_no_clock(study: Study) -> None:
+    for name in PAGES:
+        assert re.findall(r"\b20\d\d-\d\d-\d\d\b", page(study, name)) == []
+        assert "seconds" not in page(study, name)
+
+
+def test_advice_names_what_the_numbers_show(study: Study) -> None:
+    card = Card.model_validate(study.fitted.card)
+    background, *others = card.factors
+    leaky = background.model_copy(update={"readable": True, "leakage": 0.3, "leakage_into": "tone"})
+    apart = AssociationCard(
+        factors=("background", "tone"), value=0.02, measure="correlation_ratio", labels=100, smallest_cell=None
+    )
+    together = apart.model_copy(update={"value": 0.7})
+    unreadable = others[0].model_copy(update={"readable": False, "accuracy": 0.31, "chance": 0.30})
+    rest = [pair for pair in card.associations if set(pair.factors) != {"background", "tone"}]
+
+    def told(pair: AssociationCard, *factors: object) -> str:
+        return " ".join(advice(card.model_copy(update={"factors": factors, "associations": (pair, *rest)})))
+
+    assert "their labels go together (0.70)" in told(together, leaky, *others)
+    assert "their labels are independent" in told(apart, leaky, *others)
+    sentence = told(apart, background, unreadable, others[1])
+    assert "wears_glasses reads 31\N{NARROW NO-BREAK SPACE}%" in sentence
+    assert "drop it" in sentence
+
+
+def test_pages_in_a_real_browser(study: Study, tmp_path: Path) -> None:
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed (Debian package chromium); the pages were not opened")
+    from playwright.sync_api import sync_playwright
+
+    asked: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        for name in PAGES:
+            file = tmp_path / name
+            file.write_bytes(study.fitted.files[name])
+            for scheme, width in LOOKS:
+                opened = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+                opened.on("request", lambda request: asked.append(request.url))
+                opened.on("console", lambda message: asked.append(message.text))
+                opened.goto(file.as_uri())
+                assert opened.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
+                assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+                assert "owned" not in opened.title()
+                dark = opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 29)"
+                assert dark == (scheme == "dark")
+                opened.close()
+        browser.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []

@@ -1,0 +1,1 @@
+"""Jobs: the dispatcher, the tasks it runs on Ray, and what they compute."""

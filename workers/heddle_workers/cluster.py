@@ -1,0 +1,173 @@
+"""The Ray cluster as the dispatcher sees it: run a task, follow its progress, cancel it, notice when Ray is gone.
+
+Calls that may wait for Ray's head run in threads: with the head dead they block for a minute and then end the process
+(Ray's own doing), which must not stop heartbeats meanwhile.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar, cast
+
+import ray
+import structlog
+from ray.exceptions import RayError
+
+from heddle_platform.errors import Unavailable
+from heddle_platform.settings import RaySettings
+from heddle_workers.progress import Failed, Progress, Report, silent
+from heddle_workers.tasks import heddle_warm
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+Task = Callable[[Request], Iterator[Progress | Failed | Result]]
+
+_CANCEL_GRACE_SECONDS: Final = 1.5
+_PROBE_SECONDS: Final = 1.0
+_WARM_SECONDS: Final = 0.3
+_NAMESPACE: Final = "heddle"
+
+log = structlog.get_logger()
+
+
+class WorkerLost(Unavailable):
+    """The Ray worker died under the task, or Ray lost it."""
+
+    default_code = "worker_lost"
+
+
+class Cluster:
+    """A connection to Ray. One per process, for Ray allows no more."""
+
+    def __init__(self, settings: RaySettings) -> None:
+        self._settings = settings
+        self._remote: dict[str, Any] = {}
+        self._cancelling: set[asyncio.Task[None]] = set()
+        self.cpus = 1
+        self.task_cpus = 1.0
+        self.encode_gpus = settings.ray_encode_gpus
+
+    @property
+    def slots(self) -> int:
+        """How many tasks of ordinary size run at once."""
+        return max(1, int(self.cpus / self.task_cpus))
+
+    @property
+    def threads(self) -> int:
+        """How many threads an ordinary task may use."""
+        return max(1, int(self.task_cpus))
+
+    async def reachable(self) -> bool:
+        """Tell whether Ray's head accepts connections."""
+        host, _, port = self._settings.ray_address.rpartition(":")
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                _, writer = await asyncio.open_connection(host, int(port))
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True
+
+    async def connect(self) -> None:
+        """Join the cluster.
+
+        Raises:
+            Unavailable: Ray cannot be reached, or refuses the token.
+        """
+        if not await self.reachable():
+            raise Unavailable(f"Ray does not answer at {self._settings.ray_address}")
+        try:
+            await asyncio.to_thread(self._connect)
+        except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+            raise Unavailable(f"Ray at {self._settings.ray_address} refuses us: {str(error)[:200]}") from error
+
+    def _connect(self) -> None:
+        ray.init(
+            address=self._settings.ray_address, namespace=_NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
+        )
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        sizes = [math.floor(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
+        self.cpus, largest = max(1, sum(sizes)), max(1, *sizes)
+        self.task_cpus = min(self._settings.ray_task_cpus, float(largest))  # more than a node has would wait for ever
+
+    async def warm(self) -> None:
+        """Have as many worker processes as there are CPUs import our code, so that the first job need not wait."""
+        await asyncio.gather(*(self.run(heddle_warm, _WARM_SECONDS, silent, cpus=1.0) for _ in range(self.cpus)))
+
+    async def run(
+        self,
+        task: Task[Request, Result],
+        request: Request,
+        report: Report,
+        *,
+        cpus: float | None = None,
+        gpus: float = 0.0,
+    ) -> Result:
+        """Run a task to its end; cancelling this cancels the task.
+
+        Args:
+            task: a generator function of `tasks`; its name becomes the process title.
+            request: its argument.
+            report: told of its progress.
+            cpus: CPUs it occupies; `task_cpus` where not given.
+            gpus: share of a GPU it needs.
+
+        Raises:
+            HeddleError: what the task raised.
+            WorkerLost: its process or node died.
+        """
+        name = task.__name__
+        submitted = asyncio.ensure_future(
+            asyncio.to_thread(self._submit, name, task, request, cpus or self.task_cpus, gpus)
+        )
+        try:
+            async for reference in await asyncio.shield(submitted):
+                message = await reference
+                if isinstance(message, Progress):
+                    report(message.stage, message.share)
+                elif isinstance(message, Failed):
+                    raise message.error
+                else:
+                    return cast(Result, message)
+        except (RayError, ConnectionError) as error:
+            raise WorkerLost(f"the worker of {name} was lost ({type(error).__name__})") from error
+        except asyncio.CancelledError:
+            # aside: the tenant who cancelled shall not wait until the task has noticed
+            cancelling = asyncio.create_task(self._cancel(submitted), name=f"cancel {name}")
+            self._cancelling.add(cancelling)
+            cancelling.add_done_callback(self._cancelling.discard)
+            raise
+        raise WorkerLost(f"the task {name} ended without a result")
+
+    def _submit(self, name: str, task: Any, request: Any, cpus: float, gpus: float) -> Any:
+        if name not in self._remote:
+            self._remote[name] = ray.remote(task)
+        # no retries of Ray's own: a lost worker costs a lease, and leases are counted and visible
+        options = self._remote[name].options(
+            name=name, num_returns="streaming", max_retries=0, num_cpus=cpus, num_gpus=gpus
+        )
+        return options.remote(request)
+
+    async def _cancel(self, submitted: asyncio.Future[Any]) -> None:
+        for force in (False, True):
+            try:
+                async with asyncio.timeout(_CANCEL_GRACE_SECONDS):
+                    generator = await asyncio.shield(submitted)
+                    await asyncio.to_thread(ray.cancel, generator, force=force)
+                    async for reference in generator:
+                        await reference
+                    return
+            except TimeoutError:
+                log.warning("cancel_not_heeded", forced=force)
+            except (RayError, ConnectionError):
+                return  # what a cancelled task ends with
+
+    async def close(self) -> None:
+        """Leave the cluster; tasks of ours end."""
+        for cancelling in self._cancelling:
+            cancelling.cancel()  # Ray ends what a driver that leaves has left behind
+        await asyncio.to_thread(ray.shutdown)

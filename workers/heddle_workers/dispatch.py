@@ -1,0 +1,206 @@
+"""The dispatcher: leases jobs, has them done, keeps the leases alive, and writes each outcome once or not at all.
+
+It holds nothing that a restart loses. Killed at any moment, its leases run out and another takes the jobs over;
+an outcome is written in a transaction that locks the job under the lease's token, so that the slower of two writes
+nothing. Stopped in good order, it gives its leases back at once.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from heddle_infra.database import queue
+from heddle_infra.database.engine import Database
+from heddle_platform.errors import HeddleError, LeaseLost, Unavailable
+from heddle_platform.records import Job, JobError, JobType
+from heddle_platform.settings import DispatchSettings
+from heddle_workers.lease import Lease
+from heddle_workers.work import Ending, Work
+
+_FIRST_RETRY_SECONDS: Final = 0.5
+_LONGEST_RETRY_SECONDS: Final = 30.0
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_LAST_WRITES_SECONDS: Final = 5.0
+
+log = structlog.get_logger()
+
+
+class Dispatcher:
+    """Runs jobs of the queue until told to stop.
+
+    Args:
+        database: truth.
+        works: how each type of job is done.
+        settings: leases, heartbeats, bounds.
+        owner: name of this process in the leases it takes.
+    """
+
+    def __init__(
+        self, database: Database, works: Mapping[JobType, Work], settings: DispatchSettings, *, owner: str
+    ) -> None:
+        self._database = database
+        self._works = works
+        self._settings = settings
+        self._owner = owner
+        self._leases: dict[str, Lease] = {}
+        self._freed = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then give back what is not done and return."""
+        beating = asyncio.create_task(self._keep_alive(), name="heartbeats")
+        try:
+            await self._claim_until(stop)
+        finally:
+            await self._let_go()
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _claim_until(self, stop: asyncio.Event) -> None:
+        stopping = asyncio.create_task(stop.wait())
+        failures = 0
+        while not stop.is_set():
+            pause = self._settings.poll_seconds
+            try:
+                for job in await self._claim():
+                    self._start(job)
+                failures = 0
+            except Unavailable as error:
+                failures += 1
+                pause = min(pause * 2**failures, _LONGEST_PAUSE_SECONDS)
+                log.warning("queue_unreachable", failures=failures, detail=str(error))
+            self._freed.clear()
+            freed = asyncio.create_task(self._freed.wait())
+            await asyncio.wait((stopping, freed), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            freed.cancel()
+
+    async def _claim(self) -> list[Job]:
+        free = self._settings.jobs_in_flight - len(self._leases)
+        if free <= 0:
+            return []
+        async with self._database.transaction() as session:
+            return await queue.claim(
+                session,
+                owner=self._owner,
+                limit=free,
+                lease_seconds=self._settings.lease_seconds,
+                max_attempts=self._settings.job_max_attempts,
+            )
+
+    def _start(self, job: Job) -> None:
+        lease = self._leases[job.id] = Lease(job)
+        lease.task = asyncio.create_task(self._serve(lease), name=f"job {job.id}")
+        lease.task.add_done_callback(lambda _: self._end(job.id))
+
+    def _end(self, job_id: str) -> None:
+        self._leases.pop(job_id, None)
+        self._freed.set()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.heartbeat_seconds)
+            if not self._leases:
+                continue
+            try:
+                async with self._database.transaction() as session:
+                    stopped = await queue.beat(
+                        session,
+                        [lease.beat() for lease in self._leases.values()],
+                        lease_seconds=self._settings.lease_seconds,
+                    )
+            except Exception as error:  # the work goes on; its lease may be another's by the time it is done
+                expected = isinstance(error, Unavailable)
+                log.warning("heartbeat_missed", detail=str(error), leases=len(self._leases), exc_info=not expected)
+                continue
+            for job_id, why in stopped.items():
+                if lease := self._leases.get(job_id):
+                    lease.stop("cancelled" if why == "cancelled" else "lost")
+
+    async def _let_go(self) -> None:
+        tasks = [lease.task for lease in self._leases.values() if lease.task is not None]
+        for lease in list(self._leases.values()):
+            lease.stop("shutdown")
+        if tasks:
+            await asyncio.wait(tasks, timeout=_LAST_WRITES_SECONDS)
+
+    async def _serve(self, lease: Lease) -> None:
+        job = lease.job
+        with structlog.contextvars.bound_contextvars(
+            job_id=job.id, tenant_id=job.tenant_id, job_type=job.type, attempt=job.attempt
+        ):
+            log.info("job_started")
+            try:
+                ending = await self._outcome(lease)
+                lease.ending = True
+                if ending is not None:
+                    await self._write(job, ending)
+            except LeaseLost:
+                log.warning("lease_lost", stage=lease.stage)
+            except asyncio.CancelledError:
+                log.warning("job_dropped", stage=lease.stage)
+                raise
+            except Exception:
+                log.exception("outcome_not_written", stage=lease.stage)  # the lease runs out and the job is retried
+
+    async def _outcome(self, lease: Lease) -> Ending | None:
+        job, work = lease.job, self._works[lease.job.type]
+        try:
+            async with asyncio.timeout(self._settings.task_timeout_seconds):
+                return await work.run(job, lease.report)
+        except asyncio.CancelledError:
+            if lease.stopped is None:
+                raise
+            return await self._stopped(lease, work)
+        except TimeoutError:
+            sentence = (
+                f"the job did not end within {self._settings.task_timeout_seconds:.0f} s and was stopped; "
+                "send fewer or smaller images, or ask support for a higher limit"
+            )
+            return work.give_up(job, JobError(code="timed_out", message=sentence))
+        except HeddleError as error:
+            if error.retryable:
+                return await self._again(lease, work, error.code, error.message)
+            log.info("job_refused", code=error.code, detail=error.message)
+            return work.give_up(job, JobError(code=error.code, message=error.message, param=error.param))
+        except Exception as error:
+            log.exception("job_broke", stage=lease.stage)
+            return await self._again(lease, work, "internal_error", f"an error of ours ({type(error).__name__})")
+
+    async def _stopped(self, lease: Lease, work: Work) -> Ending | None:
+        log.info("job_stopped", why=lease.stopped, stage=lease.stage)
+        if lease.stopped == "cancelled":
+            return work.cancel(lease.job)
+        if lease.stopped == "shutdown":
+            await self._give_back(lease.job, 0.0, "the dispatcher was restarted")
+        return None
+
+    async def _again(self, lease: Lease, work: Work, code: str, why: str) -> Ending | None:
+        attempt = lease.job.attempt
+        if attempt >= self._settings.job_max_attempts:
+            message = f"the job was tried {attempt} times, the last time: {why}; send it again or ask support"
+            return work.give_up(lease.job, JobError(code=code, message=message))
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** (attempt - 1), _LONGEST_RETRY_SECONDS)
+        log.warning("job_retried", code=code, detail=why, after_seconds=wait, stage=lease.stage)
+        await self._give_back(lease.job, wait, why)
+        return None
+
+    async def _give_back(self, job: Job, after_seconds: float, why: str) -> None:
+        async with self._database.transaction() as session:
+            await queue.give_back(session, job.id, job.attempt, after_seconds=after_seconds, why=why)
+
+    async def _write(self, job: Job, ending: Ending) -> None:
+        failures = 0
+        while True:
+            try:
+                async with self._database.transaction() as session:
+                    await queue.fence(session, job.id, job.attempt)
+                    await ending.record(session)
+                break
+            except Unavailable as error:
+                # had the commit gone through unnoticed, the fence would refuse the next one
+                failures += 1
+                log.warning("outcome_waits", failures=failures, detail=str(error))
+                await asyncio.sleep(min(self._settings.poll_seconds * 2**failures, _LONGEST_PAUSE_SECONDS))
+        log.info("job_ended", status=ending.status)
+        await ending.tidy()

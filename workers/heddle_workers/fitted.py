@@ -1,0 +1,36 @@
+"""What a fit hands to the dispatcher: everything a version consists of, as bytes and documents.
+
+Apart from `fit`, so that the dispatcher can hold it without the hundred megabytes of libraries that make it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from heddle_platform.records import GateVerdict
+
+ADAPTER_FILE: Final = "adapter.npz"
+GRAPH_FILE: Final = "adapter.onnx"
+CARD_FILE: Final = "card.json"
+CARD_PAGE: Final = "card.html"
+PLAYBOOK_PAGE: Final = "playbook.html"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit found.
+
+    Attributes:
+        digest: SHA-256 of `adapter.npz`, the version's address.
+        verdict: the gate's.
+        gate, card: their documents.
+        files: file name -> bytes: the adapter, its graph, the card as JSON and as a page, the playbook. They depend
+            on the images, the labels, the factor set and the base alone.
+        seconds: stage -> seconds it took, for the log.
+    """
+
+    digest: str
+    verdict: GateVerdict
+    gate: dict[str, Any]
+    card: dict[str, Any]
+    files: dict[str, bytes]
+    seconds: dict[str, float]

@@ -1,0 +1,159 @@
+"""The pages of an adapter version: its scorecard and its playbook, each one self-contained HTML file.
+
+They ask nothing of the network, run no script, hold no clock, and escape every word a tenant chose.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from heddle_adapters.adapter import Adapter
+from heddle_adapters.gate import Verdict
+from heddle_adapters.report import Card, FactorCard
+from heddle_platform.labels import LabelTable
+from heddle_workers.strips import Strip
+
+ENOUGH_OF_A_LEVEL: Final = 20  # labelled images
+READS_WELL: Final = 0.95
+GOOD_LEAKAGE: Final = 0.10  # science: at most .20 passes, at most .10 is good
+CLEAR_ASSOCIATION: Final = 0.16  # what 300 labels detect with 80 % power
+RARE_CELL: Final = 5  # images per pair of levels
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the pages tell of.
+
+    Attributes:
+        adapter: as it is stored.
+        card: its report card.
+        verdict: the gate's.
+        digest: the adapter's address.
+        table: the labels it was fitted on.
+        strips: pictures before and after.
+    """
+
+    adapter: Adapter
+    card: Card
+    verdict: Verdict
+    digest: str
+    table: LabelTable
+    strips: tuple[Strip, ...]
+
+
+def card_page(findings: Findings) -> bytes:
+    """Return the scorecard as one HTML file."""
+    return _render("card.html", findings)
+
+
+def playbook_page(findings: Findings) -> bytes:
+    """Return in words why the adapter is what it is, as one HTML file."""
+    return _render("playbook.html", findings)
+
+
+def _render(template: str, findings: Findings) -> bytes:
+    card = findings.card
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            adapter=findings.adapter,
+            card=card,
+            verdict=findings.verdict,
+            digest=findings.digest,
+            factor_set=findings.adapter.factor_set,
+            strips={
+                name: [strip for strip in findings.strips if strip.factor == name]
+                for name in findings.adapter.factor_set.names
+            },
+            passed=[factor for factor in card.factors if findings.verdict.factors[factor.name].passed],
+            refused=[factor for factor in card.factors if not findings.verdict.factors[factor.name].passed],
+            advice=advice(card),
+        )
+    )
+    return page.encode()
+
+
+def advice(card: Card) -> list[str]:
+    """Return what would make the next version better, each a sentence with its numbers."""
+    sentences = [sentence for factor in card.factors for sentence in _advice_on(card, factor)]
+    if card.pool < card.labels:
+        sentences.append(
+            f"Add unlabelled images to the upload (now {card.pool}): "
+            "they sharpen the covariance that edits are measured in."
+        )
+    return sentences
+
+
+def _advice_on(card: Card, factor: FactorCard) -> list[str]:
+    sentences: list[str] = []
+    rare = [f"{level}: {count}" for level, count in factor.counts.items() if 0 < count < ENOUGH_OF_A_LEVEL]
+    if rare and factor.accuracy < READS_WELL:
+        sentences.append(
+            f"Label more images of the rare levels of {factor.name} ({', '.join(rare[:6])}): "
+            f"{ENOUGH_OF_A_LEVEL} of each tell it well."
+        )
+    if not factor.readable:
+        sentences.append(
+            f"{factor.name} reads {_percent(factor.accuracy)} where always naming the commonest level gives "
+            f"{_percent(factor.chance)}: if a person cannot tell it at the base's size either, drop it."
+        )
+    elif factor.leakage is not None and factor.leakage > GOOD_LEAKAGE and factor.leakage_into:
+        sentences.append(_advice_on_leakage(card, factor, factor.leakage, card.factor(factor.leakage_into)))
+    return sentences
+
+
+def _advice_on_leakage(card: Card, factor: FactorCard, leakage: float, other: FactorCard) -> str:
+    found = f"Editing {factor.name} changes the reading of {other.name} in {_percent(leakage)} of edits"
+    pair = next(pair for pair in card.associations if set(pair.factors) == {factor.name, other.name})
+    if pair.value > CLEAR_ASSOCIATION or (pair.smallest_cell is not None and pair.smallest_cell < RARE_CELL):
+        return f"{found}, and their labels go together ({pair.value:.2f}): label images that combine them otherwise."
+    if other.accuracy < READS_WELL:
+        return (
+            f"{found}; their labels are independent, and {other.name} reads only {_percent(other.accuracy)}: better "
+            f"labels or more images of {other.name} would settle it."
+        )
+    return f"{found} although their labels are independent: the base draws the two with the same latents."
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("heddle_workers"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=_percent, number=_number, shade=_shade, short=_short)
+    environment.globals.update(bar=_bar)
+    return environment
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _shade(share: float | None) -> int:
+    """Return one of eleven shades for a share; leakage above .5 is as dark as it gets."""
+    return 0 if share is None else min(10, max(0, round(20 * share)))
+
+
+def _short(digest: str) -> str:
+    return digest[:12]
+
+
+def _bar(factor: FactorCard, width: int = 120) -> dict[str, Any]:
+    """Return x positions (pixels) of a factor's accuracy, its interval and chance on a bar."""
+
+    def at(share: float) -> float:
+        return round(width * min(1.0, max(0.0, share)), 1)
+
+    low, high = factor.accuracy_interval
+    return {"width": width, "value": at(factor.accuracy), "low": at(low), "high": at(high), "chance": at(factor.chance)}

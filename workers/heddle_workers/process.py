@@ -1,0 +1,126 @@
+"""The dispatcher's process: joins Ray, works until told to stop, and begins anew when Ray is gone.
+
+A Ray driver cannot be detached from a dead cluster: calls block for a minute, then Ray ends the process. So when Ray
+stops answering, leases are given back and the process replaces itself by a fresh one that waits for Ray to return.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+from enum import Enum
+from typing import Final
+
+import structlog
+
+from heddle_infra.wiring import Ports
+from heddle_platform.errors import HeddleError, Unavailable
+from heddle_platform.records import JobType
+from heddle_platform.settings import RaySettings
+from heddle_workers.cluster import Cluster
+from heddle_workers.dispatch import Dispatcher
+from heddle_workers.fit_job import FitWork
+from heddle_workers.leftovers import forget_decided_uploads
+from heddle_workers.validation_job import ValidationWork
+from heddle_workers.work import Work
+
+_WATCH_SECONDS: Final = 1.0
+_MISSES: Final = 2
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_LEAVE_SECONDS: Final = 5.0
+
+log = structlog.get_logger()
+
+
+class Verdict(Enum):
+    """Why the process ended."""
+
+    STOPPED = "stopped"
+    RAY_LOST = "ray_lost"
+
+
+async def serve(ports: Ports, ray_settings: RaySettings) -> Verdict:
+    """Run a dispatcher until SIGTERM or SIGINT, or until Ray is gone.
+
+    Args:
+        ports: the outside world; closed at the end.
+        ray_settings: the cluster.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    cluster = Cluster(ray_settings)
+    try:
+        if not await _join(cluster, stop):
+            return Verdict.STOPPED
+        return await _work(ports, cluster, stop)
+    finally:
+        await ports.close()
+
+
+async def _join(cluster: Cluster, stop: asyncio.Event) -> bool:
+    pause = 0.2
+    while not stop.is_set():
+        try:
+            await cluster.connect()
+            await cluster.warm()
+        except Unavailable as error:
+            log.warning("ray_unreachable", detail=str(error), retry_after_seconds=pause)
+            await _pause(stop, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        else:
+            log.info("ray_joined", cpus=cluster.cpus, task_cpus=cluster.task_cpus)
+            return True
+    return False
+
+
+async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
+    settings = ports.settings
+    works: dict[JobType, Work] = {
+        "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits),
+        "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
+    }
+    owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    dispatcher = Dispatcher(ports.database, works, settings.dispatch, owner=owner)
+    lost = asyncio.Event()
+    watching = asyncio.create_task(_watch(cluster, lost, stop))
+    tidying = asyncio.create_task(_tidy(ports))
+    log.info("dispatcher_ready", owner=owner)
+    try:
+        await dispatcher.run(stop)
+    finally:
+        for task in (watching, tidying):
+            task.cancel()
+        await asyncio.gather(watching, tidying, return_exceptions=True)
+    if lost.is_set():
+        return Verdict.RAY_LOST
+    async with asyncio.timeout(_LEAVE_SECONDS):
+        await cluster.close()
+    return Verdict.STOPPED
+
+
+async def _watch(cluster: Cluster, lost: asyncio.Event, stop: asyncio.Event) -> None:
+    misses = 0
+    while misses < _MISSES:
+        await asyncio.sleep(_WATCH_SECONDS)
+        misses = 0 if await cluster.reachable() else misses + 1
+    log.warning("ray_lost")
+    lost.set()
+    stop.set()
+
+
+async def _tidy(ports: Ports) -> None:
+    try:
+        await forget_decided_uploads(ports.database, ports.objects)
+    except HeddleError as error:
+        log.warning("leftovers_not_forgotten", detail=str(error))
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,64 @@
+"""Storing: how the dispatcher writes immutable objects, and hands out addresses to read them."""
+
+import asyncio
+from collections.abc import Iterable
+
+from heddle_platform import keys
+from heddle_platform.base.bundle import FILES, MANIFEST
+from heddle_platform.digest import sha256_hex
+from heddle_platform.errors import PreconditionFailed
+from heddle_platform.ports import ObjectStore
+from heddle_workers.base_source import BaseSource
+from heddle_workers.tasks import SetSource
+from heddle_workers.work import PRESIGNED_SECONDS
+
+
+async def put_addressed(objects: ObjectStore, key: str, data: bytes) -> str:
+    """Write an object whose key holds its digest; a damaged one of that key is healed. Return its SHA-256."""
+
+    def put() -> str:
+        try:
+            objects.put(key, data, if_absent=True)
+        except PreconditionFailed:
+            if objects.get(key) != data:
+                objects.put(key, data)
+        return sha256_hex(data)
+
+    return await asyncio.to_thread(put)
+
+
+async def put_first(objects: ObjectStore, key: str, data: bytes) -> str:
+    """Write an object unless there is one; return the SHA-256 of what lies there, which stays for ever."""
+
+    def put() -> str:
+        try:
+            objects.put(key, data, if_absent=True)
+        except PreconditionFailed:
+            return sha256_hex(objects.get(key))
+        return sha256_hex(data)
+
+    return await asyncio.to_thread(put)
+
+
+async def presign(objects: ObjectStore, names: Iterable[str]) -> list[str]:
+    """Return addresses that read these keys and nothing else."""
+
+    def sign() -> list[str]:
+        return [objects.presign_get(key, expires_seconds=PRESIGNED_SECONDS) for key in names]
+
+    return await asyncio.to_thread(sign)
+
+
+async def set_source(objects: ObjectStore, tenant_id: str, digest: str) -> SetSource:
+    """Return addresses of a validated set."""
+    manifest, images = await presign(
+        objects, [keys.dataset_manifest(tenant_id, digest), keys.dataset_images(tenant_id, digest)]
+    )
+    return SetSource(manifest, images, digest)
+
+
+async def base_source(objects: ObjectStore, name: str, digest: str) -> BaseSource:
+    """Return addresses of a base."""
+    files = (*FILES, MANIFEST)
+    urls = await presign(objects, [keys.base_file(name, digest, file) for file in files])
+    return BaseSource(digest, dict(zip(files, urls, strict=True)))

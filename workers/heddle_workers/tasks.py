@@ -1,0 +1,135 @@
+"""The tasks Ray runs: generators of progress that end with a result; a thin skin over plain functions.
+
+They hold no credential: a few presigned addresses come in, bytes go out, and the dispatcher alone writes. The names
+`heddle_validate`, `heddle_encode`, `heddle_fit` are what `ps` shows while they run. What computes is imported inside
+them: the dispatcher imports this module to submit tasks, and would carry a hundred megabytes of libraries for nothing.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heddle_platform.factors import parse_factor_set
+from heddle_platform.manifest import Manifest
+from heddle_platform.settings import LimitSettings
+from heddle_workers.base_source import BaseSource, load_base
+from heddle_workers.encode import encode_rows, unpack_latents
+from heddle_workers.fetch import fetch_bytes, fetched_file
+from heddle_workers.fitted import Fitted
+from heddle_workers.image_set import open_image_set
+from heddle_workers.progress import Failed, Progress, Report, streamed
+from heddle_workers.validate import Announced, Validation, validate_set
+
+MANIFEST_MAX_BYTES = 512 * 1024**2
+_LATENTS_MAX_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class ValidateRequest:
+    """An upload to be checked: its address, what was announced, and the factor set's document."""
+
+    url: str
+    announced: Announced
+    factor_set: dict[str, Any]
+    limits: LimitSettings
+
+
+@dataclass(frozen=True)
+class SetSource:
+    """A validated set: addresses of its manifest and of its zip, and the zip's SHA-256."""
+
+    manifest_url: str
+    images_url: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class EncodeRequest:
+    """Rows [start, stop) of a set to be encoded with a base."""
+
+    source: SetSource
+    base: BaseSource
+    start: int
+    stop: int
+    limits: LimitSettings
+    threads: int
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """A set whose latents are stored, to be fitted and scored."""
+
+    source: SetSource
+    base: BaseSource
+    latents_url: str
+    factor_set: dict[str, Any]
+    limits: LimitSettings
+    threads: int
+
+
+def heddle_validate(request: ValidateRequest) -> Iterator[Progress | Failed | Validation]:
+    """Check an upload."""
+
+    def work(report: Report) -> Validation:
+        factor_set = parse_factor_set(request.factor_set)
+        report("fetching", 0.0)
+        with fetched_file(request.url, max_bytes=request.limits.upload_max_bytes) as upload:
+            return validate_set(upload, request.announced, factor_set, request.limits, report)
+
+    yield from streamed(work)
+
+
+def heddle_encode(request: EncodeRequest) -> Iterator[Progress | Failed | NDArray[np.float32]]:
+    """Encode a slice of a set."""
+
+    def work(report: Report) -> NDArray[np.float32]:
+        report("fetching", 0.0)
+        runtime = load_base(request.base)
+        manifest = _manifest(request.source)
+        with (
+            fetched_file(request.source.images_url, max_bytes=request.limits.upload_max_bytes) as fetched,
+            open_image_set(fetched.file, manifest.files, request.limits) as images,
+        ):
+            rows = range(request.start, request.stop)
+            return encode_rows(images, rows, runtime, report, threads=request.threads)
+
+    yield from streamed(work)
+
+
+def heddle_fit(request: FitRequest) -> Iterator[Progress | Failed | Fitted]:
+    """Fit, score, gate and export an adapter."""
+
+    def work(report: Report) -> Fitted:
+        from heddle_workers.fit import fit_set
+        from heddle_workers.trips import RoundTrips
+
+        report("fetching", 0.0)
+        runtime = load_base(request.base)
+        manifest = _manifest(request.source)
+        latents = fetch_bytes(request.latents_url, max_bytes=_LATENTS_MAX_BYTES)
+        factor_set = parse_factor_set(request.factor_set)
+        with (
+            fetched_file(request.source.images_url, max_bytes=request.limits.upload_max_bytes) as fetched,
+            open_image_set(fetched.file, manifest.files, request.limits) as images,
+        ):
+            latents_NL = unpack_latents(latents, rows=len(images))
+            trips = RoundTrips(runtime, images, latents_NL, request.threads)
+            return fit_set(manifest.table(factor_set), factor_set, trips, report)
+
+    yield from streamed(work)
+
+
+def heddle_warm(seconds: float) -> Iterator[bool]:
+    """Import what the other tasks need, and linger, so that every idle worker process takes one of these."""
+    import_module("heddle_workers.fit")
+    time.sleep(seconds)
+    yield True
+
+
+def _manifest(source: SetSource) -> Manifest:
+    return Manifest.from_bytes(fetch_bytes(source.manifest_url, max_bytes=MANIFEST_MAX_BYTES))

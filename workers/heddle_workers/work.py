@@ -1,0 +1,50 @@
+"""What a kind of job is to the dispatcher: something to run, and an ending to be written in one fenced transaction."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_platform.records import Job, JobError
+from heddle_workers.progress import Report
+
+# Longer than any task may run, so that an address never dies under its task.
+PRESIGNED_SECONDS: Final = 2 * 3600
+
+
+async def nothing_to_tidy() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ends.
+
+    Attributes:
+        record: writes rows; called in a transaction that holds the job's fence, perhaps more than once (each time
+            in a new transaction, the one before having been rolled back).
+        tidy: what may be done once that is committed, and may be lost if the process dies.
+        status: for the log.
+    """
+
+    record: Callable[[AsyncSession], Awaitable[None]]
+    status: str
+    tidy: Callable[[], Awaitable[None]] = nothing_to_tidy
+
+
+class Work(Protocol):
+    """One kind of job."""
+
+    async def run(self, job: Job, report: Report) -> Ending:
+        """Do the job; nothing but content-addressed objects may be written.
+
+        Raises:
+            HeddleError: retryable ones are tried again under a new lease, others end the job.
+        """
+
+    def give_up(self, job: Job, error: JobError) -> Ending:
+        """Return the ending of a job that cannot be done."""
+
+    def cancel(self, job: Job) -> Ending:
+        """Return the ending of a job that its tenant cancelled."""
