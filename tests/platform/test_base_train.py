@@ -77,7 +77,7 @@ def corpus(cache: Path) -> Corpus:
 
 
 def test_it_learns_to_draw(corpus: Corpus, tmp_path: Path) -> None:
-    fast = {**TINY["optimiser"], "learning_rate": 0.005}  # type: ignore[dict-item]
+    fast = {**TINY["optimiser"], "learning_rate": 0.02}  # type: ignore[dict-item]
     run_training(recipe(steps=300, optimiser=fast, augment={"share": 0}), corpus, tmp_path, resume=False)
     rows = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
     thumbs = corpus.held_out[0].images / 255.0

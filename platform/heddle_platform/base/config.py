@@ -1,7 +1,7 @@
 """A recipe: everything that decides what a trained base is, in one file a person can read."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,10 +33,14 @@ class AugmentConfig(BaseModel):
 
 
 class OptimiserConfig(BaseModel):
-    """AdamW with a short linear warm-up and cosine decay; `average` is the decay of the weight average."""
+    """A short linear warm-up and cosine decay; `average` is the decay of the weight average.
+
+    `kind` says what steps the network's matrices: Muon, or AdamW, which always steps everything else.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["muon", "adamw"] = "muon"
     batch: int = Field(default=96, ge=1)
     learning_rate: float = Field(default=1.5e-3, gt=0)
     final_share: float = Field(default=0.01, ge=0, le=1)

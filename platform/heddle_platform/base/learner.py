@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from heddle_platform.base.batches import Batch
 from heddle_platform.base.config import OptimiserConfig, Recipe
 from heddle_platform.base.corpus import Factor
+from heddle_platform.base.muon import Muon
 from heddle_platform.base.network import Network
 from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
 from heddle_platform.base.objectives.kl import Kl, KlConfig
@@ -37,6 +38,30 @@ def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:
     return config.learning_rate * decayed * min(1.0, (step + 1) / max(1, config.warmup_steps))
 
 
+def build_optimisers(config: OptimiserConfig, network: Network, terms: nn.Module) -> list[torch.optim.Optimizer]:
+    """One optimiser for the network's matrices if they are Muon's, one AdamW for the rest."""
+    matrices = [weight for weight in network.parameters() if weight.ndim == 2 and min(weight.shape) > 1]
+    if config.kind == "adamw":
+        matrices = []
+    turned = {id(weight) for weight in matrices}
+    others = [weight for weight in (*network.parameters(), *terms.parameters()) if id(weight) not in turned]
+    optimisers: list[torch.optim.Optimizer] = []
+    if matrices:
+        tokens = network.config.tokens
+        blocks = {
+            id(network.encoder.gather.weight): {"column_blocks": tokens},
+            id(network.decoder.spread.weight): {"row_blocks": tokens},
+        }
+        groups = [{"params": [weight], **blocks.get(id(weight), {})} for weight in matrices]
+        optimisers.append(Muon(groups, learning_rate=config.learning_rate, weight_decay=config.weight_decay))
+    optimisers.append(
+        torch.optim.AdamW(
+            others, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98), fused=True
+        )
+    )
+    return optimisers
+
+
 class Learner:
     """Everything a checkpoint must hold."""
 
@@ -47,9 +72,7 @@ class Learner:
         self.terms = nn.ModuleList(build_term(config, recipe.network.latents, factors) for config in recipe.terms)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._parameters = [*self.network.parameters(), *self.terms.parameters()]
-        self.optimiser = torch.optim.AdamW(
-            self._parameters, weight_decay=recipe.optimiser.weight_decay, betas=(0.9, 0.98), fused=True
-        )
+        self.optimisers = build_optimisers(recipe.optimiser, self.network, self.terms)
         self._encode = torch.compile(self.network.encoder) if recipe.compile else self.network.encoder
         self._decode = torch.compile(self.network.decoder) if recipe.compile else self.network.decoder
 
@@ -66,16 +89,19 @@ class Learner:
             Each term's value in nats per image, unweighted.
         """
         config = self.recipe.optimiser
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(config, step, progress)
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(config, step, progress)
         noise = torch.randn(len(batch.images), self.recipe.network.latents, generator=generator)
         values = self._forward(batch.images, batch.labels, noise)
         weights = [entry.schedule.at(progress) for entry in self.recipe.terms]
         total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
-        self.optimiser.zero_grad(set_to_none=True)
+        for parameter in self._parameters:
+            parameter.grad = None
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         # Early on the average must forget the random start quickly.
         decay = min(config.average, (1 + step) / (10 + step))
         with torch.no_grad():
@@ -89,7 +115,7 @@ class Learner:
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "terms": self.terms.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -97,4 +123,5 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.terms.load_state_dict(state["terms"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)

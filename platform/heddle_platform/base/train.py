@@ -205,10 +205,10 @@ class _Loop:
 
 
 def recipe_shape(recipe: Recipe) -> str:
-    """What a checkpoint must agree with: the network, the kinds of terms, the corpus's parts.
+    """What a checkpoint must agree with: the network, the optimiser, the kinds of terms, the corpus's parts.
 
     Lengths, rates, weights and shares may change between two legs of a training.
     """
     network = recipe.network.model_dump_json()
     terms = ", ".join(term.kind for term in recipe.terms)
-    return f"network {network}, terms {terms}, parts {', '.join(recipe.corpus.images)}"
+    return f"network {network}, optimiser {recipe.optimiser.kind}, terms {terms}, parts {', '.join(recipe.corpus.images)}"
