@@ -36,12 +36,12 @@ def train(recipe: RecipeFile, out: OutFolder, cache: CacheFolder = None, anew: A
     """
     try:
         from heddle_platform.base.config import load_recipe
-        from heddle_platform.base.progress import RichProgress
+        from heddle_platform.base.progress import shown_progress
         from heddle_platform.base.train import train as run
     except ModuleNotFoundError as error:
         fail(f"the package {error.name} is missing; install what training needs: pip install 'heddle[demo]'")
     try:
-        with RichProgress() as progress:
+        with shown_progress() as progress:
             bundle = run(load_recipe(recipe), out, cache_dir=cache, resume=not anew, progress=progress)
     except HeddleError as error:
         fail(error.message)

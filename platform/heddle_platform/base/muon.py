@@ -17,7 +17,7 @@ from torch import Tensor
 # Coefficients of the quintic iteration, chosen for a steep start rather than for convergence (Jordan et al. 2024).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
-# The step's root mean square is brought to that of AdamW, so that both share one learning rate (Liu et al. 2025, eq. 4).
+# The step's root mean square is brought to that of AdamW, so both share one learning rate (Liu et al. 2025, eq. 4).
 _ADAM_RMS = 0.2
 
 
@@ -26,7 +26,7 @@ def orthogonal(matrix_MRC: Tensor) -> Tensor:
     first, second, third = _QUINTIC
     wide = matrix_MRC.shape[-2] <= matrix_MRC.shape[-1]
     x_MRC = matrix_MRC / (torch.linalg.matrix_norm(matrix_MRC, keepdim=True) + 1e-12)
-    # The iteration x <- (a + b g + c g^2) x with g = x x' only ever multiplies x by polynomials of the first g: they are
+    # The iteration x <- (a + b g + c g^2) x, g = x x', only ever multiplies x by polynomials of the first g: they are
     # multiplied out on the small side, and x is touched twice rather than ten times.
     gram_MSS = x_MRC @ x_MRC.mT if wide else x_MRC.mT @ x_MRC
     unit_SS = torch.eye(gram_MSS.shape[-1], dtype=gram_MSS.dtype, device=gram_MSS.device)

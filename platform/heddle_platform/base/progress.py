@@ -1,40 +1,41 @@
-"""A training's progress on a terminal: rendering, training with its losses and time left, export."""
+"""A training's progress: bars on a terminal, a line a minute where the output goes to a file."""
 
-from types import TracebackType
-from typing import Self
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from heddle_platform.base.train import TrainProgress
+from heddle_platform.base.train import TrainListener, TrainProgress
+
+_LINE_SECONDS = 60.0
 
 
-class RichProgress:
-    """Draws bars; a `TrainListener`, used as a context manager.
+@contextmanager
+def shown_progress(console: Console | None = None) -> Iterator[TrainListener]:
+    """Show a training's progress on `console`, standard error if None."""
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield LineProgress(console)
+        return
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield BarProgress(bars)
 
-    Args:
-        console: where to draw; standard error if None.
-    """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<10}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console or Console(stderr=True),
-        )
+class BarProgress:
+    """Draws bars; a `TrainListener`."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
         self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def rendering(self, ready: int, wanted: int) -> None:
         """Show images rendered."""
@@ -42,11 +43,7 @@ class RichProgress:
 
     def training(self, progress: TrainProgress) -> None:
         """Show speed, time left and losses."""
-        minutes, seconds = divmod(round(progress.seconds_left), 60)
-        losses = "  ".join(f"{name} {value:,.1f}" for name, value in progress.losses.items())
-        rate = f"{progress.images_per_second:,.0f} images/s"
-        note = f"step {progress.step:,}  {rate}  {minutes}:{seconds:02d} left  {losses}"
-        self._show("training", progress.done, note)
+        self._show("training", progress.done, _note(progress))
 
     def exporting(self) -> None:
         """Show that the bundle is being made."""
@@ -54,5 +51,38 @@ class RichProgress:
 
     def _show(self, name: str, done: float, note: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name, total=1.0, note=note)
-        self._progress.update(self._tasks[name], completed=done, note=note)
+            self._tasks[name] = self._bars.add_task(name, total=1.0, note=note)
+        self._bars.update(self._tasks[name], completed=done, note=note)
+
+
+class LineProgress:
+    """Prints a line at each stage's start, once a minute, and at its end; a `TrainListener`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next: dict[str, float] = {}
+
+    def rendering(self, ready: int, wanted: int) -> None:
+        """Tell images rendered."""
+        self._tell("rendering", ready / max(wanted, 1), f"{ready:,} of {wanted:,} images")
+
+    def training(self, progress: TrainProgress) -> None:
+        """Tell speed, time left and losses."""
+        self._tell("training", progress.done, _note(progress))
+
+    def exporting(self) -> None:
+        """Tell that the bundle is being made."""
+        self._console.print("exporting the bundle", highlight=False)
+
+    def _tell(self, stage: str, done: float, note: str) -> None:
+        now = time.monotonic()
+        if now >= self._next.get(stage, 0.0) or done >= 1:
+            self._next[stage] = now + _LINE_SECONDS
+            self._console.print(f"{stage} {done:4.0%}  {note}", highlight=False, soft_wrap=True)
+
+
+def _note(progress: TrainProgress) -> str:
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    losses = "  ".join(f"{name} {value:,.1f}" for name, value in progress.losses.items())
+    rate = f"{progress.images_per_second:,.0f} images/s"
+    return f"step {progress.step:,}  {rate}  {minutes}:{seconds:02d} left  {losses}"

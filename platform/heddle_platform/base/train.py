@@ -211,4 +211,6 @@ def recipe_shape(recipe: Recipe) -> str:
     """
     network = recipe.network.model_dump_json()
     terms = ", ".join(term.kind for term in recipe.terms)
-    return f"network {network}, optimiser {recipe.optimiser.kind}, terms {terms}, parts {', '.join(recipe.corpus.images)}"
+    return (
+        f"network {network}, optimiser {recipe.optimiser.kind}, terms {terms}, parts {', '.join(recipe.corpus.images)}"
+    )
