@@ -28,6 +28,8 @@ def seen(
         logvar=torch.zeros_like(code),
         latents=code,
         labels=torch.full((len(picture), 1), -1) if labels is None else labels,
+        progress=0.5,
+        generator=torch.Generator().manual_seed(0),
     )
 
 

@@ -78,13 +78,43 @@ def corpus(cache: Path) -> Corpus:
 
 def test_it_learns_to_draw(corpus: Corpus, tmp_path: Path) -> None:
     fast = {**TINY["optimiser"], "learning_rate": 0.02}  # type: ignore[dict-item]
-    run_training(recipe(steps=300, optimiser=fast, augment={"share": 0}), corpus, tmp_path, resume=False)
+    wanted = recipe(steps=300, optimiser=fast, augment={"share": 0}, checkpoint_seconds=1e6)
+    run_training(wanted, corpus, tmp_path, resume=False)
     rows = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
     thumbs = corpus.held_out[0].images / 255.0
     spread = float(((thumbs - thumbs.mean(axis=0)) ** 2).mean())
     assert rows[-1]["step"] == 300
     # Drawing the mean image of the held-out ones would score `spread`.
     assert rows[-1]["mse"]["thumbs"] < 0.7 * spread
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        {"kind": "kl", "free_nats": 0.5},
+        {"kind": "kl", "capacity": {"nats": 10}},
+        {"kind": "total_correlation"},
+        {"kind": "critic", "width": 16, "layers": 2},
+        {"kind": "moments"},
+        {"kind": "moments", "of": "samples", "diagonal": 1},
+        {"kind": "mmd", "prior": {"shape": "uniform"}},
+        {"kind": "mmd", "prior": {"shape": "mixture"}},
+    ],
+    ids=lambda term: "-".join(str(value) for value in term.values()),
+)
+def test_every_objective_learns_to_draw_beside_its_penalty(
+    term: dict[str, object], corpus: Corpus, tmp_path: Path
+) -> None:
+    others = [] if term["kind"] == "kl" else [{"kind": "kl"}]
+    fast = {**TINY["optimiser"], "learning_rate": 0.02}  # type: ignore[dict-item]
+    terms = [{"kind": "reconstruction"}, *others, term]
+    wanted = recipe(steps=200, optimiser=fast, augment={"share": 0}, checkpoint_seconds=1e6, terms=terms)
+    learner, _ = run_training(wanted, corpus, tmp_path, resume=False)
+    assert all(bool(torch.isfinite(weight).all()) for weight in learner.averaged.parameters())
+    thumbs = corpus.held_out[0].images / 255.0
+    row = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
+    assert row["mse"]["thumbs"] < 0.85 * float(((thumbs - thumbs.mean(axis=0)) ** 2).mean())
+    assert all(np.isfinite(value) for value in row["losses"].values())
 
 
 def test_train_writes_a_bundle_and_tells_its_progress(cache: Path, tmp_path: Path) -> None:

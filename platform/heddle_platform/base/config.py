@@ -9,11 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from heddle_platform.base.corpus import CorpusConfig
 from heddle_platform.base.network import NetworkConfig
 from heddle_platform.base.objectives.anchor import AnchorConfig
+from heddle_platform.base.objectives.critic import CriticConfig
 from heddle_platform.base.objectives.kl import KlConfig
+from heddle_platform.base.objectives.mmd import MmdConfig
+from heddle_platform.base.objectives.moments import MomentsConfig
 from heddle_platform.base.objectives.reconstruction import ReconstructionConfig
+from heddle_platform.base.objectives.total_correlation import TotalCorrelationConfig
 from heddle_platform.errors import InvalidInput
 
-TermConfig = Annotated[ReconstructionConfig | KlConfig | AnchorConfig, Field(discriminator="kind")]
+TermConfig = Annotated[
+    ReconstructionConfig | KlConfig | AnchorConfig | TotalCorrelationConfig | CriticConfig | MomentsConfig | MmdConfig,
+    Field(discriminator="kind"),
+]
 
 
 class AugmentConfig(BaseModel):

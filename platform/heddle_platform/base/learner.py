@@ -8,19 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from heddle_platform.base.batches import Batch
-from heddle_platform.base.config import OptimiserConfig, Recipe
+from heddle_platform.base.config import OptimiserConfig, Recipe, TermConfig
 from heddle_platform.base.corpus import Factor
 from heddle_platform.base.muon import Muon
 from heddle_platform.base.network import Network
 from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
+from heddle_platform.base.objectives.critic import Critic, CriticConfig
 from heddle_platform.base.objectives.kl import Kl, KlConfig
+from heddle_platform.base.objectives.mmd import Mmd, MmdConfig
+from heddle_platform.base.objectives.moments import Moments, MomentsConfig
 from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from heddle_platform.base.objectives.term import Pass, Term
+from heddle_platform.base.objectives.total_correlation import TotalCorrelation, TotalCorrelationConfig
 
 
-def build_term(
-    config: ReconstructionConfig | KlConfig | AnchorConfig, latents: int, factors: tuple[Factor, ...]
-) -> Term:
+def build_term(config: TermConfig, latents: int, factors: tuple[Factor, ...]) -> Term:
     """The term a recipe's entry stands for."""
     match config:
         case ReconstructionConfig():
@@ -29,6 +31,14 @@ def build_term(
             return Kl(config)
         case AnchorConfig():
             return Anchor(config, latents, [len(factor.levels) for factor in factors])
+        case TotalCorrelationConfig():
+            return TotalCorrelation(config)
+        case CriticConfig():
+            return Critic(config, latents)
+        case MomentsConfig():
+            return Moments(config)
+        case MmdConfig():
+            return Mmd(config)
 
 
 def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:
@@ -76,10 +86,11 @@ class Learner:
         self._encode = torch.compile(self.network.encoder) if recipe.compile else self.network.encoder
         self._decode = torch.compile(self.network.decoder) if recipe.compile else self.network.decoder
 
-    def _forward(self, images: Tensor, labels: Tensor, noise: Tensor) -> list[Tensor]:
-        mean, logvar = self._encode(images)
+    def _forward(self, batch: Batch, progress: float, generator: torch.Generator) -> list[Tensor]:
+        mean, logvar = self._encode(batch.images)
+        noise = torch.randn(mean.shape, generator=generator)
         latents = mean + noise * torch.exp(0.5 * logvar)
-        seen = Pass(images, self._decode(latents), mean, logvar, latents, labels)
+        seen = Pass(batch.images, self._decode(latents), mean, logvar, latents, batch.labels, progress, generator)
         return [term(seen) for term in self.terms]
 
     def step(self, batch: Batch, generator: torch.Generator, step: int, progress: float) -> dict[str, float]:
@@ -92,8 +103,7 @@ class Learner:
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(config, step, progress)
-        noise = torch.randn(len(batch.images), self.recipe.network.latents, generator=generator)
-        values = self._forward(batch.images, batch.labels, noise)
+        values = self._forward(batch, progress, generator)
         weights = [entry.schedule.at(progress) for entry in self.recipe.terms]
         total = torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
         for parameter in self._parameters:

@@ -35,7 +35,8 @@ def orthogonal(matrix_MRC: Tensor) -> Tensor:
         factor_MSS = first * unit_SS + second * gram_MSS + third * gram_MSS @ gram_MSS
         product_MSS = factor_MSS @ product_MSS
         gram_MSS = factor_MSS @ gram_MSS @ factor_MSS
-    return product_MSS @ x_MRC if wide else x_MRC @ product_MSS
+    turned_MRC: Tensor = product_MSS @ x_MRC if wide else x_MRC @ product_MSS
+    return turned_MRC
 
 
 class Muon(torch.optim.Optimizer):
@@ -87,5 +88,5 @@ def _step(ahead_RC: Tensor, row_blocks: int, column_blocks: int) -> Tensor:
     blocks = ahead_RC.reshape(row_blocks, rows // row_blocks, column_blocks, columns // column_blocks)
     stacked_MRC = blocks.transpose(1, 2).flatten(0, 1)
     turned_MRC = orthogonal(stacked_MRC) * (_ADAM_RMS * math.sqrt(max(stacked_MRC.shape[-2:])))
-    turned = turned_MRC.unflatten(0, (row_blocks, column_blocks)).transpose(1, 2)
+    turned = turned_MRC.reshape(row_blocks, column_blocks, *stacked_MRC.shape[-2:]).transpose(1, 2)
     return turned.reshape(rows, columns)

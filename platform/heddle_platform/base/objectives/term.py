@@ -6,6 +6,7 @@ with one subclass and one entry in the recipe's union.
 
 from dataclasses import dataclass
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -40,6 +41,8 @@ class Pass:
         mean, logvar: posterior, [B, L].
         latents: the sample that was decoded, [B, L].
         labels: int64 [B, F] over the corpus's factors, -1 where unknown.
+        progress: share of the training that is done, in 0..1.
+        generator: the step's source of chance.
     """
 
     images: Tensor
@@ -48,6 +51,8 @@ class Pass:
     logvar: Tensor
     latents: Tensor
     labels: Tensor
+    progress: float
+    generator: torch.Generator
 
 
 class Term(nn.Module):
