@@ -22,7 +22,7 @@ from heddle_platform.base.styles import style_spec
 DSPRITES = "dsprites"
 UNKNOWN = -1
 
-_VERSION = 1
+_VERSION = 2
 _SHARD = 500
 _HELD_OUT_SEED_OFFSET = 1_000_003
 

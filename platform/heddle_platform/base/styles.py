@@ -21,6 +21,9 @@ STYLES = (
 )  # fmt: skip
 
 _ALWAYS_FROM = 100
+# The release of these styles that most avatars in the world were drawn with shows them nearer: scale and shift down, as
+# fitted to such pictures. Half of the corpus's unmoved ones are drawn so.
+_NEARER = {"micah": {"scale": 1.15, "translateY": 4.0}}
 _MOVED_SHARE = 0.2
 _STILL = {"animationVariant": ["none"]}
 
@@ -107,7 +110,7 @@ class Drawn:
 
 
 def draw(spec: StyleSpec, rng: np.random.Generator) -> Drawn:
-    """Draw one avatar: every part, colour and flip uniformly and independently."""
+    """Draw one avatar: every part, colour and flip uniformly and independently; one in five is moved and turned."""
     options: dict[str, Any] = {"seed": str(int(rng.integers(1 << 60))), **_STILL}
     labels: list[int] = []
     for part, variants in spec.parts.items():
@@ -128,6 +131,8 @@ def draw(spec: StyleSpec, rng: np.random.Generator) -> Drawn:
             "translateX": float(rng.uniform(-8, 8)),
             "translateY": float(rng.uniform(-8, 8)),
         }
+    elif spec.name in _NEARER and rng.random() < 0.5:
+        options |= _NEARER[spec.name]
     return Drawn(options, tuple(labels))
 
 
