@@ -1,7 +1,8 @@
 """Fit: labelled latents -> adapter, in closed form and jointly over all factors.
 
 1. Code all factors' labels as one design matrix (`design`), missing labels allowed per factor.
-2. Encoding model: ridge regression of latents on the whole design (`solve`).
+2. Encoding model: ridge regression of latents on the whole design (`solve`), its ridge chosen by leave-one-out
+   (`leave_one_out`).
 3. Read: Gaussian classifier or posterior mean per factor (`linear`); with enough labels the discriminative
    read started from it (`refine`) wins where out-of-fold rows say so.
 4. Calibrate on out-of-fold rows (`calibrate`).
@@ -25,6 +26,7 @@ from heddle_adapters.calibrate import angle_error, temperature_of
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values, codings_of, live_latents
+from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
 from heddle_adapters.refine import PATH
 from heddle_adapters.solution import Solution, solve
@@ -52,7 +54,8 @@ def fit_adapter(
     *,
     base_digest: str,
     pool_ML: Floats | None = None,
-    ridge: float = 3.0,
+    ridge: float | None = None,
+    refine: bool = True,
 ) -> Adapter:
     """Fit an adapter.
 
@@ -62,7 +65,9 @@ def fit_adapter(
         factor_set: the F factors.
         base_digest: digest of the base the latents come from.
         pool_ML: latents of unlabelled images of the same tenant.
-        ridge: pseudo-counts per level.
+        ridge: pseudo-counts per level; None chooses them by leave-one-out (`leave_one_out`).
+        refine: try the discriminative read where labels are many; without it the read is the closed form, and the
+            adapter the one that `fleet` solves for in bulk.
 
     Raises:
         InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `factor_count_mismatch`,
@@ -75,17 +80,20 @@ def fit_adapter(
         live_L = live_latents(latents_NL, pool_ML)
         latents_NL = latents_NL[:, live_L]
         pool_ML = None if pool_ML is None else pool_ML[:, live_L]
-        codings = codings_of(latents_NL, values_NF, factor_set, ridge)
-        choices = _choose(latents_NL, values_NF, codings, ridge)
+        codings = codings_of(latents_NL, values_NF, factor_set, RIDGE)
+        ridge = best_ridge(latents_NL, values_NF, codings) if ridge is None else ridge
+        choices = _choose(latents_NL, values_NF, codings, ridge, refine)
         steps = tuple({choice.step for choice in choices})
         solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
         return _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
 
 
-def _choose(latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float) -> tuple[_Choice, ...]:
+def _choose(
+    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, refine: bool
+) -> tuple[_Choice, ...]:
     """Solve on all folds but one, read the one, and choose per factor what reads best and how sure it may be."""
-    enough = any(
+    enough = refine and any(
         coding.levels and np.count_nonzero(~np.isnan(values_NF[:, index])) >= DISCRIMINATIVE_ROWS
         for index, coding in enumerate(codings)
     )
