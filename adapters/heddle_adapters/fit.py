@@ -33,6 +33,7 @@ from heddle_adapters.solution import Solution, solve
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
+TRUSTED_SHARE = 0.99  # of the tenant's images that lie within the radius
 DISCRIMINATIVE_ROWS = 200  # labels of a factor from which the discriminative read is tried
 # Folds of the calibration: with few labels a fit on two thirds of them is clearly worse than on all, and its
 # confidence would be calibrated too low; with many it is not, and three are cheaper.
@@ -89,6 +90,11 @@ def fit_adapter(
         return _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
 
 
+def fold_count(rows: int) -> int:
+    """Return how many folds a set of this size is calibrated on."""
+    return FEW_ROWS_FOLDS if rows < FEW_ROWS else MANY_ROWS_FOLDS
+
+
 def _choose(
     latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, refine: bool
 ) -> tuple[_Choice, ...]:
@@ -98,7 +104,7 @@ def _choose(
         for index, coding in enumerate(codings)
     )
     steps = PATH if enough else (0,)
-    folds = FEW_ROWS_FOLDS if len(values_NF) < FEW_ROWS else MANY_ROWS_FOLDS
+    folds = fold_count(len(values_NF))
     fold_N = fold_of_rows(values_NF, folds, seed=0)
     scores: dict[int, Floats] = {}
     for fold in range(folds):
@@ -162,7 +168,7 @@ def _assemble(
     write_PL, condition = hybrid_write(encoding, PROBE_RIDGE)
     mean_L = images_ML.mean(axis=0)
     whiten_LL = whitening(encoding.covariance_LL)
-    radius = float(np.quantile(np.linalg.norm((images_ML - mean_L) @ whiten_LL, axis=1), 0.99))
+    radius = float(np.quantile(np.linalg.norm((images_ML - mean_L) @ whiten_LL, axis=1), TRUSTED_SHARE))
     decode: list[DetailMode] = ["decode" for _ in codings]
     read_kinds: tuple[ReadKind, ...] = tuple("discriminative" if choice.step else "closed_form" for choice in choices)
     return Adapter(
@@ -177,7 +183,7 @@ def _assemble(
         detail=tuple(decode),
         refused=(),
         live_L=live_L,
-        usable_F2=_usable(factor_set, values_NF),
+        usable_F2=usable_range(factor_set, values_NF),
         spread_CL=_among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
         mean_L=_among_all(mean_L, live_L, axis=0),
         whiten_LL=_among_all(_among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
@@ -199,7 +205,7 @@ def _among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
     return whole
 
 
-def _usable(factor_set: FactorSet, values_NF: Floats) -> Singles:
+def usable_range(factor_set: FactorSet, values_NF: Floats) -> Singles:
     """Return the lowest and highest value edits reach: all levels, the middle 98 % of labelled numbers, a period."""
     rows = []
     for index, factor in enumerate(factor_set.factors):
