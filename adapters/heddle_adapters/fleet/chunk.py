@@ -11,8 +11,17 @@ from torch import Tensor
 
 from heddle_adapters.fit import PROBE_RIDGE, TRUSTED_SHARE
 from heddle_adapters.fleet.calibrate import number_errors, temperatures
-from heddle_adapters.fleet.encode import Encodings, Rows, covariance, encode, leave_one_out_errors, left_out
-from heddle_adapters.fleet.encode import only_all, sum_up
+from heddle_adapters.fleet.encode import (
+    Encodings,
+    Rows,
+    Sums,
+    covariance,
+    encode,
+    leave_one_out_errors,
+    left_out,
+    only_all,
+    sum_up,
+)
 from heddle_adapters.fleet.intake import Admitted, Packed, pack
 from heddle_adapters.fleet.read import Layout, closed_form_read, expected_design, held_scores, scores_of
 from heddle_adapters.fleet.result import Solved, none_live, not_solvable, singles
@@ -53,8 +62,7 @@ def solve_chunk(tenants: Sequence[Admitted], device: torch.device, ridge: float 
     """Fit tenants of one shape; `ridge` as in `solver.fit_fleet`."""
     packed = pack(tenants)
     chunk = load(packed, device)
-    ridge_B = _ridges(chunk, ridge)
-    encodings, direction_BSLC, offset_BSC = solve(chunk, ridge_B)
+    encodings, direction_BSLC, offset_BSC, ridge_B = solve(chunk, ridge)
     temperature_BF = _temperatures(chunk, packed, direction_BSLC, offset_BSC)
     rows, layout = chunk.rows, chunk.layout
     sigma_BLL = covariance(rows, encodings.sums, 0, chunk.pool_BML, chunk.pool_BM)
@@ -95,7 +103,7 @@ def load(packed: Packed, device: torch.device) -> Chunk:
     shift_BL = sum_BL / count_B1
     pool_BML = pool_BM = pool_shift_BL = None
     mean_BL = shift_BL
-    latents_BGNL = (latents_BGNL - shift_BL[:, None, None]) * weight_BGN[..., None]
+    latents_BGNL.sub_(shift_BL[:, None, None]).mul_(weight_BGN[..., None])
     square_BL = latents_BGNL.square().sum((1, 2))
     if packed.pool_BML is not None and packed.pool_BM is not None:
         pool_BML, pool_BM = there(packed.pool_BML), there(packed.pool_BM)
@@ -111,7 +119,7 @@ def load(packed: Packed, device: torch.device) -> Chunk:
         pool_BML = pool_BML * live_BL[:, None]
     layout = Layout(**{name: there(array) for name, array in packed.layout.items()})
     return Chunk(
-        Rows(latents_BGNL * live_BL[:, None, None], weight_BGN, live_BL),
+        Rows(latents_BGNL.mul_(live_BL[:, None, None]), weight_BGN, live_BL),
         there(packed.design_BGNP),
         left_out(there(packed.counts_BGC)[:, None]),
         layout,
@@ -123,20 +131,26 @@ def load(packed: Packed, device: torch.device) -> Chunk:
     )
 
 
-def solve(chunk: Chunk, ridge_B: Tensor) -> tuple[Encodings, Tensor, Tensor]:
-    """Return encodings, read directions [B, S, L, C] and offsets [B, S, C]; see `solution.solve`."""
+def solve(chunk: Chunk, ridge: float | None) -> tuple[Encodings, Tensor, Tensor, Tensor]:
+    """Return encodings, read directions [B, S, L, C], offsets [B, S, C] and ridges [B]; see `solution.solve`."""
     rows, layout = chunk.rows, chunk.layout
-    penalty_BPP = ridge_B[:, None, None] * layout.penalty_PP
     missing = torch.isnan(chunk.design_BGNP)
-    rounds = FILL_ROUNDS if bool(missing.any()) else 0
-    design_BTGNP = chunk.design_BGNP[:, None] if not rounds else _filled(chunk, missing, every=True)
-    for left in range(rounds, -1, -1):
-        encodings = encode(rows, design_BTGNP, sum_up(rows, design_BTGNP), penalty_BPP)
+    complete = not bool(missing.any())
+    design_BTGNP = chunk.design_BGNP[:, None] if complete else _filled(chunk, missing, every=False)
+    sums = sum_up(rows, design_BTGNP)
+    ridge_B = _ridges(chunk, design_BTGNP, sums, ridge)
+    penalty_BPP = ridge_B[:, None, None] * layout.penalty_PP
+    if not complete:
+        design_BTGNP = _filled(chunk, missing, every=True)
+        sums = sum_up(rows, design_BTGNP)
+    for left in range(0 if complete else FILL_ROUNDS, -1, -1):
+        encodings = encode(rows, design_BTGNP, sums, penalty_BPP)
         direction, offset = closed_form_read(encodings, layout, chunk.counts_BSC, rows.live_BL)
         if left:
             expected = expected_design(scores_of(rows, direction, offset), layout).view(design_BTGNP.shape)
             design_BTGNP = torch.where(missing[:, None], expected, design_BTGNP)
-    return encodings, direction, offset
+            sums = sum_up(rows, design_BTGNP)
+    return encodings, direction, offset, ridge_B
 
 
 def _filled(chunk: Chunk, missing: Tensor, *, every: bool) -> Tensor:
@@ -148,16 +162,13 @@ def _filled(chunk: Chunk, missing: Tensor, *, every: bool) -> Tensor:
     return torch.where(missing[:, None], wanted[:, :, None, None], chunk.design_BGNP[:, None])
 
 
-def _ridges(chunk: Chunk, ridge: float | None) -> Tensor:
-    live_BL = chunk.rows.live_BL
+def _ridges(chunk: Chunk, design_BTGNP: Tensor, sums: Sums, ridge: float | None) -> Tensor:
+    layout, live_BL = chunk.layout, chunk.rows.live_BL
     if ridge is not None:
         return torch.full_like(live_BL[:, 0], ridge)
-    design_BTGNP = _filled(chunk, torch.isnan(chunk.design_BGNP), every=False)
-    sums = only_all(sum_up(chunk.rows, design_BTGNP))
     candidates = torch.tensor(RIDGES, dtype=live_BL.dtype, device=live_BL.device)
-    layout = chunk.layout
     errors_BR = leave_one_out_errors(
-        chunk.rows, design_BTGNP[:, 0], sums, layout.penalty_PP, candidates, layout.real_P
+        chunk.rows, design_BTGNP[:, 0], only_all(sums), layout.penalty_PP, candidates, layout.real_P
     )
     return candidates[torch.nan_to_num(errors_BR, nan=torch.inf).argmin(dim=1)]
 

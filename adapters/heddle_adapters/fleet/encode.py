@@ -120,8 +120,9 @@ def covariance(rows: Rows, sums: Sums, problem: int, pool_BML: Tensor | None, po
         pool_BML: unlabelled latents centred on their own mean, zero in dead latents and padding.
         pool_BM: their weights.
     """
-    centred = rows.latents_BGNL - sums.mean_BSL[:, problem, None, None, :]
-    fourth_BG = (centred.mul_(rows.live_BL[:, None, None]).square().sum(-1).square() * rows.weight_BGN).sum(-1)
+    # of all rows the mean is zero already
+    centred = rows.latents_BGNL - sums.mean_BSL[:, problem, None, None, :] if problem else rows.latents_BGNL
+    fourth_BG = (centred.square().sum(-1).square_() * rows.weight_BGN).sum(-1)
     fourth = left_out(fourth_BG[:, None])[:, problem]
     square, count = sums.square_BSLL[:, problem], sums.rows_BS[:, problem]
     if pool_BML is not None and pool_BM is not None:
@@ -149,24 +150,29 @@ def leave_one_out_errors(
     eye = torch.eye(latents, dtype=real_BP.dtype, device=real_BP.device).expand(size, -1, -1)
     precision = solve_symmetric(base.residual_BSLL[:, 0], eye, rows.live_BL)
     gram, cross = sums.gram_BSPP[:, 0], sums.cross_BSPL[:, 0]
-    penalised = gram[:, None] + ridges_R[:, None, None] * penalty_BPP[:, None]
-    inverse_BRPP = torch.cholesky_inverse(cholesky(penalised)) * real_BP[:, None, :, None] * real_BP[:, None, None, :]
-    # |z - phi A|^2 in the metric, from products that are P wide: Y = Z W C' and, per candidate, phi M^-1
+    # where the penalty is the identity and the Gram matrix diagonal, a candidate only changes 1 / (d + ridge)
+    root = cholesky(penalty_BPP)
+    half = torch.linalg.solve_triangular(root, gram, upper=False)
+    diagonal_BP, turned = torch.linalg.eigh(torch.linalg.solve_triangular(root, half.mT, upper=False).mT)
+    basis = torch.linalg.solve_triangular(root.mT, turned, upper=True) * real_BP[..., None]
+    weight_BRP = 1.0 / (diagonal_BP.clamp(min=0.0)[:, None] + ridges_R[:, None])
     latents_BNL = rows.latents_BGNL.reshape(size, -1, latents)
     weight_BN = rows.weight_BGN.reshape(size, -1)
-    design_BNP = (design_BGNP.reshape(size, -1, columns) - sums.center_BSP[:, :1]) * weight_BN[..., None]
-    weighed_BNL = latents_BNL @ precision
-    own_BN = (weighed_BNL * latents_BNL).sum(-1)
-    toward_BNP = weighed_BNL @ cross.mT
-    spread_BPP = cross @ precision @ cross.mT
+    design_BNP = (design_BGNP.reshape(size, -1, columns) - sums.center_BSP[:, :1]) @ basis
+    turned_BPL = basis.mT @ cross
+    toward_BLP = precision @ turned_BPL.mT
+    spread_BPP = turned_BPL @ toward_BLP
+    # |z - phi A|^2 in the metric, from products that are P wide
+    own_BN = (latents_BNL @ precision).mul_(latents_BNL).sum(-1)
+    crossed_BNR = (latents_BNL @ toward_BLP).mul_(design_BNP) @ weight_BRP.mT
+    leverage_BNR = design_BNP.square() @ weight_BRP.mT + 1.0 / sums.rows_BS[..., None]
+    shaped_BNP = torch.empty_like(design_BNP)
     errors = []
     for candidate in range(len(ridges_R)):
-        inverse = inverse_BRPP[:, candidate]
-        shaped_BNP = design_BNP @ inverse
-        leverage = (shaped_BNP * design_BNP).sum(-1) + 1.0 / sums.rows_BS
-        quadratic = ((shaped_BNP @ spread_BPP) * shaped_BNP).sum(-1)
-        distance = own_BN - 2 * (shaped_BNP * toward_BNP).sum(-1) + quadratic
-        freedom = (1.0 - leverage).clamp(min=LEAST_FREEDOM)
+        scale = weight_BRP[:, candidate]
+        torch.bmm(design_BNP, spread_BPP * scale[:, :, None] * scale[:, None], out=shaped_BNP)
+        distance = own_BN - 2 * crossed_BNR[..., candidate] + shaped_BNP.mul_(design_BNP).sum(-1)
+        freedom = (1.0 - leverage_BNR[..., candidate]).clamp(min=LEAST_FREEDOM)
         errors.append((weight_BN * distance / freedom.square()).sum(-1))
     return torch.stack(errors, dim=1)
 
@@ -175,13 +181,15 @@ def _fourth(rows: Rows, design_BTGNP: Tensor, effects_BSPL: Tensor, sums: Sums) 
     """Return the sums [B, S] of |residual|^4 over each problem's own rows."""
     size, turns, folds, count, columns = design_BTGNP.shape
     latents_BNL = rows.latents_BGNL.reshape(size, folds * count, -1)
+    weight_BN = rows.weight_BGN.reshape(size, -1)
+    residual = torch.empty_like(latents_BNL)  # one room for all problems: fresh memory costs more than the sums
     fourths = []
     for problem in range(effects_BSPL.shape[1]):
         design_BNP = design_BTGNP[:, problem if turns > 1 else 0].reshape(size, folds * count, columns)
         effects = effects_BSPL[:, problem]
-        residual = torch.baddbmm(latents_BNL, design_BNP, effects, alpha=-1.0)
+        torch.baddbmm(latents_BNL, design_BNP, effects, alpha=-1.0, out=residual)
         residual += sums.center_BSP[:, problem, None] @ effects - sums.mean_BSL[:, problem, None]
-        fourth_BN = torch.linalg.vecdot(residual, residual).square() * rows.weight_BGN.reshape(size, -1)
+        fourth_BN = residual.square_().sum(-1).square_().mul_(weight_BN)
         if problem:
             fourth_BN.view(size, folds, count)[:, problem - 1] = 0.0
         fourths.append(fourth_BN.sum(-1))

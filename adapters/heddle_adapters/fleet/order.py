@@ -43,7 +43,7 @@ def _directions(chunk: Sequence[Admitted], waiting: dict[int, int], device: torc
     """Return, per tenant, the rank direction [L] fitted without the even rows, then without the odd ones."""
     loaded = load(pack(chunk), device)
     live_BL = loaded.rows.live_BL
-    encodings, _, _ = solve(loaded, torch.full_like(live_BL[:, 0], RIDGE))
+    encodings, _, _, _ = solve(loaded, RIDGE)
     column = [column_slices(tenant.codings)[waiting[tenant.index]].start for tenant in chunk]
     found = []
     for problem in (1, 2):

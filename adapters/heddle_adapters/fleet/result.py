@@ -105,7 +105,8 @@ class FleetFit:
 
 def singles(array: NDArray[Any]) -> Singles:
     """Return single precision, in which adapters are kept."""
-    return np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # of tenants that are refused
+        return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def none_live(rows: int, latents: int, least: float) -> InvalidInput:
