@@ -67,4 +67,5 @@ def condition(matrix: Tensor, real: Tensor) -> Tensor:
     # a correlation matrix has eigenvalues on both sides of one, so ones in padding change no ratio of extremes
     bare = scaled * real[..., :, None] * real[..., None, :] + torch.diag_embed(1.0 - real)
     values = torch.linalg.svdvals(torch.nan_to_num(bare))
-    return values[..., 0] / values[..., -1]
+    ratio: Tensor = values[..., 0] / values[..., -1]
+    return ratio

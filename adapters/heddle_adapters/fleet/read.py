@@ -29,7 +29,9 @@ class Layout:
     place_C: Tensor
 
 
-def closed_form_read(encodings: Encodings, layout: Layout, counts_BSC: Tensor, live_BL: Tensor) -> tuple[Tensor, Tensor]:
+def closed_form_read(
+    encodings: Encodings, layout: Layout, counts_BSC: Tensor, live_BL: Tensor
+) -> tuple[Tensor, Tensor]:
     """Return directions [B, S, L, C] and offsets [B, S, C]; see `linear.closed_form_read`.
 
     A factor's noise is the residual plus what the others explain, which is what all explain (T = R + A'DA) less the
@@ -69,7 +71,9 @@ def _weights(inner_BSUU: Tensor, design_BSPP: Tensor, table_BSCP: Tensor, layout
     table_BSFKP = _rows_of(table_BSCP, layout.scores_FK)
     right = inner_BSFJU[..., :columns] @ table_BSFKP.mT
     mixed_BSFJK, _ = torch.linalg.solve_ex(swap - inner_BSFJJ, right)
-    whole = torch.zeros(size, problems, factors, table_BSFKP.shape[3], 2 * columns + 1, dtype=eye.dtype, device=eye.device)
+    whole = torch.zeros(
+        size, problems, factors, table_BSFKP.shape[3], 2 * columns + 1, dtype=eye.dtype, device=eye.device
+    )
     whole.scatter_add_(4, pair[:, None, :, None].expand(-1, problems, -1, whole.shape[3], -1), mixed_BSFJK.mT)
     whole[..., :columns] += table_BSFKP
     return _columns_of(whole[..., :-1].flatten(2, 3), layout)

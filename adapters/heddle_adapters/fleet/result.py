@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_adapters.adapter import Adapter
+from heddle_adapters.adapter import Adapter, DetailMode, ReadKind
 from heddle_adapters.arrays import Floats, Mask, Singles
 from heddle_adapters.design import Coding, column_slices, score_slices
 from heddle_adapters.fit import usable_range
 from heddle_adapters.fleet.intake import FleetTenant
 from heddle_adapters.linear import WORST_CONDITION
 from heddle_platform.errors import InvalidInput, NotFound
+
+DETAIL: DetailMode = "decode"
+READ_KIND: ReadKind = "closed_form"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class FleetFit:
             temperature_F=chunk.temperature_BF[place, :factors],
             write_PL=chunk.write_BPL[place, :columns],
             gain_F=np.ones(factors, np.float32),
-            detail=("decode",) * factors,
+            detail=(DETAIL,) * factors,
             refused=(),
             live_L=chunk.live_BL[place],
             usable_F2=usable_range(tenant.factor_set, np.asarray(tenant.values_NF, dtype=np.float64)),
@@ -92,7 +95,7 @@ class FleetFit:
             radius=float(chunk.radius_B[place]),
             write_kind="additive" if condition > WORST_CONDITION else "hybrid",
             write_condition=condition,
-            read_kinds=("closed_form",) * factors,
+            read_kinds=(READ_KIND,) * factors,
         )
 
     def _find(self, index: int) -> tuple[Solved, int]:

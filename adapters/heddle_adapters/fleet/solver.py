@@ -21,6 +21,7 @@ from heddle_adapters.fleet.order import settle_orders
 from heddle_adapters.fleet.result import FleetFit, Solved
 from heddle_platform.errors import InvalidInput
 
+
 def fit_fleet(
     tenants: Sequence[FleetTenant], *, device: str | None = None, threads: int = 1, ridge: float | None = None
 ) -> FleetFit:

@@ -117,10 +117,7 @@ def structure_of(codings: Sequence[Coding], widths: Widths, factors: int) -> Str
 
 def stacked(structures: Sequence[Structure]) -> dict[str, NDArray[Any]]:
     """Return the fields of several structures of equal widths, stacked [B, ...]."""
-    return {
-        name: np.stack([getattr(one, name) for one in structures])
-        for name in Structure.__dataclass_fields__
-    }
+    return {name: np.stack([getattr(one, name) for one in structures]) for name in Structure.__dataclass_fields__}
 
 
 def padded_rows(rows: int) -> int:
@@ -134,4 +131,4 @@ def _padded(width: int) -> int:
 
 
 def _power(width: int) -> int:
-    return 1 << (width - 1).bit_length()
+    return int(2 ** (width - 1).bit_length())
