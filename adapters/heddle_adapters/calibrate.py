@@ -6,7 +6,8 @@ from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.read import softmax
 
 COLDEST, HOTTEST = 0.05, 50.0
-_NEWTON_STEPS = 30
+NEWTON_STEPS = 30
+SETTLED = 1e-4  # share of the inverse temperature; a smaller step is not taken
 
 
 def temperature_of(logits_NK: Floats, levels_N: Integers) -> tuple[float, float]:
@@ -26,7 +27,7 @@ def temperature_of(logits_NK: Floats, levels_N: Integers) -> tuple[float, float]
     rows = np.arange(len(levels_N))
     truth = float(logits_NK[rows, levels_N].mean())
     inverse = 1.0
-    for _ in range(_NEWTON_STEPS):
+    for _ in range(NEWTON_STEPS):
         weight_NK = np.exp(inverse * logits_NK)
         weight_NK /= weight_NK.sum(axis=1, keepdims=True)
         expected_N = (weight_NK * logits_NK).sum(axis=1)
@@ -34,7 +35,7 @@ def temperature_of(logits_NK: Floats, levels_N: Integers) -> tuple[float, float]
         step = (truth - float(expected_N.mean())) / max(spread, 1e-12)
         # a step may not more than double or halve: far out the curvature says nothing
         moved = float(np.clip(inverse + step, max(inverse / 2, 1 / HOTTEST), min(inverse * 2, 1 / COLDEST)))
-        if abs(moved - inverse) < 1e-4 * inverse:
+        if abs(moved - inverse) < SETTLED * inverse:
             break
         inverse = moved
     loss = np.log(np.exp(inverse * logits_NK).sum(axis=1)).mean() - inverse * truth

@@ -1,7 +1,8 @@
 """Fit: labelled latents -> adapter, in closed form and jointly over all factors.
 
 1. Code all factors' labels as one design matrix (`design`), missing labels allowed per factor.
-2. Encoding model: ridge regression of latents on the whole design (`solve`).
+2. Encoding model: ridge regression of latents on the whole design (`solve`), its ridge chosen by leave-one-out
+   (`leave_one_out`).
 3. Read: Gaussian classifier or posterior mean per factor (`linear`); with enough labels the discriminative
    read started from it (`refine`) wins where out-of-fold rows say so.
 4. Calibrate on out-of-fold rows (`calibrate`).
@@ -25,12 +26,14 @@ from heddle_adapters.calibrate import angle_error, temperature_of
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values, codings_of, live_latents
+from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
 from heddle_adapters.refine import PATH
 from heddle_adapters.solution import Solution, solve
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
+TRUSTED_SHARE = 0.99  # of the tenant's images that lie within the radius
 DISCRIMINATIVE_ROWS = 200  # labels of a factor from which the discriminative read is tried
 # Folds of the calibration: with few labels a fit on two thirds of them is clearly worse than on all, and its
 # confidence would be calibrated too low; with many it is not, and three are cheaper.
@@ -52,7 +55,8 @@ def fit_adapter(
     *,
     base_digest: str,
     pool_ML: Floats | None = None,
-    ridge: float = 3.0,
+    ridge: float | None = None,
+    refine: bool = True,
 ) -> Adapter:
     """Fit an adapter.
 
@@ -62,7 +66,9 @@ def fit_adapter(
         factor_set: the F factors.
         base_digest: digest of the base the latents come from.
         pool_ML: latents of unlabelled images of the same tenant.
-        ridge: pseudo-counts per level.
+        ridge: pseudo-counts per level; None chooses them by leave-one-out (`leave_one_out`).
+        refine: try the discriminative read where labels are many; without it the read is the closed form, and the
+            adapter the one that `fleet` solves for in bulk.
 
     Raises:
         InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `factor_count_mismatch`,
@@ -75,22 +81,30 @@ def fit_adapter(
         live_L = live_latents(latents_NL, pool_ML)
         latents_NL = latents_NL[:, live_L]
         pool_ML = None if pool_ML is None else pool_ML[:, live_L]
-        codings = codings_of(latents_NL, values_NF, factor_set, ridge)
-        choices = _choose(latents_NL, values_NF, codings, ridge)
+        codings = codings_of(latents_NL, values_NF, factor_set, RIDGE)
+        ridge = best_ridge(latents_NL, values_NF, codings) if ridge is None else ridge
+        choices = _choose(latents_NL, values_NF, codings, ridge, refine)
         steps = tuple({choice.step for choice in choices})
         solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
         return _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
 
 
-def _choose(latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float) -> tuple[_Choice, ...]:
+def fold_count(rows: int) -> int:
+    """Return how many folds a set of this size is calibrated on."""
+    return FEW_ROWS_FOLDS if rows < FEW_ROWS else MANY_ROWS_FOLDS
+
+
+def _choose(
+    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, refine: bool
+) -> tuple[_Choice, ...]:
     """Solve on all folds but one, read the one, and choose per factor what reads best and how sure it may be."""
-    enough = any(
+    enough = refine and any(
         coding.levels and np.count_nonzero(~np.isnan(values_NF[:, index])) >= DISCRIMINATIVE_ROWS
         for index, coding in enumerate(codings)
     )
     steps = PATH if enough else (0,)
-    folds = FEW_ROWS_FOLDS if len(values_NF) < FEW_ROWS else MANY_ROWS_FOLDS
+    folds = fold_count(len(values_NF))
     fold_N = fold_of_rows(values_NF, folds, seed=0)
     scores: dict[int, Floats] = {}
     for fold in range(folds):
@@ -154,7 +168,7 @@ def _assemble(
     write_PL, condition = hybrid_write(encoding, PROBE_RIDGE)
     mean_L = images_ML.mean(axis=0)
     whiten_LL = whitening(encoding.covariance_LL)
-    radius = float(np.quantile(np.linalg.norm((images_ML - mean_L) @ whiten_LL, axis=1), 0.99))
+    radius = float(np.quantile(np.linalg.norm((images_ML - mean_L) @ whiten_LL, axis=1), TRUSTED_SHARE))
     decode: list[DetailMode] = ["decode" for _ in codings]
     read_kinds: tuple[ReadKind, ...] = tuple("discriminative" if choice.step else "closed_form" for choice in choices)
     return Adapter(
@@ -169,7 +183,7 @@ def _assemble(
         detail=tuple(decode),
         refused=(),
         live_L=live_L,
-        usable_F2=_usable(factor_set, values_NF),
+        usable_F2=usable_range(factor_set, values_NF),
         spread_CL=_among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
         mean_L=_among_all(mean_L, live_L, axis=0),
         whiten_LL=_among_all(_among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
@@ -191,7 +205,7 @@ def _among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
     return whole
 
 
-def _usable(factor_set: FactorSet, values_NF: Floats) -> Singles:
+def usable_range(factor_set: FactorSet, values_NF: Floats) -> Singles:
     """Return the lowest and highest value edits reach: all levels, the middle 98 % of labelled numbers, a period."""
     rows = []
     for index, factor in enumerate(factor_set.factors):

@@ -84,25 +84,33 @@ def monotone_share(latents_NL: Floats, values_NF: Floats, codings: Sequence[Codi
     halves = np.arange(len(latents_NL)) % 2 == 0
     in_order = total = 0.0
     for half_N in (halves, ~halves):
-        if _half_is_empty(values_NF[half_N], codings):
+        if half_is_empty(values_NF[half_N], codings):
             continue
         encoding = solve(latents_NL[half_N], values_NF[half_N], codings, ridge=ridge, steps=(0,)).encoding
         effect_L = encoding.effects_PL[column_slices(codings)[index]][0]
         direction_L = np.linalg.solve(encoding.covariance_LL + 1e-9 * np.eye(len(effect_L)), effect_L)
-        place_N, level_N = latents_NL[~half_N] @ direction_L, values_NF[~half_N, index]
-        means = [
-            (place_N[level_N == level].mean(), np.count_nonzero(level_N == level))
-            for level in np.unique(level_N[~np.isnan(level_N)])
-        ]
-        for low in range(len(means)):
-            for high in range(low + 1, len(means)):
-                weight = means[low][1] * means[high][1] / (means[low][1] + means[high][1])
-                in_order += weight * (means[low][0] < means[high][0])
-                total += weight
+        found, possible = pairs_in_order(latents_NL[~half_N] @ direction_L, values_NF[~half_N, index])
+        in_order, total = in_order + found, total + possible
     return in_order / total if total else 1.0
 
 
-def _half_is_empty(values_NF: Floats, codings: Sequence[Coding]) -> bool:
+def pairs_in_order(place_N: Floats, level_N: Floats) -> tuple[float, float]:
+    """Return the weight of level pairs whose mean places rise with the level, and the weight of all pairs."""
+    in_order = total = 0.0
+    means = [
+        (place_N[level_N == level].mean(), np.count_nonzero(level_N == level))
+        for level in np.unique(level_N[~np.isnan(level_N)])
+    ]
+    for low in range(len(means)):
+        for high in range(low + 1, len(means)):
+            weight = means[low][1] * means[high][1] / (means[low][1] + means[high][1])
+            in_order += weight * (means[low][0] < means[high][0])
+            total += weight
+    return in_order, total
+
+
+def half_is_empty(values_NF: Floats, codings: Sequence[Coding]) -> bool:
+    """Return whether half of the rows hold too little for a fit of their own."""
     return len(values_NF) < 2 or any(np.isnan(values_NF[:, index]).all() for index in range(len(codings)))
 
 

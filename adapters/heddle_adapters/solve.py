@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from sklearn.covariance import ledoit_wolf
 
 from heddle_adapters.arrays import Floats
 
@@ -73,8 +72,27 @@ def pooled_covariance(centered_NL: Floats, pool_ML: Floats | None) -> Floats:
 
 def shrunk_covariance(centered_NL: Floats) -> Floats:
     """Return the Ledoit-Wolf covariance [L, L] of centred rows (Ledoit & Wolf 2004)."""
-    covariance_LL: Floats = np.asarray(ledoit_wolf(centered_NL, assume_centered=True)[0], dtype=np.float64)
-    return (covariance_LL + covariance_LL.T) / 2
+    fourth = float(np.square(np.square(centered_NL).sum(axis=1)).sum())
+    return shrink(centered_NL.T @ centered_NL / len(centered_NL), fourth, len(centered_NL))
+
+
+def shrink(covariance_LL: Floats, fourth: float, rows: int) -> Floats:
+    """Pull a covariance of centred rows towards a multiple of the identity (Ledoit & Wolf 2004, section 3.3).
+
+    Args:
+        covariance_LL: mean of x x'.
+        fourth: sum of |x|^4 over rows, all else the shrinkage needs of them.
+        rows: N.
+    """
+    size = len(covariance_LL)
+    level = float(np.trace(covariance_LL)) / size
+    square = float(np.square(covariance_LL).sum())
+    spread = square - size * level**2  # distance of the covariance from the target
+    noise = min((fourth / rows - square) / rows, spread)  # of it what chance explains
+    share = noise / spread if size > 1 and noise > 0 else 0.0
+    symmetric_LL = (covariance_LL + covariance_LL.T) / 2
+    result: Floats = (1 - share) * symmetric_LL + share * level * np.eye(size)
+    return result
 
 
 def solve_symmetric(matrix_LL: Floats, right_LR: Floats) -> Floats:

@@ -14,3 +14,14 @@ def test_serving_needs_neither_scikit_learn_nor_onnx() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_torch_stays_in_the_fleet() -> None:
+    program = (
+        "import pkgutil, sys, heddle_adapters\n"
+        "for found in pkgutil.walk_packages(heddle_adapters.__path__, 'heddle_adapters.'):\n"
+        "    if not found.name.startswith('heddle_adapters.fleet.'): __import__(found.name)\n"
+        "sys.exit('torch was imported' if 'torch' in sys.modules else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

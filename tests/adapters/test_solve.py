@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf
 
 from heddle_adapters.solve import encode_jointly, pooled_covariance, shrunk_covariance, solve_symmetric
 
@@ -49,3 +50,10 @@ def test_solve_survives_exact_dependence() -> None:
     matrix = np.array([[1.0, 1.0], [1.0, 1.0]])
     found = solve_symmetric(matrix, np.array([[1.0], [1.0]]))
     assert matrix @ found == pytest.approx(np.array([[1.0], [1.0]]), rel=1e-6)
+
+
+def test_shrinkage_is_scikit_learns() -> None:
+    for rows, size in ((40, 64), (500, 6), (5, 1)):
+        centred = np.random.default_rng(rows).normal(size=(rows, size)) * np.linspace(0.5, 2, size)
+        expected = ledoit_wolf(centred, assume_centered=True)[0]
+        assert shrunk_covariance(centred) == pytest.approx(expected, abs=1e-12)

@@ -1,0 +1,186 @@
+"""What enters the fleet: each tenant checked by itself, its rows dealt into folds; then equals are put side by side."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heddle_adapters.arrays import Floats, finite_matrix
+from heddle_adapters.design import Coding, code_all, coding_of
+from heddle_adapters.fit import fold_count
+from heddle_adapters.fleet.structure import Widths, padded_rows, stacked, structure_of, widths_of
+from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.intake import check_values
+from heddle_platform.errors import InvalidInput
+from heddle_platform.factors import FactorSet
+
+CHUNK_TENANTS = 16  # of 1,000 rows and 64 latents: 8 MB, what a core's caches hold
+_CHUNK_VALUES = CHUNK_TENANTS * 1024 * 64
+_MOST_TENANTS = 256  # in a chunk: their matrices would outgrow the caches where rows are few
+
+
+@dataclass(frozen=True, eq=False)
+class FleetTenant:
+    """One tenant's labelled set; see `fit.fit_adapter` for the fields."""
+
+    latents_NL: NDArray[Any]
+    values_NF: NDArray[Any]
+    factor_set: FactorSet
+    base_digest: str
+    pool_ML: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Admitted:
+    """A tenant whose input is in order.
+
+    Attributes:
+        index: its place in the fleet.
+        tenant: as it came.
+        values_NF: labels as float64.
+        codings: per factor.
+        fold_N: fold of each row.
+        folds: how many.
+    """
+
+    index: int
+    tenant: FleetTenant
+    values_NF: Floats
+    codings: tuple[Coding, ...]
+    fold_N: NDArray[np.intp]
+    folds: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, bool, Widths]:
+        """What it must have in common with tenants solved beside it."""
+        pool = self.tenant.pool_ML
+        return (
+            self.folds,
+            padded_rows(-(-len(self.values_NF) // self.folds)),
+            self.tenant.latents_NL.shape[1],
+            padded_rows(len(pool)) if pool is not None else 0,
+            bool(np.isnan(self.values_NF).any()),
+            widths_of(self.codings),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Tenants of one shape in padded arrays, [B, ...].
+
+    Attributes:
+        tenants: who they are, in order.
+        latents_BGNL, values_BGNF: rows by fold; zero and NaN in padding.
+        rows_BGN: one, zero in padding.
+        design_BGNP: NaN where a label is missing, zero in padding.
+        counts_BGC: labels per level and fold.
+        labelled_BGF: labels per factor and fold; one in padded factors.
+        period_BF: of periodic factors, else 1.
+        layout: `structure.stacked`.
+        pool_BML, pool_BM: unlabelled latents and their weights; None without.
+    """
+
+    tenants: Sequence[Admitted]
+    latents_BGNL: Floats
+    values_BGNF: Floats
+    rows_BGN: Floats
+    design_BGNP: Floats
+    counts_BGC: Floats
+    labelled_BGF: Floats
+    period_BF: Floats
+    layout: dict[str, NDArray[Any]]
+    pool_BML: Floats | None
+    pool_BM: Floats | None
+
+
+def admit(index: int, tenant: FleetTenant) -> Admitted:
+    """Check one tenant.
+
+    Raises:
+        InvalidInput: as `fit.fit_adapter`, except what only the latents' spread can tell.
+    """
+    _check_latents(tenant.latents_NL, "latents")
+    values_NF = check_values(tenant.values_NF, tenant.factor_set, len(tenant.latents_NL))
+    if tenant.pool_ML is not None:
+        _check_latents(tenant.pool_ML, "pool latents")
+        if tenant.pool_ML.shape[1] != tenant.latents_NL.shape[1]:
+            raise InvalidInput(
+                f"labelled latents have {tenant.latents_NL.shape[1]} columns, the pool's {tenant.pool_ML.shape[1]}; "
+                "use one base",
+                code="latent_mismatch",
+            )
+    codings = tuple(coding_of(factor, values_NF[:, place]) for place, factor in enumerate(tenant.factor_set.factors))
+    folds = fold_count(len(values_NF))
+    return Admitted(index, tenant, values_NF, codings, fold_of_rows(values_NF, folds, seed=0), folds)
+
+
+def chunks_of(tenants: Sequence[Admitted]) -> Iterator[Sequence[Admitted]]:
+    """Group tenants by padded shape, and cut the groups into chunks."""
+    groups: dict[object, list[Admitted]] = {}
+    for tenant in tenants:
+        groups.setdefault(tenant.shape, []).append(tenant)
+    return chain.from_iterable(_cut(group) for group in groups.values())
+
+
+def _cut(group: list[Admitted]) -> Iterator[Sequence[Admitted]]:
+    folds, rows, latents, pool, _, _ = group[0].shape
+    count = max(1, _CHUNK_VALUES // ((folds * rows + pool) * latents))
+    size = min(count, _MOST_TENANTS)
+    return (group[start : start + size] for start in range(0, len(group), size))
+
+
+def pack(tenants: Sequence[Admitted]) -> Packed:
+    """Put tenants of one shape into padded arrays."""
+    folds, rows, latents, pool, _, widths = tenants[0].shape
+    size, factors = len(tenants), max(len(one.codings) for one in tenants)
+    packed = Packed(
+        tenants,
+        np.zeros((size, folds, rows, latents)),
+        np.full((size, folds, rows, factors), np.nan),
+        np.zeros((size, folds, rows)),
+        np.zeros((size, folds, rows, widths.columns)),
+        np.zeros((size, folds, widths.scores)),
+        np.ones((size, folds, factors)),
+        np.ones((size, factors)),
+        stacked([structure_of(one.codings, widths, factors) for one in tenants]),
+        np.zeros((size, pool, latents)) if pool else None,
+        np.zeros((size, pool)) if pool else None,
+    )
+    for place, one in enumerate(tenants):
+        _fill(packed, place, one)
+    return packed
+
+
+def _fill(packed: Packed, place: int, one: Admitted) -> None:
+    order_N = np.argsort(one.fold_N, kind="stable")
+    fold_N = one.fold_N[order_N]
+    row_N = np.arange(len(order_N)) - np.searchsorted(fold_N, np.arange(one.folds))[fold_N]
+    packed.latents_BGNL[place, fold_N, row_N] = one.tenant.latents_NL[order_N]
+    packed.rows_BGN[place, fold_N, row_N] = 1.0
+    design_NP = code_all(one.values_NF, one.codings)
+    packed.design_BGNP[place, fold_N, row_N, : design_NP.shape[1]] = design_NP[order_N]
+    values_NF = one.values_NF[order_N]
+    packed.values_BGNF[place, fold_N, row_N, : values_NF.shape[1]] = values_NF
+    first = 0
+    for index, coding in enumerate(one.codings):
+        known_N = ~np.isnan(values_NF[:, index])
+        packed.labelled_BGF[place, :, index] = np.bincount(fold_N[known_N], minlength=one.folds)
+        if coding.levels:
+            flat_N = fold_N[known_N] * coding.levels + values_NF[known_N, index].astype(np.int64)
+            counts = np.bincount(flat_N, minlength=one.folds * coding.levels).reshape(one.folds, coding.levels)
+            packed.counts_BGC[place, :, first : first + coding.levels] = counts
+        if coding.kind == "periodic":
+            packed.period_BF[place, index] = coding.spread
+        first += coding.scores
+    if packed.pool_BML is not None and packed.pool_BM is not None and one.tenant.pool_ML is not None:
+        packed.pool_BML[place, : len(one.tenant.pool_ML)] = one.tenant.pool_ML
+        packed.pool_BM[place, : len(one.tenant.pool_ML)] = 1.0
+
+
+def _check_latents(latents_NL: NDArray[Any], what: str) -> None:
+    # a finite sum has finite terms; only where there is none, every value is looked at
+    if latents_NL.ndim != 2 or 0 in latents_NL.shape or not np.isfinite(latents_NL.sum(dtype=np.float64)):
+        finite_matrix(latents_NL, what)
