@@ -16,9 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
+from heddle_adapters.associations import associations
+from heddle_adapters.curves import Reported
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
+from heddle_adapters.measured import Set, measure_edits, reserve, rows_per_factor
 from heddle_adapters.read import read, scores_of
 from heddle_adapters.report import Card
 from heddle_adapters.schedule import reporting_rows, tuning_rows
@@ -49,9 +52,10 @@ def score_adapter(
     round_trip: RoundTrip,
     preserve_trip: PreserveTrip | None = None,
     pool_ML: Floats | None = None,
+    pool_names: Sequence[str] | None = None,
     folds: int = 5,
     seed: int = 0,
-    round_trips: int = 2_400,
+    round_trips: int = 3_000,
     progress: Progress | None = None,
 ) -> tuple[Adapter, Card]:
     """Fit an adapter and write its report card.
@@ -66,11 +70,12 @@ def score_adapter(
             `latents_NL` that were edited and the edited latents [B, L], it makes x + (D(z') - D(z)) from each
             row's own picture x, clipped as when served, and returns its latents [B, L]. None: only "decode".
         pool_ML: latents of the tenant's unlabelled images.
+        pool_names: what those images are called, so that the card can name the ones to label.
         folds: how many parts the labelled set is cut into, at least 2; the first chooses gains and modes, the
             others report.
         seed: of the cut and of the edits drawn.
         round_trips: budget of pictures to draw, shared by all factors and both modes.
-        progress: told of each stage ("fit", "tune", "edit", "score") and the share of it done, 0..1.
+        progress: told of each stage ("fit", "tune", "edit", "curves", "score") and the share of it done, 0..1.
 
     Returns:
         The adapter fitted on all labels, with gains and modes chosen, and its card.
@@ -102,19 +107,51 @@ def score_adapter(
         skills = reading_skills(factor_set, read_NF, values_NF)
         studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
         readable_F = np.array([skill.readable for skill in skills])
-        tuned, outcomes, survives_F = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
-        adapter = adapter.with_gains(tuned.gains).with_detail(tuned.detail)
+        edited = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
+        adapter = adapter.with_gains(edited.tuned.gains).with_detail(edited.tuned.detail)
+        pairs = associations(values_NF, factor_set, seed=seed)
+        measured = measure_edits(
+            adapter,
+            adapters,
+            Set(latents_NL, values_NF, fold_N),
+            edited.reported,
+            pairs,
+            lambda trials, mode: studio.draw(trials, mode, "curves"),
+            rows_per_factor(len(skills), round_trips),
+        )
         tell("score", 0.0)
         card = card_of(
             adapter,
-            Evidence(latents_NL, values_NF, read_NF, scores_NC, skills, outcomes, survives_F, studio.drawn),
-            pool=0 if pool_ML is None else len(pool_ML),
+            Evidence(
+                latents_NL,
+                values_NF,
+                read_NF,
+                scores_NC,
+                skills,
+                edited.outcomes,
+                edited.survives_F,
+                studio.drawn,
+                pairs,
+                measured,
+            ),
+            pool_ML=pool_ML,
+            pool_names=pool_names,
             folds=folds,
             seed=seed,
             fit_seconds=seconds,
         )
         tell("score", 1.0)
     return adapter, card
+
+
+@dataclass(frozen=True, eq=False)
+class _Edited:
+    """What was chosen, what became of the edits (per mode and factor), what survived, and the edits as served."""
+
+    tuned: Tuned
+    outcomes: dict[DetailMode, list[Outcome]]
+    survives_F: Floats
+    reported: list[Reported]
 
 
 @dataclass(eq=False)
@@ -168,10 +205,11 @@ def _edit(
     readable_F: Mask,
     round_trips: int,
     seed: int,
-) -> tuple[Tuned, dict[DetailMode, list[Outcome]], Floats]:
-    """Tune on fold 0, then edit rows of the others; return choices, outcomes per mode and factor, survival."""
+) -> _Edited:
+    """Tune on fold 0, then edit rows of the others."""
     latents_NL, factors, modes = studio.latents_NL, len(readable_F), len(studio.modes)
-    tuning = tuning_rows(fold_N, factors, modes, round_trips, seed)
+    budget = round_trips - reserve(factors, round_trips)
+    tuning = tuning_rows(fold_N, factors, modes, budget, seed)
     tuned = tune(
         adapters[0],
         latents_NL,
@@ -181,7 +219,7 @@ def _edit(
         lambda trials, mode: studio.draw(trials, mode, "tune"),
         seed,
     )
-    reporting = reporting_rows(fold_N, factors, modes, round_trips - studio.drawn, seed)
+    reporting = reporting_rows(fold_N, factors, modes, budget - studio.drawn, seed)
     trials, unedited, survived = [], {}, []
     random = np.random.default_rng(seed + 1)
     for fold, rows in reporting.items():
@@ -193,10 +231,15 @@ def _edit(
             targets_B = draw_targets(adapter, index, values_BF[:, index], random)
             trials.append((fold, draw_trial(adapter, latents_NL, rows, index, targets_B)))
     outcomes: dict[DetailMode, list[Outcome]] = {}
+    reported = []
     for mode in studio.modes:
         pictures = studio.draw([trial for _, trial in trials], mode, "edit")
         parts: list[list[Outcome]] = [[] for _ in readable_F]
         for (fold, trial), seen_BL in zip(trials, pictures, strict=True):
-            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, unedited[fold][mode]))
+            plain = unedited[fold]
+            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, plain[mode]))
+            if tuned.detail[trial.adapter.factor_set.names[trial.factor]] == mode:
+                reported.append(Reported(fold, trial, seen_BL, plain[mode], plain["decode"]))
         outcomes[mode] = [reduce(Outcome.beside, part) for part in parts]
-    return tuned, outcomes, np.concatenate(survived).mean(axis=0)
+    reported.sort(key=lambda one: (one.trial.factor, one.fold))
+    return _Edited(tuned, outcomes, np.concatenate(survived).mean(axis=0), reported)

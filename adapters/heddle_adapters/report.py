@@ -7,7 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from heddle_adapters.report_edits import EditsCard
+from heddle_adapters.report_labels import AssociationCard, LabellingCard
 from heddle_platform.factors import Kind
+
+__all__ = ["AssociationCard", "Card", "CardWarning", "FactorCard", "ModeEffect", "ScoreCard"]
 
 Share = float
 
@@ -77,6 +81,7 @@ class FactorCard(_Document):
         gain: factor the change is multiplied by.
         mig: gap of this factor's slider over the next best slider, over the factor's entropy.
         ceiling: highest gap these labels allow, 1 - max I(f_j; f_k) / H(f_k).
+        mig_share: `mig` over `ceiling`: what was reached of what can be.
         read: which read won out of fold.
     """
 
@@ -101,25 +106,8 @@ class FactorCard(_Document):
     gain: float
     mig: float | None
     ceiling: float | None
+    mig_share: float | None = None
     read: str
-
-
-class AssociationCard(_Document):
-    """How strongly the labels of two factors go together.
-
-    Attributes:
-        factors: the pair.
-        value: bias-corrected Cramer's V, correlation ratio, or |Spearman|, 0..1, by kind.
-        measure: which of them.
-        labels: rows on which both are labelled.
-        smallest_cell: least count over level pairs; None where one of them is a number.
-    """
-
-    factors: tuple[str, str]
-    value: float
-    measure: str
-    labels: int
-    smallest_cell: int | None
 
 
 class CardWarning(_Document):
@@ -129,11 +117,15 @@ class CardWarning(_Document):
         code: stable snake_case name.
         factors: the factors it is about.
         detail: a sentence with the numbers and what would help.
+        numbers: those numbers, by name.
+        action: what to do, as a sentence of its own; empty if nothing would help.
     """
 
     code: str
     factors: tuple[str, ...]
     detail: str
+    numbers: dict[str, float] = Field(default_factory=dict)
+    action: str = ""
 
 
 class Card(_Document):
@@ -150,10 +142,12 @@ class Card(_Document):
             the noise of factors that the base hardly draws.
         mig, dci: of the sliders (out-of-fold readings, one code per factor).
         mig_latents, dci_latents: of the raw latents.
+        labelling: what the labels can support, and which images to label.
+        measured: effect curves, signed leakage, preservation and faithfulness; None on cards before format 2.
         fit_seconds: time of the final fit; not part of the document.
     """
 
-    format: int = 1
+    format: int = 2
     factor_set: str
     base_digest: str
     labels: int
@@ -178,6 +172,8 @@ class Card(_Document):
     write_condition: float
     round_trips: int
     protocol: dict[str, Any]
+    labelling: LabellingCard | None = None
+    measured: EditsCard | None = None
     fit_seconds: float = Field(0.0, exclude=True)
 
     def factor(self, name: str) -> FactorCard:

@@ -7,9 +7,12 @@ import numpy as np
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask
-from heddle_adapters.associations import Association, associations
+from heddle_adapters.associations import Association
 from heddle_adapters.calibrate import calibration_error
-from heddle_adapters.report import AssociationCard, Card, FactorCard, ModeEffect
+from heddle_adapters.dependence import smallest_detectable
+from heddle_adapters.labelling import association_card, labelling_card
+from heddle_adapters.report import Card, FactorCard, ModeEffect
+from heddle_adapters.report_edits import EditsCard
 from heddle_adapters.scores.jackknife import wilson
 from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_squared_on_circle
 from heddle_adapters.scores.result import Interval
@@ -43,6 +46,8 @@ class Evidence:
         outcomes: mode -> per factor what became of its edits.
         survives_F: share of unedited pictures whose reading survives the round trip.
         drawn: pictures drawn.
+        pairs: associations of the labels.
+        measured: effect curves, signed leakage, preservation, faithfulness.
     """
 
     latents_NL: Floats
@@ -53,6 +58,8 @@ class Evidence:
     outcomes: Mapping[DetailMode, Sequence[Outcome]]
     survives_F: Floats
     drawn: int
+    pairs: Sequence[Association]
+    measured: EditsCard
 
 
 def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
@@ -74,27 +81,37 @@ def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) ->
     return tuple(skills)
 
 
-def card_of(adapter: Adapter, evidence: Evidence, *, pool: int, folds: int, seed: int, fit_seconds: float) -> Card:
+def card_of(
+    adapter: Adapter,
+    evidence: Evidence,
+    *,
+    pool_ML: Floats | None,
+    pool_names: Sequence[str] | None,
+    folds: int,
+    seed: int,
+    fit_seconds: float,
+) -> Card:
     """Write the card.
 
     Args:
         adapter: the adapter that is served, gains and modes chosen.
         evidence: what was measured.
-        pool, folds, seed: of the protocol.
+        pool_ML, pool_names: latents and names of the unlabelled images.
+        folds, seed: of the protocol.
         fit_seconds: time of the final fit.
     """
     factor_set = adapter.factor_set
     readable_F = np.array([skill.readable for skill in evidence.skills])
     whole = set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
     factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
-    pairs = associations(evidence.values_NF, factor_set)
+    labelling = labelling_card(adapter, evidence.values_NF, whole, pool_ML, pool_names)
     weights = np.array([factor.importance for factor in factor_set.factors])
     leaks = [card.leakage for card in factors if card.readable and card.leakage is not None]
     return Card(
         factor_set=factor_set.name,
         base_digest=adapter.base_digest,
         labels=len(evidence.values_NF),
-        pool=pool,
+        pool=0 if pool_ML is None else len(pool_ML),
         folds=folds,
         seed=seed,
         factors=factors,
@@ -107,14 +124,16 @@ def card_of(adapter: Adapter, evidence: Evidence, *, pool: int, folds: int, seed
         mig_latents=whole.mig_latents,
         dci=whole.dci,
         dci_latents=whole.dci_latents,
-        associations=tuple(_association_card(pair, factor_set) for pair in pairs),
-        warnings=warnings_of(adapter, evidence.values_NF, pairs),
+        associations=tuple(association_card(pair, factor_set) for pair in evidence.pairs),
+        warnings=warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling),
         latents=adapter.latents,
         active_latents=int(adapter.live_L.sum()),
         write_kind=adapter.write_kind,
         write_condition=round(adapter.write_condition, 3),
         round_trips=evidence.drawn,
         protocol=_protocol(len(evidence.values_NF), folds),
+        labelling=labelling,
+        measured=evidence.measured,
         fit_seconds=fit_seconds,
     )
 
@@ -154,6 +173,7 @@ def _factor_card(adapter: Adapter, evidence: Evidence, whole: SetScores, index: 
         gain=float(adapter.gain_F[index]),
         mig=whole.gaps[index],
         ceiling=whole.ceilings[index],
+        mig_share=_share(whole.gaps[index], whole.ceilings[index]),
         read=adapter.read_kinds[index],
     )
 
@@ -190,15 +210,8 @@ def _matrix(adapter: Adapter, evidence: Evidence, share_of: Callable[[Outcome], 
     return matrix
 
 
-def _association_card(pair: Association, factor_set: FactorSet) -> AssociationCard:
-    names = factor_set.names
-    return AssociationCard(
-        factors=(names[pair.first], names[pair.second]),
-        value=_rounded(pair.value),
-        measure=pair.measure,
-        labels=pair.rows,
-        smallest_cell=pair.smallest_cell,
-    )
+def _share(gap: float | None, ceiling: float | None) -> float | None:
+    return None if gap is None or not ceiling else _rounded(gap / ceiling)
 
 
 def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[float, Interval]:
@@ -226,9 +239,19 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
             "left": "edits after which the reading is not that of the picture that came in",
             "lost": "the same without an edit, drawn in the same mode: round-trip noise",
             "counted": "readable factors; for numbers half a standard deviation or a twelfth of a turn",
+            "changed": "share whose reading differs from the unedited round trip's, noise not subtracted: a factor "
+            "that is read unsurely flips under any change",
+        },
+        "measured": {
+            "effect_curve": "mean change of the reading from the unedited round trip's, strengths not clipped",
+            "leak": "signed and unsigned, in sd of the other factor per sd of effect; unsigned minus the round trip's",
+            "preserved": "1 - change outside the labelled span / distance of random pairs there",
+            "faithful": "root mean square of seen - asked latents over that of asked - mean",
+            "restored": "the factor set back by the same editor on the edited picture, decoded",
+            "seen_at": "the base's own resolution; the same pictures at twice it differ by about .02",
         },
         "gain_and_detail": {"chosen_on_fold": 0},
-        "associations": {"smallest_detectable": round(2.8 / float(np.sqrt(rows)), 3)},
+        "associations": {"smallest_detectable": round(smallest_detectable(rows), 3), "p": "permutation, Holm"},
     }
 
 

@@ -74,7 +74,7 @@ def test_the_document_is_json_without_clocks_and_comes_back(scored: tuple[Any, C
 
 def test_progress_reaches_the_end_of_every_stage(scored: tuple[Any, Card, Any]) -> None:
     _, _, told = scored
-    assert list(dict.fromkeys(stage for stage, _ in told)) == ["fit", "tune", "edit", "score"]
+    assert list(dict.fromkeys(stage for stage, _ in told)) == ["fit", "tune", "edit", "curves", "score"]
     for stage in ("fit", "tune", "edit", "score"):
         assert max(share for name, share in told if name == stage) == 1.0
 
