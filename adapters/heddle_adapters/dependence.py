@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import gamma, norm, rankdata
 
-from heddle_adapters.arrays import Floats, Singles
+from heddle_adapters.arrays import Floats, Integers, Singles
 from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
 PERMUTATIONS = 299
@@ -128,13 +128,13 @@ def condition(columns_NP: Floats) -> float:
     return float((size_P[0] / size_P[-1]) ** 2) if size_P[-1] > size_P[0] * 1e-8 else 1e300
 
 
-def _strengths(left_NP: Singles, right_NP: Singles, starts: Floats, ranks: Sequence[int]) -> Floats:
+def _strengths(left_NP: Singles, right_NP: Singles, starts: Integers, ranks: Sequence[int]) -> Floats:
     """Sum of squares of every block of left' right; a block of rank 0 has none."""
     squares_PP = np.square((left_NP.T @ right_NP).astype(np.float64))
     filled = [index for index, rank in enumerate(ranks) if rank]
     result_FF = np.zeros((len(ranks), len(ranks)))
     if filled:
-        edges = np.asarray(starts)[filled]
+        edges = starts[filled]
         summed = np.add.reduceat(np.add.reduceat(squares_PP, edges, axis=0), edges, axis=1)
         result_FF[np.ix_(filled, filled)] = summed
     return result_FF

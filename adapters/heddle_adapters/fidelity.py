@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter
-from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.arrays import Floats, Mask, Singles
 from heddle_adapters.curves import Reported
 from heddle_adapters.design import code_all
 from heddle_adapters.edit import extrapolation
@@ -36,13 +38,13 @@ class Yardstick:
     mean_L: Floats
     live_L: Mask
 
-    def preserved(self, change_BL: Floats) -> float | None:
+    def preserved(self, change_BL: Singles) -> float | None:
         """Return 1 - mean length of changes outside the labelled span / distance of random pairs there."""
         if not self.dimensions or self.nuisance_pair <= 0:
             return None
         return 1.0 - float(np.linalg.norm(change_BL @ self.nuisance_LL, axis=1).mean()) / self.nuisance_pair
 
-    def error(self, seen_BL: Floats, asked_BL: Floats) -> float:
+    def error(self, seen_BL: NDArray[Any], asked_BL: NDArray[Any]) -> float:
         """Return the root mean square of seen - asked over that of asked - mean, over latents that vary."""
         wrong_BL = (seen_BL - asked_BL)[:, self.live_L].astype(np.float64)
         size_BL = (asked_BL - self.mean_L)[:, self.live_L].astype(np.float64)
@@ -91,7 +93,7 @@ def yardstick(adapter: Adapter, latents_NL: Floats, values_NF: Floats, seed: int
 def fidelity_card(
     name: str,
     reported: Sequence[Reported],
-    gone_back: Sequence[tuple[Reported, Floats]],
+    gone_back: Sequence[tuple[Reported, Singles]],
     judges: Mapping[int, Judge],
     measure: Yardstick,
 ) -> FidelityCard:

@@ -7,6 +7,7 @@ edited: it saw neither the rows that made the direction nor the pictures. With f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +41,13 @@ class Judge:
     independent: bool
     steps: tuple[Floats, ...]
 
-    def values(self, latents_BL: Floats) -> Floats:
+    def values(self, latents_BL: NDArray[Any]) -> Floats:
         """Return what it reads, [B, F]."""
         return read(self.adapter, latents_BL).values_BF
 
-    def change(self, factor: int, after_BL: Floats, before_BL: Floats, source_B: Floats, target_B: Floats) -> Floats:
+    def change(
+        self, factor: int, after_BL: NDArray[Any], before_BL: NDArray[Any], source_B: Floats, target_B: Floats
+    ) -> Floats:
         """Return how far one factor's reading moved from `before` to `after`, [B]; see `CurvePoint.effect`.
 
         Args:
@@ -61,12 +64,12 @@ class Judge:
             typical = float((apart_BC[row, target] - apart_BC[row, source]).mean())
             return np.asarray((moved_BC[row, target] - moved_BC[row, source]) / max(typical, 1e-9))
         if coding.kind == "periodic":
-            turned = [np.arctan2(scores[:, 1], scores[:, 0]) for scores in (after_BC, before_BC)]
-            return angle_error(*turned, 2 * np.pi) / (2 * np.pi / 6)
+            after_B, before_B = (np.arctan2(scores[:, 1], scores[:, 0]) for scores in (after_BC, before_BC))
+            return angle_error(after_B, before_B, 2 * np.pi) / (2 * np.pi / 6)
         slope = float(self.steps[factor][0, 0])
         return np.asarray((after_BC[:, 0] - before_BC[:, 0]) / (slope * coding.spread))
 
-    def coordinates(self, factor: int, latents_BL: Floats, spread: float) -> Floats:
+    def coordinates(self, factor: int, latents_BL: NDArray[Any], spread: float) -> Floats:
         """Return what it reads of one factor as coordinates [B, D] in which the labels' own sd is 1."""
         coding, block = self.adapter.codings[factor], self.adapter.score_slices[factor]
         scores_BC = scores_of(self.adapter, latents_BL)[:, block]

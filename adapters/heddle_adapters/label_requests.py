@@ -64,7 +64,7 @@ def label_requests(
     lack = _lacks(values_NF, counted, least)
     short = int((np.triu(lack, 1) > 0).sum())
     firsts = np.cumsum([0, *(len(names) for _, names in counted)])
-    requests = []
+    requests: list[LabelRequest] = []
     while len(requests) < MOST_REQUESTS and lack.size and lack.max() > 0:
         chosen = _combination(lack, firsts)
         cells = lack[np.ix_(chosen, chosen)]
@@ -91,7 +91,7 @@ def _lacks(values_NF: Floats, counted: Sequence[tuple[int, tuple[str, ...]]], le
     if not one_hot:
         return np.zeros((0, 0))
     shown_NS = np.hstack(one_hot)
-    lack_SS = np.maximum(0.0, least - shown_NS.T @ shown_NS)
+    lack_SS: Floats = np.maximum(0.0, least - shown_NS.T @ shown_NS)
     first = 0
     for columns in one_hot:
         last = first + columns.shape[1]

@@ -45,6 +45,7 @@ class ModeEffect(_Document):
         effect_interval: 95 % Wilson interval.
         leakage: share of edits in which another readable factor left its reading, the share in which it does so
             without an edit (noise of the round trip) subtracted; the largest over the other factors.
+        leakage_interval: 95 %, low of the largest, high of any; None on cards before format 2.
         leakage_mean: mean over the other readable factors.
         damage: the same mean, noise not subtracted.
         edits: number of edits judged.
@@ -56,6 +57,7 @@ class ModeEffect(_Document):
     leakage_mean: Share
     damage: Share
     edits: int
+    leakage_interval: tuple[Share, Share] | None = None
 
 
 class FactorCard(_Document):
@@ -108,6 +110,32 @@ class FactorCard(_Document):
     ceiling: float | None
     mig_share: float | None = None
     read: str
+
+    @property
+    def _served(self) -> ModeEffect | None:
+        return self.effect_by_detail.get(self.detail)
+
+    @property
+    def effect_low(self) -> float:
+        """Lower end of the effect's interval; the effect itself where none was measured."""
+        return self._served.effect_interval[0] if self._served else self.effect or 0.0
+
+    @property
+    def effect_reach(self) -> float:
+        """Half the effect's interval."""
+        return (self._served.effect_interval[1] - self._served.effect_interval[0]) / 2 if self._served else 0.0
+
+    @property
+    def leakage_high(self) -> float:
+        """Upper end of the leakage's interval; the leakage itself where none was measured."""
+        found = self._served.leakage_interval if self._served else None
+        return found[1] if found else self.leakage or 0.0
+
+    @property
+    def leakage_reach(self) -> float:
+        """Half the leakage's interval."""
+        found = self._served.leakage_interval if self._served else None
+        return (found[1] - found[0]) / 2 if found else 0.0
 
 
 class CardWarning(_Document):

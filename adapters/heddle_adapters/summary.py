@@ -185,6 +185,9 @@ def mode_effect(outcome: Outcome, factor: int, readable_F: Mask) -> ModeEffect:
     leak_F = _leaks(outcome, factor, readable_F)
     others_F = readable_F.copy()
     others_F[factor] = False
+    error_F = 1.96 * outcome.leak_error_F
+    low = float(leak_F.max() - error_F[leak_F.argmax()])
+    high = float((outcome.leak_F + error_F)[others_F].max(initial=0.0))
     return ModeEffect(
         effect=_rounded(float(outcome.reached_B.mean())),
         effect_interval=(_rounded(interval.low), _rounded(interval.high)),
@@ -192,6 +195,7 @@ def mode_effect(outcome: Outcome, factor: int, readable_F: Mask) -> ModeEffect:
         damage=_rounded(float(outcome.left_BF[:, others_F].mean())) if others_F.any() else 0.0,
         leakage_mean=_rounded(float(leak_F[others_F].mean())) if others_F.any() else 0.0,
         edits=edits,
+        leakage_interval=(_rounded(max(0.0, low)), _rounded(min(1.0, high))),
     )
 
 

@@ -52,6 +52,7 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
             round_trip=trips.decoded,
             preserve_trip=trips.preserved,
             pool_ML=pool_ML.astype("float64") if len(pool_ML) else None,
+            pool_names=trips.images.files[labelled:],
             progress=_scoring(report),
         )
     report("gating", _GATING)
@@ -65,9 +66,10 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
         strips = draw_strips(adapter, table, trips)
         findings = Findings(adapter, card, verdict, digest_of(packed), table, strips)
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
-    document = card.document()
+    gate = verdict.model_dump(mode="json")
+    document = {**card.document(), "gate": gate}
     files = {ADAPTER_FILE: packed, GRAPH_FILE: graph, CARD_FILE: canonical_json(document), **pages}
-    return Fitted(digest_of(packed), verdict.verdict, verdict.model_dump(mode="json"), document, files, clock.seconds)
+    return Fitted(digest_of(packed), verdict.verdict, gate, document, files, clock.seconds)
 
 
 def exported(adapter: Adapter) -> bytes:
