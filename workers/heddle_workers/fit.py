@@ -24,7 +24,13 @@ _GATING: Final = 0.85
 _EXPORTING: Final = 0.88
 _DRAWING: Final = 0.92
 # Where each stage of scoring begins and ends, as shares of scoring; edits are drawn once per mode.
-_SCORING: Final = {"fit": (0.0, 0.15), "tune": (0.15, 0.35), "edit": (0.35, 0.7), "curves": (0.7, 0.9), "score": (0.9, 1.0)}
+_SCORING: Final = {
+    "fit": (0.0, 0.15),
+    "tune": (0.15, 0.35),
+    "edit": (0.35, 0.7),
+    "curves": (0.7, 0.9),
+    "score": (0.9, 1.0),
+}
 
 
 def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Fitted:
