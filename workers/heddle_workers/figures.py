@@ -14,7 +14,7 @@ from heddle_adapters.report_edits import CurveCard, CurvePoint, LeakCard
 _WIDTH, _HEIGHT = 260, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 30, 8, 8, 24
 _REACH: Final = 2.0  # strengths and effects shown, either way; a steeper curve widens its own axis
-_CELL, _CELL_HEIGHT, _HEADER = 52, 40, 74
+_CELL, _CELL_HEIGHT, _HEADER = 54, 40, 74
 _LONGEST: Final = 14  # letters of a name in the heat map
 _FULL: Final = 0.5  # unsigned leakage that is as dark as it gets
 
@@ -166,8 +166,10 @@ def _cell(leak: LeakCard | None, x: float, y: float) -> Markup:
         y=y + 1,
         w=_CELL - 2,
         h=_CELL_HEIGHT - 2,
-        signed=_text("value", x + _CELL / 2, y + 17, f"{leak.signed:+.2f}".replace("-", "\N{MINUS SIGN}")),
-        labels=_text("labels", x + _CELL / 2, y + 31, f"{leak.unsigned:.2f} | {leak.association:.2f}"),
+        signed=_text("value", x + _CELL / 2, y + 17, _hundredths(leak.signed, sign=True)),
+        labels=_text(
+            "labels", x + _CELL / 2, y + 31, f"{_hundredths(leak.unsigned)} | {_hundredths(leak.association)}"
+        ),
     )
 
 
@@ -175,6 +177,14 @@ def _text(kind: str, x: float, y: float, words: str) -> Markup:
     return Markup('<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{words}</text>').format(
         kind=kind, x=x, y=y, words=words
     )
+
+
+def _hundredths(value: float, *, sign: bool = False) -> str:
+    """Return .05 for .05 and 0 for what rounds to it: a heat map has no room for leading zeros."""
+    if abs(value) < 0.005:
+        return "0"
+    spoken = f"{abs(value):.2f}".removeprefix("0")
+    return ("\N{MINUS SIGN}" if value < 0 else "+" if sign else "") + spoken
 
 
 def _short(name: str) -> str:
