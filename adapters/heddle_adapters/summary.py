@@ -125,7 +125,7 @@ def card_of(
         dci=whole.dci,
         dci_latents=whole.dci_latents,
         associations=tuple(association_card(pair, factor_set) for pair in evidence.pairs),
-        warnings=warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling),
+        warnings=warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling, evidence.measured),
         latents=adapter.latents,
         active_latents=int(adapter.live_L.sum()),
         write_kind=adapter.write_kind,

@@ -9,7 +9,9 @@ from heddle_adapters.arrays import Floats
 from heddle_adapters.associations import Association
 from heddle_adapters.linear import WORST_CONDITION
 from heddle_adapters.report import CardWarning
+from heddle_adapters.report_edits import EditsCard
 from heddle_adapters.report_labels import LabellingCard
+from heddle_adapters.warn_edits import edit_warnings
 from heddle_adapters.warn_labels import label_warnings
 from heddle_platform.factors import LevelledFactor
 
@@ -17,11 +19,16 @@ FEW_LABELS = 10  # images of one level under which its offset is mostly the ridg
 
 
 def warnings_of(
-    adapter: Adapter, values_NF: Floats, pairs: Sequence[Association], labelling: LabellingCard
+    adapter: Adapter,
+    values_NF: Floats,
+    pairs: Sequence[Association],
+    labelling: LabellingCard,
+    measured: EditsCard,
 ) -> tuple[CardWarning, ...]:
     """Return all warnings of one fit, most serious first."""
     return (
         *label_warnings(adapter.factor_set, pairs, labelling),
+        *edit_warnings(measured),
         *_few(adapter, values_NF),
         *_codings(adapter),
         *_write(adapter),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, spearmanr
 
 from heddle_adapters.associations import associations
@@ -25,7 +26,7 @@ def pair_of(first: str, second: str) -> FactorSet:
     return parse_factor_set({"name": "p", "factors": [{"name": "one", **made[first]}, {"name": "two", **made[second]}]})
 
 
-def correlated(rows: int, correlation: float, seed: int = 0) -> np.ndarray:
+def correlated(rows: int, correlation: float, seed: int = 0) -> NDArray[np.float64]:
     """Two binary columns whose correlation is exactly as asked, to one row."""
     same = round(rows * (1 + correlation) / 2)
     one = np.arange(rows) % 2
@@ -49,7 +50,7 @@ def test_the_statistic_is_chi_square_and_spearman_squared() -> None:
 def test_permutation_p_agrees_with_the_chi_square_test_far_into_the_tail() -> None:
     for correlation in (0.05, 0.1, 0.2, 0.3):
         values_NF = correlated(400, correlation)
-        exact = chi2_contingency(np.histogram2d(*values_NF.T, bins=2)[0], correction=False).pvalue
+        exact = chi2_contingency(np.histogram2d(values_NF[:, 0], values_NF[:, 1], bins=2)[0], correction=False).pvalue
         found = dependence(values_NF, pair_of("binary", "binary"), permutations=999).p_FF[0, 1]
         # a decade of p is half of what a decision by it would notice
         assert abs(np.log10(found) - np.log10(exact)) < 1.0 + 0.15 * abs(np.log10(exact))
@@ -129,6 +130,7 @@ def test_an_empty_cell_refuses_the_claim_whatever_p_says() -> None:
     assert found.p_holm > 0.05
     assert found.claim == "refused"
     [known] = associations(correlated(400, 0.6), pair_of("binary", "binary"))
-    assert (known.claim, known.detectable) == ("associated", pytest.approx(smallest_detectable(400)))
+    assert known.claim == "associated"
+    assert known.detectable == smallest_detectable(400)
     [none] = associations(correlated(400, 0.0), pair_of("binary", "binary"))
     assert none.claim == "none_found"

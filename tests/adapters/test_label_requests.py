@@ -1,6 +1,7 @@
 """Tests of the list of images to label."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heddle_adapters.label_requests import label_requests
 from heddle_platform.factors import parse_factor_set
@@ -18,7 +19,7 @@ TRIO = parse_factor_set(
 )
 
 
-def every_cell(times: int) -> np.ndarray:
+def every_cell(times: int) -> NDArray[np.float64]:
     rows = [[hat, pose, lit, 1.0] for hat in range(2) for pose in range(3) for lit in range(2)]
     return np.array(rows * times, dtype=float)
 

@@ -120,10 +120,9 @@ def _grid(tallest: float) -> Markup:
             )
         )
         lines.append(_text("tick", x, _HEIGHT - 8, f"{strength}".replace("-", "\N{MINUS SIGN}")))
-    step = 1 if tallest < 3.5 else 2
-    for effect in range(-int(tallest) // step * step, int(tallest) + 1, step):
-        if abs(effect) > tallest:
-            continue
+    step = next((step for step in (1, 2, 5, 10, 20, 50) if tallest / step < 3.5), 100)
+    most = int(tallest) // step
+    for effect in range(-most * step, most * step + 1, step):
         y = _up(effect, tallest)
         lines.append(
             Markup('<line class="{kind}" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
