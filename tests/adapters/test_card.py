@@ -211,9 +211,9 @@ def test_correlated_labels_are_warned_of(draw_tenant: Callable[..., Any]) -> Non
     )
     assert [warning.code for warning in card.warnings][:2] == ["correlated_labels", "empty_cells"]
     assert card.warnings[0].numbers["value"] == pytest.approx(card.associations[0].value)
-    assert "label 5 more image(s) in which one is 'true', two is 'false'" in card.warnings[1].action
+    assert "label 5 more image(s) in which one is 'on', two is 'off'" in card.warnings[1].action
     assert card.labelling is not None
-    assert card.labelling.requests[0].levels == {"one": "true", "two": "false"}
+    assert card.labelling.requests[0].levels == {"one": "on", "two": "off"}
     assert card.associations[0].claim == "refused"
     assert "1 of 4 empty" in card.warnings[1].detail
     assert card.associations[0].smallest_cell == 0

@@ -17,7 +17,7 @@ from heddle_platform.factors import FactorSet, parse_factor_set
 
 
 def pair_of(first: str, second: str) -> FactorSet:
-    made = {
+    made: dict[str, dict[str, object]] = {
         "binary": {"kind": "binary"},
         "categorical": {"kind": "categorical", "levels": ["a", "b", "c"]},
         "continuous": {"kind": "continuous", "range": [-9, 9]},
@@ -97,7 +97,7 @@ def test_condition_between_two_binary_factors_is_exact() -> None:
     for correlation in (0.0, 0.5, 0.9):
         found = condition_between(correlated(400, correlation), pair_of("binary", "binary"))
         values_NF = correlated(400, correlation)
-        real = float(np.corrcoef(values_NF.T)[0, 1])
+        real = float(np.asarray(np.corrcoef(values_NF.T))[0, 1])
         assert found == pytest.approx((1 + abs(real)) / (1 - abs(real)), rel=1e-6)
     same = np.repeat(np.arange(40) % 2, 2).reshape(-1, 2).astype(float)
     assert condition_between(same, pair_of("binary", "binary")) == 1e300
