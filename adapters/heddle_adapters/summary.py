@@ -18,6 +18,7 @@ from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_square
 from heddle_adapters.scores.result import Interval
 from heddle_adapters.trial import Outcome
 from heddle_adapters.warn import warnings_of
+from heddle_adapters.warn_edits import unsteady_warnings
 from heddle_adapters.whole import SetScores, set_scores
 from heddle_platform.factors import FactorSet, LevelledFactor, Periodic
 
@@ -105,6 +106,8 @@ def card_of(
     whole = set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
     factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
     labelling = labelling_card(adapter, evidence.values_NF, whole, pool_ML, pool_names)
+    changed = _matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0))
+    survives = {card.name: card.survives for card in factors if card.readable}
     weights = np.array([factor.importance for factor in factor_set.factors])
     leaks = [card.leakage for card in factors if card.readable and card.leakage is not None]
     return Card(
@@ -119,13 +122,16 @@ def card_of(
         effect=_rounded(float(np.average([card.effect or 0.0 for card in factors], weights=weights))),
         leakage_max=max(leaks) if leaks else None,
         leakage=_matrix(adapter, evidence, lambda outcome: outcome.leak_F),
-        changed=_matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0)),
+        changed=changed,
         mig=whole.mig,
         mig_latents=whole.mig_latents,
         dci=whole.dci,
         dci_latents=whole.dci_latents,
         associations=tuple(association_card(pair, factor_set) for pair in evidence.pairs),
-        warnings=warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling, evidence.measured),
+        warnings=(
+            *warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling, evidence.measured),
+            *unsteady_warnings(changed, survives),
+        ),
         latents=adapter.latents,
         active_latents=int(adapter.live_L.sum()),
         write_kind=adapter.write_kind,
