@@ -7,7 +7,7 @@ adapter that is served.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -41,6 +41,7 @@ from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 
 Progress = Callable[[str, float], None]
+OTHER_MODE_EVERY = 3
 
 
 def score_adapter(
@@ -232,14 +233,33 @@ def _edit(
             trials.append((fold, draw_trial(adapter, latents_NL, rows, index, targets_B)))
     outcomes: dict[DetailMode, list[Outcome]] = {}
     reported = []
+    names = adapters[0].factor_set.names
     for mode in studio.modes:
-        pictures = studio.draw([trial for _, trial in trials], mode, "edit")
+        served = [tuned.detail[names[trial.factor]] == mode for _, trial in trials]
+        # the other mode is told for comparison only, from every third edit
+        drawn = [
+            (fold, *_every(trial, 1 if chosen else OTHER_MODE_EVERY))
+            for (fold, trial), chosen in zip(trials, served, strict=True)
+        ]
+        pictures = studio.draw([trial for _, trial, _ in drawn], mode, "edit")
         parts: list[list[Outcome]] = [[] for _ in readable_F]
-        for (fold, trial), seen_BL in zip(trials, pictures, strict=True):
-            plain = unedited[fold]
-            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, plain[mode]))
-            if tuned.detail[trial.adapter.factor_set.names[trial.factor]] == mode:
-                reported.append(Reported(fold, trial, seen_BL, plain[mode], plain["decode"]))
+        for (fold, trial, places), seen_BL, chosen in zip(drawn, pictures, served, strict=True):
+            plain_BL = unedited[fold][mode][places]
+            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, plain_BL))
+            if chosen:
+                reported.append(Reported(fold, trial, seen_BL, plain_BL, unedited[fold]["decode"]))
         outcomes[mode] = [reduce(Outcome.beside, part) for part in parts]
     reported.sort(key=lambda one: (one.trial.factor, one.fold))
     return _Edited(tuned, outcomes, np.concatenate(survived).mean(axis=0), reported)
+
+
+def _every(trial: Trial, step: int) -> tuple[Trial, NDArray[np.intp]]:
+    """Return every `step`-th edit of a trial, and which those are."""
+    places = np.arange(0, len(trial.rows_B), step)
+    some = replace(
+        trial,
+        rows_B=trial.rows_B[places],
+        targets_B=trial.targets_B[places],
+        edited_BL=trial.edited_BL[places],
+    )
+    return some, places

@@ -78,7 +78,7 @@ class FactorCard(_Document):
             the base cannot draw, no edit can reach.
         effect, leakage, leakage_mean: of the mode in `detail`; None where no edit could be judged.
         leakage_into: the other factor that changes most, or None.
-        effect_by_detail: both modes, where both were judged.
+        effect_by_detail: both modes, where both were judged; the one not served from every third edit.
         detail: mode measured as better.
         gain: factor the change is multiplied by.
         mig: gap of this factor's slider over the next best slider, over the factor's entropy.
