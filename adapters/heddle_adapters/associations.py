@@ -5,15 +5,20 @@ reach. Both are facts about the labels, so they are data for the card before the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.dependence import Dependence, dependence, smallest_detectable
 from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
 THIN_CELL = 5  # images of a level pair under which its edits are guesses
+SURE_LEVEL = 0.05  # of Holm's p
+
+Claim = Literal["refused", "associated", "none_found"]
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,13 @@ class Association:
     Attributes:
         first, second: indices of the factors.
         value: 0 (none) to 1.
-        measure: "cramers_v" (bias-corrected), "correlation_ratio" or "spearman".
+        measure: "cramers_v" (bias-corrected), "correlation_ratio", "spearman", or "canonical" where one is an angle.
         rows: images with both labels.
         smallest_cell: fewest images of any level pair; None unless both factors have levels.
-        empty_cells, cells: level pairs that never occur, and all that could.
+        empty_cells, thin_cells, cells: level pairs that never occur, that occur but fewer than five times, and all
+            that could.
+        p, p_holm: of no dependence, by permutation; corrected over all pairs.
+        detectable: smallest correlation that this many rows find with 80 % power.
     """
 
     first: int
@@ -37,16 +45,52 @@ class Association:
     smallest_cell: int | None
     empty_cells: int
     cells: int
+    thin_cells: int = 0
+    p: float = 1.0
+    p_holm: float = 1.0
+    detectable: float = 1.0
+
+    @property
+    def claim(self) -> Claim:
+        """What may be said of independence: an empty cell refuses the claim, whatever the p value says."""
+        if self.empty_cells:
+            return "refused"
+        return "associated" if self.p_holm < SURE_LEVEL else "none_found"
 
 
-def associations(values_NF: Floats, factor_set: FactorSet) -> tuple[Association, ...]:
-    """Return the association of every pair of factors, strongest first."""
+def associations(values_NF: Floats, factor_set: FactorSet, *, seed: int = 0) -> tuple[Association, ...]:
+    """Return the association of every pair of factors, strongest first.
+
+    Args:
+        values_NF: labels, NaN where missing.
+        factor_set: the F factors.
+        seed: of the permutations behind the p values.
+    """
+    tested = dependence(values_NF, factor_set, seed=seed)
     found = []
     for first in range(len(factor_set.factors)):
         for second in range(first + 1, len(factor_set.factors)):
             both_N = ~np.isnan(values_NF[:, [first, second]]).any(axis=1)
-            found.append(_pair(values_NF[both_N, first], values_NF[both_N, second], factor_set.factors, first, second))
+            pair = _pair(values_NF[both_N, first], values_NF[both_N, second], factor_set.factors, first, second)
+            found.append(_tested(pair, tested, factor_set))
     return tuple(sorted(found, key=lambda one: (-one.value, one.first, one.second)))
+
+
+def _tested(pair: Association, tested: Dependence, factor_set: FactorSet) -> Association:
+    place = (pair.first, pair.second)
+    value, measure = pair.value, pair.measure
+    if "periodic" in (factor_set.factors[pair.first].kind, factor_set.factors[pair.second].kind):
+        # an angle has no order for a rank to follow: root of the mean squared canonical correlation
+        ranks = min(tested.ranks_F[pair.first], tested.ranks_F[pair.second])
+        value, measure = float(np.sqrt(min(1.0, tested.strength_FF[place] / max(ranks, 1)))), "canonical"
+    return replace(
+        pair,
+        value=value,
+        measure=measure,
+        p=float(tested.p_FF[place]),
+        p_holm=float(tested.p_holm_FF[place]),
+        detectable=smallest_detectable(pair.rows),
+    )
 
 
 def cramers_v(first_N: Integers, second_N: Integers, first_levels: int, second_levels: int) -> float:
@@ -96,7 +140,8 @@ def _pair(first_N: Floats, second_N: Floats, factors: Sequence[FactorSpec], firs
         table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
         value = cramers_v(levels_N, other_N, *sizes)
         smallest = int(table.min()) if table.size else 0
-        return Association(first, second, value, "cramers_v", rows, smallest, int((table == 0).sum()), int(table.size))
+        empty, thin = int((table == 0).sum()), int(((table > 0) & (table < THIN_CELL)).sum())
+        return Association(first, second, value, "cramers_v", rows, smallest, empty, int(table.size), thin)
     if isinstance(one, LevelledFactor) or isinstance(other, LevelledFactor):
         level_N, number_N = (first_N, second_N) if isinstance(one, LevelledFactor) else (second_N, first_N)
         value = correlation_ratio(level_N.astype(np.int64), number_N) if rows > 2 else 0.0

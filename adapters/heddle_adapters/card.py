@@ -7,7 +7,7 @@ adapter that is served.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -16,9 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
+from heddle_adapters.associations import associations
+from heddle_adapters.curves import Reported
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
+from heddle_adapters.measured import Set, measure_edits, reserve, rows_per_factor
 from heddle_adapters.read import read, scores_of
 from heddle_adapters.report import Card
 from heddle_adapters.schedule import reporting_rows, tuning_rows
@@ -38,6 +41,7 @@ from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 
 Progress = Callable[[str, float], None]
+OTHER_MODE_EVERY = 3
 
 
 def score_adapter(
@@ -49,9 +53,10 @@ def score_adapter(
     round_trip: RoundTrip,
     preserve_trip: PreserveTrip | None = None,
     pool_ML: Floats | None = None,
+    pool_names: Sequence[str] | None = None,
     folds: int = 5,
     seed: int = 0,
-    round_trips: int = 2_400,
+    round_trips: int = 3_000,
     progress: Progress | None = None,
 ) -> tuple[Adapter, Card]:
     """Fit an adapter and write its report card.
@@ -66,11 +71,12 @@ def score_adapter(
             `latents_NL` that were edited and the edited latents [B, L], it makes x + (D(z') - D(z)) from each
             row's own picture x, clipped as when served, and returns its latents [B, L]. None: only "decode".
         pool_ML: latents of the tenant's unlabelled images.
+        pool_names: what those images are called, so that the card can name the ones to label.
         folds: how many parts the labelled set is cut into, at least 2; the first chooses gains and modes, the
             others report.
         seed: of the cut and of the edits drawn.
         round_trips: budget of pictures to draw, shared by all factors and both modes.
-        progress: told of each stage ("fit", "tune", "edit", "score") and the share of it done, 0..1.
+        progress: told of each stage ("fit", "tune", "edit", "curves", "score") and the share of it done, 0..1.
 
     Returns:
         The adapter fitted on all labels, with gains and modes chosen, and its card.
@@ -102,19 +108,51 @@ def score_adapter(
         skills = reading_skills(factor_set, read_NF, values_NF)
         studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
         readable_F = np.array([skill.readable for skill in skills])
-        tuned, outcomes, survives_F = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
-        adapter = adapter.with_gains(tuned.gains).with_detail(tuned.detail)
+        edited = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
+        adapter = adapter.with_gains(edited.tuned.gains).with_detail(edited.tuned.detail)
+        pairs = associations(values_NF, factor_set, seed=seed)
+        measured = measure_edits(
+            adapter,
+            adapters,
+            Set(latents_NL, values_NF, fold_N),
+            edited.reported,
+            pairs,
+            lambda trials, mode: studio.draw(trials, mode, "curves"),
+            rows_per_factor(len(skills), round_trips),
+        )
         tell("score", 0.0)
         card = card_of(
             adapter,
-            Evidence(latents_NL, values_NF, read_NF, scores_NC, skills, outcomes, survives_F, studio.drawn),
-            pool=0 if pool_ML is None else len(pool_ML),
+            Evidence(
+                latents_NL,
+                values_NF,
+                read_NF,
+                scores_NC,
+                skills,
+                edited.outcomes,
+                edited.survives_F,
+                studio.drawn,
+                pairs,
+                measured,
+            ),
+            pool_ML=pool_ML,
+            pool_names=pool_names,
             folds=folds,
             seed=seed,
             fit_seconds=seconds,
         )
         tell("score", 1.0)
     return adapter, card
+
+
+@dataclass(frozen=True, eq=False)
+class _Edited:
+    """What was chosen, what became of the edits (per mode and factor), what survived, and the edits as served."""
+
+    tuned: Tuned
+    outcomes: dict[DetailMode, list[Outcome]]
+    survives_F: Floats
+    reported: list[Reported]
 
 
 @dataclass(eq=False)
@@ -168,10 +206,11 @@ def _edit(
     readable_F: Mask,
     round_trips: int,
     seed: int,
-) -> tuple[Tuned, dict[DetailMode, list[Outcome]], Floats]:
-    """Tune on fold 0, then edit rows of the others; return choices, outcomes per mode and factor, survival."""
+) -> _Edited:
+    """Tune on fold 0, then edit rows of the others."""
     latents_NL, factors, modes = studio.latents_NL, len(readable_F), len(studio.modes)
-    tuning = tuning_rows(fold_N, factors, modes, round_trips, seed)
+    budget = round_trips - reserve(factors, round_trips)
+    tuning = tuning_rows(fold_N, factors, modes, budget, seed)
     tuned = tune(
         adapters[0],
         latents_NL,
@@ -181,7 +220,7 @@ def _edit(
         lambda trials, mode: studio.draw(trials, mode, "tune"),
         seed,
     )
-    reporting = reporting_rows(fold_N, factors, modes, round_trips - studio.drawn, seed)
+    reporting = reporting_rows(fold_N, factors, modes, budget - studio.drawn, seed)
     trials, unedited, survived = [], {}, []
     random = np.random.default_rng(seed + 1)
     for fold, rows in reporting.items():
@@ -193,10 +232,34 @@ def _edit(
             targets_B = draw_targets(adapter, index, values_BF[:, index], random)
             trials.append((fold, draw_trial(adapter, latents_NL, rows, index, targets_B)))
     outcomes: dict[DetailMode, list[Outcome]] = {}
+    reported = []
+    names = adapters[0].factor_set.names
     for mode in studio.modes:
-        pictures = studio.draw([trial for _, trial in trials], mode, "edit")
+        served = [tuned.detail[names[trial.factor]] == mode for _, trial in trials]
+        # the other mode is told for comparison only, from every third edit
+        drawn = [
+            (fold, *_every(trial, 1 if chosen else OTHER_MODE_EVERY))
+            for (fold, trial), chosen in zip(trials, served, strict=True)
+        ]
+        pictures = studio.draw([trial for _, trial, _ in drawn], mode, "edit")
         parts: list[list[Outcome]] = [[] for _ in readable_F]
-        for (fold, trial), seen_BL in zip(trials, pictures, strict=True):
-            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, unedited[fold][mode]))
+        for (fold, trial, places), seen_BL, chosen in zip(drawn, pictures, served, strict=True):
+            plain_BL = unedited[fold][mode][places]
+            parts[trial.factor].append(judge_trial(trial, latents_NL, seen_BL, plain_BL))
+            if chosen:
+                reported.append(Reported(fold, trial, seen_BL, plain_BL, unedited[fold]["decode"]))
         outcomes[mode] = [reduce(Outcome.beside, part) for part in parts]
-    return tuned, outcomes, np.concatenate(survived).mean(axis=0)
+    reported.sort(key=lambda one: (one.trial.factor, one.fold))
+    return _Edited(tuned, outcomes, np.concatenate(survived).mean(axis=0), reported)
+
+
+def _every(trial: Trial, step: int) -> tuple[Trial, NDArray[np.intp]]:
+    """Return every `step`-th edit of a trial, and which those are."""
+    places = np.arange(0, len(trial.rows_B), step)
+    some = replace(
+        trial,
+        rows_B=trial.rows_B[places],
+        targets_B=trial.targets_B[places],
+        edited_BL=trial.edited_BL[places],
+    )
+    return some, places

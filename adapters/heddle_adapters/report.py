@@ -7,7 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from heddle_adapters.report_edits import EditsCard
+from heddle_adapters.report_labels import AssociationCard, LabellingCard
 from heddle_platform.factors import Kind
+
+__all__ = ["AssociationCard", "Card", "CardWarning", "FactorCard", "ModeEffect", "ScoreCard"]
 
 Share = float
 
@@ -41,6 +45,7 @@ class ModeEffect(_Document):
         effect_interval: 95 % Wilson interval.
         leakage: share of edits in which another readable factor left its reading, the share in which it does so
             without an edit (noise of the round trip) subtracted; the largest over the other factors.
+        leakage_interval: 95 %, low of the largest, high of any; None on cards before format 2.
         leakage_mean: mean over the other readable factors.
         damage: the same mean, noise not subtracted.
         edits: number of edits judged.
@@ -52,6 +57,7 @@ class ModeEffect(_Document):
     leakage_mean: Share
     damage: Share
     edits: int
+    leakage_interval: tuple[Share, Share] | None = None
 
 
 class FactorCard(_Document):
@@ -72,11 +78,12 @@ class FactorCard(_Document):
             the base cannot draw, no edit can reach.
         effect, leakage, leakage_mean: of the mode in `detail`; None where no edit could be judged.
         leakage_into: the other factor that changes most, or None.
-        effect_by_detail: both modes, where both were judged.
+        effect_by_detail: both modes, where both were judged; the one not served from every third edit.
         detail: mode measured as better.
         gain: factor the change is multiplied by.
         mig: gap of this factor's slider over the next best slider, over the factor's entropy.
         ceiling: highest gap these labels allow, 1 - max I(f_j; f_k) / H(f_k).
+        mig_share: `mig` over `ceiling`: what was reached of what can be.
         read: which read won out of fold.
     """
 
@@ -101,25 +108,34 @@ class FactorCard(_Document):
     gain: float
     mig: float | None
     ceiling: float | None
+    mig_share: float | None = None
     read: str
 
+    @property
+    def _served(self) -> ModeEffect | None:
+        return self.effect_by_detail.get(self.detail)
 
-class AssociationCard(_Document):
-    """How strongly the labels of two factors go together.
+    @property
+    def effect_low(self) -> float:
+        """Lower end of the effect's interval; the effect itself where none was measured."""
+        return self._served.effect_interval[0] if self._served else self.effect or 0.0
 
-    Attributes:
-        factors: the pair.
-        value: bias-corrected Cramer's V, correlation ratio, or |Spearman|, 0..1, by kind.
-        measure: which of them.
-        labels: rows on which both are labelled.
-        smallest_cell: least count over level pairs; None where one of them is a number.
-    """
+    @property
+    def effect_reach(self) -> float:
+        """Half the effect's interval."""
+        return (self._served.effect_interval[1] - self._served.effect_interval[0]) / 2 if self._served else 0.0
 
-    factors: tuple[str, str]
-    value: float
-    measure: str
-    labels: int
-    smallest_cell: int | None
+    @property
+    def leakage_high(self) -> float:
+        """Upper end of the leakage's interval; the leakage itself where none was measured."""
+        found = self._served.leakage_interval if self._served else None
+        return found[1] if found else self.leakage or 0.0
+
+    @property
+    def leakage_reach(self) -> float:
+        """Half the leakage's interval."""
+        found = self._served.leakage_interval if self._served else None
+        return (found[1] - found[0]) / 2 if found else 0.0
 
 
 class CardWarning(_Document):
@@ -129,11 +145,15 @@ class CardWarning(_Document):
         code: stable snake_case name.
         factors: the factors it is about.
         detail: a sentence with the numbers and what would help.
+        numbers: those numbers, by name.
+        action: what to do, as a sentence of its own; empty if nothing would help.
     """
 
     code: str
     factors: tuple[str, ...]
     detail: str
+    numbers: dict[str, float] = Field(default_factory=dict)
+    action: str = ""
 
 
 class Card(_Document):
@@ -150,10 +170,12 @@ class Card(_Document):
             the noise of factors that the base hardly draws.
         mig, dci: of the sliders (out-of-fold readings, one code per factor).
         mig_latents, dci_latents: of the raw latents.
+        labelling: what the labels can support, and which images to label.
+        measured: effect curves, signed leakage, preservation and faithfulness; None on cards before format 2.
         fit_seconds: time of the final fit; not part of the document.
     """
 
-    format: int = 1
+    format: int = 2
     factor_set: str
     base_digest: str
     labels: int
@@ -178,6 +200,8 @@ class Card(_Document):
     write_condition: float
     round_trips: int
     protocol: dict[str, Any]
+    labelling: LabellingCard | None = None
+    measured: EditsCard | None = None
     fit_seconds: float = Field(0.0, exclude=True)
 
     def factor(self, name: str) -> FactorCard:

@@ -7,14 +7,18 @@ import numpy as np
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask
-from heddle_adapters.associations import Association, associations
+from heddle_adapters.associations import Association
 from heddle_adapters.calibrate import calibration_error
-from heddle_adapters.report import AssociationCard, Card, FactorCard, ModeEffect
+from heddle_adapters.dependence import smallest_detectable
+from heddle_adapters.labelling import association_card, labelling_card
+from heddle_adapters.report import Card, FactorCard, ModeEffect
+from heddle_adapters.report_edits import EditsCard
 from heddle_adapters.scores.jackknife import wilson
 from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_squared_on_circle
 from heddle_adapters.scores.result import Interval
 from heddle_adapters.trial import Outcome
 from heddle_adapters.warn import warnings_of
+from heddle_adapters.warn_edits import unsteady_warnings
 from heddle_adapters.whole import SetScores, set_scores
 from heddle_platform.factors import FactorSet, LevelledFactor, Periodic
 
@@ -43,6 +47,8 @@ class Evidence:
         outcomes: mode -> per factor what became of its edits.
         survives_F: share of unedited pictures whose reading survives the round trip.
         drawn: pictures drawn.
+        pairs: associations of the labels.
+        measured: effect curves, signed leakage, preservation, faithfulness.
     """
 
     latents_NL: Floats
@@ -53,6 +59,8 @@ class Evidence:
     outcomes: Mapping[DetailMode, Sequence[Outcome]]
     survives_F: Floats
     drawn: int
+    pairs: Sequence[Association]
+    measured: EditsCard
 
 
 def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
@@ -74,27 +82,39 @@ def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) ->
     return tuple(skills)
 
 
-def card_of(adapter: Adapter, evidence: Evidence, *, pool: int, folds: int, seed: int, fit_seconds: float) -> Card:
+def card_of(
+    adapter: Adapter,
+    evidence: Evidence,
+    *,
+    pool_ML: Floats | None,
+    pool_names: Sequence[str] | None,
+    folds: int,
+    seed: int,
+    fit_seconds: float,
+) -> Card:
     """Write the card.
 
     Args:
         adapter: the adapter that is served, gains and modes chosen.
         evidence: what was measured.
-        pool, folds, seed: of the protocol.
+        pool_ML, pool_names: latents and names of the unlabelled images.
+        folds, seed: of the protocol.
         fit_seconds: time of the final fit.
     """
     factor_set = adapter.factor_set
     readable_F = np.array([skill.readable for skill in evidence.skills])
     whole = set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
     factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
-    pairs = associations(evidence.values_NF, factor_set)
+    labelling = labelling_card(adapter, evidence.values_NF, whole, pool_ML, pool_names)
+    changed = _matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0))
+    survives = {card.name: card.survives for card in factors if card.readable}
     weights = np.array([factor.importance for factor in factor_set.factors])
     leaks = [card.leakage for card in factors if card.readable and card.leakage is not None]
     return Card(
         factor_set=factor_set.name,
         base_digest=adapter.base_digest,
         labels=len(evidence.values_NF),
-        pool=pool,
+        pool=0 if pool_ML is None else len(pool_ML),
         folds=folds,
         seed=seed,
         factors=factors,
@@ -102,19 +122,24 @@ def card_of(adapter: Adapter, evidence: Evidence, *, pool: int, folds: int, seed
         effect=_rounded(float(np.average([card.effect or 0.0 for card in factors], weights=weights))),
         leakage_max=max(leaks) if leaks else None,
         leakage=_matrix(adapter, evidence, lambda outcome: outcome.leak_F),
-        changed=_matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0)),
+        changed=changed,
         mig=whole.mig,
         mig_latents=whole.mig_latents,
         dci=whole.dci,
         dci_latents=whole.dci_latents,
-        associations=tuple(_association_card(pair, factor_set) for pair in pairs),
-        warnings=warnings_of(adapter, evidence.values_NF, pairs),
+        associations=tuple(association_card(pair, factor_set) for pair in evidence.pairs),
+        warnings=(
+            *warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling, evidence.measured),
+            *unsteady_warnings(changed, survives),
+        ),
         latents=adapter.latents,
         active_latents=int(adapter.live_L.sum()),
         write_kind=adapter.write_kind,
         write_condition=round(adapter.write_condition, 3),
         round_trips=evidence.drawn,
         protocol=_protocol(len(evidence.values_NF), folds),
+        labelling=labelling,
+        measured=evidence.measured,
         fit_seconds=fit_seconds,
     )
 
@@ -154,6 +179,7 @@ def _factor_card(adapter: Adapter, evidence: Evidence, whole: SetScores, index: 
         gain=float(adapter.gain_F[index]),
         mig=whole.gaps[index],
         ceiling=whole.ceilings[index],
+        mig_share=_share(whole.gaps[index], whole.ceilings[index]),
         read=adapter.read_kinds[index],
     )
 
@@ -165,6 +191,9 @@ def mode_effect(outcome: Outcome, factor: int, readable_F: Mask) -> ModeEffect:
     leak_F = _leaks(outcome, factor, readable_F)
     others_F = readable_F.copy()
     others_F[factor] = False
+    error_F = 1.96 * outcome.leak_error_F
+    low = float(leak_F.max() - error_F[leak_F.argmax()])
+    high = float((outcome.leak_F + error_F)[others_F].max(initial=0.0))
     return ModeEffect(
         effect=_rounded(float(outcome.reached_B.mean())),
         effect_interval=(_rounded(interval.low), _rounded(interval.high)),
@@ -172,6 +201,7 @@ def mode_effect(outcome: Outcome, factor: int, readable_F: Mask) -> ModeEffect:
         damage=_rounded(float(outcome.left_BF[:, others_F].mean())) if others_F.any() else 0.0,
         leakage_mean=_rounded(float(leak_F[others_F].mean())) if others_F.any() else 0.0,
         edits=edits,
+        leakage_interval=(_rounded(max(0.0, low)), _rounded(min(1.0, high))),
     )
 
 
@@ -190,15 +220,8 @@ def _matrix(adapter: Adapter, evidence: Evidence, share_of: Callable[[Outcome], 
     return matrix
 
 
-def _association_card(pair: Association, factor_set: FactorSet) -> AssociationCard:
-    names = factor_set.names
-    return AssociationCard(
-        factors=(names[pair.first], names[pair.second]),
-        value=_rounded(pair.value),
-        measure=pair.measure,
-        labels=pair.rows,
-        smallest_cell=pair.smallest_cell,
-    )
+def _share(gap: float | None, ceiling: float | None) -> float | None:
+    return None if gap is None or not ceiling else _rounded(gap / ceiling)
 
 
 def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[float, Interval]:
@@ -226,9 +249,19 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
             "left": "edits after which the reading is not that of the picture that came in",
             "lost": "the same without an edit, drawn in the same mode: round-trip noise",
             "counted": "readable factors; for numbers half a standard deviation or a twelfth of a turn",
+            "changed": "share whose reading differs from the unedited round trip's, noise not subtracted: a factor "
+            "that is read unsurely flips under any change",
+        },
+        "measured": {
+            "effect_curve": "mean change of the reading from the unedited round trip's, strengths not clipped",
+            "leak": "signed and unsigned, in sd of the other factor per sd of effect; unsigned minus the round trip's",
+            "preserved": "1 - change outside the labelled span / distance of random pairs there",
+            "faithful": "root mean square of seen - asked latents over that of asked - mean",
+            "restored": "the factor set back by the same editor on the edited picture, decoded",
+            "seen_at": "the base's own resolution; the same pictures at twice it differ by about .02",
         },
         "gain_and_detail": {"chosen_on_fold": 0},
-        "associations": {"smallest_detectable": round(2.8 / float(np.sqrt(rows)), 3)},
+        "associations": {"smallest_detectable": round(smallest_detectable(rows), 3), "p": "permutation, Holm"},
     }
 
 

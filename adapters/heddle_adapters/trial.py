@@ -67,6 +67,13 @@ class Outcome:
         """Share of edits in which each factor left its reading, round-trip noise subtracted, 0..1."""
         return np.asarray(np.clip(self.left_BF.mean(axis=0) - self.lost_BF.mean(axis=0), 0.0, 1.0), dtype=np.float64)
 
+    @property
+    def leak_error_F(self) -> Floats:  # noqa: N802  shape suffix
+        """Standard error of `leak_F`: of a difference of paired shares, half an edit added so that it is never 0."""
+        edits = len(self.left_BF)
+        either_F = (self.left_BF != self.lost_BF).mean(axis=0) + 0.5 / edits
+        return np.asarray(np.sqrt(np.maximum(either_F - self.leak_F**2, 0.0) / edits), dtype=np.float64)
+
     def beside(self, other: "Outcome") -> "Outcome":
         """Return both outcomes' edits as one."""
         mine, theirs = vars(self), vars(other)

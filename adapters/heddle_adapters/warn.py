@@ -6,65 +6,33 @@ import numpy as np
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
-from heddle_adapters.associations import THIN_CELL, Association
+from heddle_adapters.associations import Association
 from heddle_adapters.linear import WORST_CONDITION
 from heddle_adapters.report import CardWarning
+from heddle_adapters.report_edits import EditsCard
+from heddle_adapters.report_labels import LabellingCard
+from heddle_adapters.warn_edits import edit_warnings
+from heddle_adapters.warn_labels import label_warnings
 from heddle_platform.factors import LevelledFactor
 
-STRONG_ASSOCIATION = 0.3
 FEW_LABELS = 10  # images of one level under which its offset is mostly the ridge
 
 
-def warnings_of(adapter: Adapter, values_NF: Floats, pairs: Sequence[Association]) -> tuple[CardWarning, ...]:
+def warnings_of(
+    adapter: Adapter,
+    values_NF: Floats,
+    pairs: Sequence[Association],
+    labelling: LabellingCard,
+    measured: EditsCard,
+) -> tuple[CardWarning, ...]:
     """Return all warnings of one fit, most serious first."""
     return (
-        *_together(adapter, pairs),
-        *_cells(adapter, pairs),
+        *label_warnings(adapter.factor_set, pairs, labelling),
+        *edit_warnings(measured),
         *_few(adapter, values_NF),
         *_codings(adapter),
         *_write(adapter),
     )
-
-
-def _together(adapter: Adapter, pairs: Sequence[Association]) -> list[CardWarning]:
-    names = adapter.factor_set.names
-    return [
-        CardWarning(
-            code="correlated_labels",
-            factors=(names[pair.first], names[pair.second]),
-            detail=f"labels of {names[pair.first]!r} and {names[pair.second]!r} go together ({pair.measure} "
-            f"{pair.value:.2f}, warned from {STRONG_ASSOCIATION}); their edits are held apart by the joint fit, "
-            "label images where they disagree to be sure",
-        )
-        for pair in pairs
-        if pair.value >= STRONG_ASSOCIATION
-    ]
-
-
-def _cells(adapter: Adapter, pairs: Sequence[Association]) -> list[CardWarning]:
-    names = adapter.factor_set.names
-    warnings = []
-    empty = [pair for pair in pairs if pair.empty_cells]
-    thin = [pair for pair in pairs if not pair.empty_cells and (pair.smallest_cell or THIN_CELL) < THIN_CELL]
-    for code, found, sentence in (
-        ("empty_cells", empty, "level pairs never occur together, so independence of their edits cannot be claimed"),
-        ("thin_cells", thin, f"level pairs have fewer than {THIN_CELL} images, so their edits are guesses"),
-    ):
-        if found:
-            spoken = ", ".join(
-                f"{names[pair.first]} x {names[pair.second]} ({pair.empty_cells} of {pair.cells} empty, "
-                f"least {pair.smallest_cell})"
-                for pair in found[:10]
-            )
-            involved = sorted({index for pair in found for index in (pair.first, pair.second)})
-            warnings.append(
-                CardWarning(
-                    code=code,
-                    factors=tuple(names[index] for index in involved),
-                    detail=f"in {len(found)} of {len(pairs)} factor pairs {sentence}: {spoken}; label such images",
-                )
-            )
-    return warnings
 
 
 def _few(adapter: Adapter, values_NF: Floats) -> list[CardWarning]:
@@ -84,6 +52,8 @@ def _few(adapter: Adapter, values_NF: Floats) -> list[CardWarning]:
                     factors=(factor.name,),
                     detail=f"{len(few)} level(s) of {factor.name!r} have fewer than {FEW_LABELS} images: "
                     f"{', '.join(few[:10])}; label more of them",
+                    numbers={"levels": len(few), "least": int(counts.min()), "warned_below": FEW_LABELS},
+                    action=f"label more images of {', '.join(name.rpartition(' ')[0] for name in few[:10])}",
                 )
             )
     return warnings
@@ -96,6 +66,8 @@ def _codings(adapter: Adapter) -> list[CardWarning]:
             factors=(factor.name,),
             detail=f"images of {factor.name!r} do not follow its declared order of {coding.levels} levels; it is "
             "edited as a categorical factor and cannot be trusted to shift smoothly",
+            numbers={"levels": coding.levels},
+            action=f"declare {factor.name!r} categorical, or check the order of its levels",
         )
         for factor, coding in zip(adapter.factor_set.factors, adapter.codings, strict=True)
         if factor.kind == "ordinal" and coding.kind == "categorical"
@@ -111,5 +83,7 @@ def _write(adapter: Adapter) -> list[CardWarning]:
             factors=(),
             detail=f"the probes' covariance has condition {adapter.write_condition:.0f}, above {WORST_CONDITION:.0f}: "
             "edits follow the joint effects alone; more labels or fewer levels would help",
+            numbers={"condition": round(adapter.write_condition, 3), "warned_above": WORST_CONDITION},
+            action="label more images, or merge levels that look alike",
         )
     ]

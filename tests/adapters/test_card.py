@@ -74,7 +74,7 @@ def test_the_document_is_json_without_clocks_and_comes_back(scored: tuple[Any, C
 
 def test_progress_reaches_the_end_of_every_stage(scored: tuple[Any, Card, Any]) -> None:
     _, _, told = scored
-    assert list(dict.fromkeys(stage for stage, _ in told)) == ["fit", "tune", "edit", "score"]
+    assert list(dict.fromkeys(stage for stage, _ in told)) == ["fit", "tune", "edit", "curves", "score"]
     for stage in ("fit", "tune", "edit", "score"):
         assert max(share for name, share in told if name == stage) == 1.0
 
@@ -209,7 +209,12 @@ def test_correlated_labels_are_warned_of(draw_tenant: Callable[..., Any]) -> Non
     _, card = score_adapter(
         tenant.latents_NL, tenant.values_NF, tenant.factor_set, base_digest=BASE, round_trip=perfect, round_trips=200
     )
-    assert [warning.code for warning in card.warnings] == ["correlated_labels", "empty_cells"]
+    assert [warning.code for warning in card.warnings][:2] == ["correlated_labels", "empty_cells"]
+    assert card.warnings[0].numbers["value"] == pytest.approx(card.associations[0].value)
+    assert "label 5 more image(s) in which one is 'on', two is 'off'" in card.warnings[1].action
+    assert card.labelling is not None
+    assert card.labelling.requests[0].levels == {"one": "on", "two": "off"}
+    assert card.associations[0].claim == "refused"
     assert "1 of 4 empty" in card.warnings[1].detail
     assert card.associations[0].smallest_cell == 0
     ceiling = card.factor("one").ceiling

@@ -116,6 +116,27 @@ def test_held_out_edits_do_what_the_card_says(avatars: Domain, scored: tuple[Ada
         assert (after == [levels.index(level) for level in wanted]).mean() > 0.85
 
 
+def test_real_edits_have_unit_effect_learn_no_correlation_and_go_back(scored: tuple[Adapter, Card]) -> None:
+    _, card = scored
+    measured = card.measured
+    assert measured is not None
+    assert measured.judge.kind == "independent"
+    curves = {curve.factor: curve for curve in measured.curves}
+    for name in ("skin", "hair", "hair_color", "background"):
+        assert 0.75 < curves[name].unit_effect < 1.25, name
+        assert curves[name].monotone > 0.8, name
+        assert curves[name].usable[1] >= 1.0, name
+    # labels of this set are drawn independently, and no edit may pretend otherwise
+    assert max(abs(leak.signed) for leak in measured.leaks) < 0.15
+    assert {pair.claim for pair in card.associations} == {"none_found"}
+    kept = {one.factor: one for one in measured.fidelity}
+    assert measured.preserved is not None
+    assert measured.preserved > 0.75
+    assert kept["background"].restored_reading is not None
+    assert kept["background"].restored_reading > 0.8
+    assert measured.round_trip_error < 0.25
+
+
 @pytest.mark.parametrize(("labels", "lead"), [(100, 0.06), (300, 0.02)])
 def test_few_labels_read_better_than_a_tuned_probe(avatars: Domain, labels: int, lead: float) -> None:
     held = slice(1_000, 1_500)

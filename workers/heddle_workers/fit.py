@@ -24,7 +24,13 @@ _GATING: Final = 0.85
 _EXPORTING: Final = 0.88
 _DRAWING: Final = 0.92
 # Where each stage of scoring begins and ends, as shares of scoring; edits are drawn once per mode.
-_SCORING: Final = {"fit": (0.0, 0.15), "tune": (0.15, 0.4), "edit": (0.4, 0.9), "score": (0.9, 1.0)}
+_SCORING: Final = {
+    "fit": (0.0, 0.15),
+    "tune": (0.15, 0.35),
+    "edit": (0.35, 0.7),
+    "curves": (0.7, 0.9),
+    "score": (0.9, 1.0),
+}
 
 
 def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Fitted:
@@ -52,6 +58,7 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
             round_trip=trips.decoded,
             preserve_trip=trips.preserved,
             pool_ML=pool_ML.astype("float64") if len(pool_ML) else None,
+            pool_names=trips.images.files[labelled:],
             progress=_scoring(report),
         )
     report("gating", _GATING)
@@ -65,9 +72,10 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
         strips = draw_strips(adapter, table, trips)
         findings = Findings(adapter, card, verdict, digest_of(packed), table, strips)
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
-    document = card.document()
+    gate = verdict.model_dump(mode="json")
+    document = {**card.document(), "gate": gate}
     files = {ADAPTER_FILE: packed, GRAPH_FILE: graph, CARD_FILE: canonical_json(document), **pages}
-    return Fitted(digest_of(packed), verdict.verdict, verdict.model_dump(mode="json"), document, files, clock.seconds)
+    return Fitted(digest_of(packed), verdict.verdict, gate, document, files, clock.seconds)
 
 
 def exported(adapter: Adapter) -> bytes:

@@ -25,6 +25,7 @@ from heddle_workers.clock import Clock
 from heddle_workers.cluster import Cluster
 from heddle_workers.encode import pack_latents
 from heddle_workers.fitted import ADAPTER_FILE, Fitted
+from heddle_workers.production import against_production
 from heddle_workers.progress import Report
 from heddle_workers.store import base_source, presign, put_addressed, put_first, set_source
 from heddle_workers.tasks import EncodeRequest, FitRequest, SetSource, heddle_encode, heddle_fit
@@ -87,6 +88,7 @@ class FitWork:
             fitted = await self._cluster.run(
                 heddle_fit, request, lambda stage, share: report(stage, _ENCODED + (1 - _ENCODED) * share)
             )
+        fitted = await against_production(self._database, job.tenant_id, job.spec["adapter"], fitted)
         with clock.timed("storing_seconds"):
             files = await self._store(job.tenant_id, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **clock.seconds, **fitted.seconds)

@@ -22,7 +22,7 @@ class Fitted:
     Attributes:
         digest: SHA-256 of `adapter.npz`, the version's address.
         verdict: the gate's.
-        gate, card: their documents.
+        gate, card: their documents; the card holds the gate's.
         files: file name -> bytes: the adapter, its graph, the card as JSON and as a page, the playbook. They depend
             on the images, the labels, the factor set and the base alone.
         seconds: stage -> seconds it took, for the log.

@@ -17,20 +17,24 @@ _SMALL_KEPT = 4_096  # 12 KB each at 64 x 64: 50 MB
 
 
 class ImageSet:
-    """Images of a checked upload, by row of its manifest."""
+    """Images of a checked upload, by row of its manifest.
+
+    Attributes:
+        files: path of each image in the upload.
+    """
 
     def __init__(self, archive: Archive, files: Sequence[str], limits: LimitSettings) -> None:
         self._archive = archive
-        self._files = files
+        self.files = files
         self._limits = limits
         self._small: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self.files)
 
     def original(self, row: int) -> NDArray[np.uint8]:
         """Return image `row` at its own size, uint8 [H, W, 3]."""
-        data = self._archive.read(self._files[row], max_bytes=self._limits.image_max_bytes)
+        data = self._archive.read(self.files[row], max_bytes=self._limits.image_max_bytes)
         return pixels.decode(data, max_bytes=self._limits.image_max_bytes, max_pixels=self._limits.image_max_pixels)
 
     def small(self, rows: Sequence[int], size: int) -> NDArray[np.uint8]:

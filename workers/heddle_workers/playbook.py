@@ -11,8 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.gate import Verdict
+from heddle_adapters.gate_check import Check
 from heddle_adapters.report import Card, FactorCard
 from heddle_platform.labels import LabelTable
+from heddle_workers.figures import curve_figure, leak_figure
 from heddle_workers.strips import Strip
 
 ENOUGH_OF_A_LEVEL: Final = 20  # labelled images
@@ -55,6 +57,10 @@ def playbook_page(findings: Findings) -> bytes:
 
 def _render(template: str, findings: Findings) -> bytes:
     card = findings.card
+
+    def verdict_of(name: str) -> str:
+        return findings.verdict.factors[name].verdict
+
     page = (
         _environment()
         .get_template(template)
@@ -69,6 +75,7 @@ def _render(template: str, findings: Findings) -> bytes:
                 for name in findings.adapter.factor_set.names
             },
             passed=[factor for factor in card.factors if findings.verdict.factors[factor.name].passed],
+            unsure=[factor for factor in card.factors if verdict_of(factor.name) == "needs_approval"],
             refused=[factor for factor in card.factors if not findings.verdict.factors[factor.name].passed],
             advice=advice(card),
         )
@@ -127,9 +134,44 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, number=_number, shade=_shade, short=_short)
-    environment.globals.update(bar=_bar)
+    environment.filters.update(
+        percent=_percent, number=_number, shade=_shade, short=_short, p_value=_p_value, plain=_plain
+    )
+    environment.globals.update(
+        bar=_bar,
+        curve_figure=curve_figure,
+        leak_figure=leak_figure,
+        gate_checks=_gate_checks,
+        claims=_CLAIMS,
+        measures=_MEASURES,
+    )
     return environment
+
+
+_CLAIMS: Final = {
+    "refused": "not claimed: a pair of levels never occurs",
+    "associated": "no: they go together",
+    "none_found": "no association found",
+}
+_MEASURES: Final = {
+    "cramers_v": "Cramér's V, bias-corrected",
+    "correlation_ratio": "correlation ratio",
+    "spearman": "Spearman",
+    "canonical": "canonical correlation",
+}
+
+
+def _gate_checks(verdict: Verdict) -> list[tuple[str, Check]]:
+    whole = [("whole", check) for check in verdict.checks]
+    return whole + [(name, check) for name, factor in verdict.factors.items() for check in factor.checks]
+
+
+def _p_value(value: float | None) -> str:
+    return "–" if value is None else "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
 
 
 def _percent(share: float | None) -> str:

@@ -159,9 +159,13 @@ class FactorMeasures:
     Attributes:
         read_accuracy: pictures read right.
         effect: edits after which the result reads as set.
-        leakage: how often the reading of the other factor that changed most did, as a share of edits.
-        leakage_into: which factor that is; None where no reading changed.
+        leakage: share of edits after which another factor reads otherwise than in the picture that came in, less
+            the share in which redrawing alone does that; of the factor where that is most. As on the scorecard.
+        leakage_into: which factor that is; None where there is none.
         leakage_mean: mean over the other factors.
+        changed: share of edits after which another factor reads otherwise than in the picture redrawn without the
+            edit, nothing subtracted; of the factor where that is most. A factor that is read unsurely flips under
+            any change.
         edits: how many edits that is.
     """
 
@@ -170,6 +174,7 @@ class FactorMeasures:
     leakage: float | None
     leakage_into: str | None
     leakage_mean: float | None
+    changed: float | None
     edits: int
 
 
@@ -179,20 +184,31 @@ def judge(held_out: Avatars, changes: Sequence[Change], readings: Readings) -> d
     measures = {}
     for factor in held_out.levels:
         right = [read[factor] == labels[factor] for read, labels in zip(readings.before, held_out.labels, strict=True)]
-        own = [(change, after, unedited) for change, after, unedited in tried if change.factor == factor]
-        flipped = [after[factor] == change.level for change, after, _ in own]
-        moved = {
-            other: statistics.fmean(after[other] != unedited[other] for _, after, unedited in own)
-            for other in held_out.levels
-            if other != factor and own
+        own = [
+            (readings.before[change.row], after, plain, change)
+            for change, after, plain in tried
+            if change.factor == factor
+        ]
+        flipped = [after[factor] == change.level for _, after, _, change in own]
+        others = [other for other in held_out.levels if other != factor and own]
+        leaked = {
+            other: max(
+                0.0,
+                statistics.fmean(
+                    (after[other] != before[other]) - (plain[other] != before[other]) for before, after, plain, _ in own
+                ),
+            )
+            for other in others
         }
-        most = max(moved, key=lambda other: moved[other], default=None)
+        moved = [statistics.fmean(after[other] != plain[other] for _, after, plain, _ in own) for other in others]
+        most = max(leaked, key=lambda other: leaked[other], default=None)
         measures[factor] = FactorMeasures(
             read_accuracy=statistics.fmean(right),
             effect=statistics.fmean(flipped) if flipped else None,
-            leakage=moved[most] if most else None,
-            leakage_into=most if most and moved[most] > 0 else None,
-            leakage_mean=statistics.fmean(moved.values()) if moved else None,
+            leakage=leaked[most] if most else None,
+            leakage_into=most if most and leaked[most] > 0 else None,
+            leakage_mean=statistics.fmean(leaked.values()) if leaked else None,
+            changed=max(moved, default=None),
             edits=len(own),
         )
     return measures

@@ -116,7 +116,8 @@ def print_findings(console: Console, findings: Findings) -> None:
             console.print(f"[red]{name}[/]: {escape(reason)}", highlight=False)
     console.print(
         f"Read, effect and leakage: measured now, on {findings.edits.images} held-out pictures through the public API "
-        "(in brackets: the scorecard, on labelled images its folds did not see).",
+        "(in brackets: the scorecard, on labelled images its folds did not see). Leakage is what an edit changes "
+        "beyond redrawing; changed counts every other reading that is not the redrawn picture's.",
         style="dim",
     )
     console.print()
@@ -131,6 +132,7 @@ def _table(findings: Findings) -> Table:
     for title in ("read accuracy", "effect", "leakage"):
         table.add_column(title, justify="right")
     table.add_column("most into")
+    table.add_column("changed", justify="right")
     table.add_column("gate")
     on_card = findings.served.on_card
     for name, measured in findings.edits.factors.items():
@@ -141,6 +143,7 @@ def _table(findings: Findings) -> Table:
             _pair(measured.effect, card.get("effect")),
             _pair(measured.leakage, card.get("leakage")),
             measured.leakage_into or "",
+            _pair(measured.changed, max(findings.served.card.get("changed", {}).get(name, {}).values(), default=None)),
             "[green]passed[/]" if gate["passed"] else "[red]refused[/]",
         )
     return table

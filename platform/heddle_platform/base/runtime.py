@@ -99,7 +99,10 @@ class BaseRuntime:
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Images in 0..1 -> 0..255, rounded and clipped."""
-    return np.asarray(np.clip(np.rint(images * 255), 0, 255).astype(np.uint8))
+    scaled = images * 255
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, 0, 255, out=scaled)
+    return np.asarray(scaled.astype(np.uint8))
 
 
 def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:

@@ -44,7 +44,9 @@ class VersionView(BaseModel):
     version: int
     status: VersionStatus
     verdict: GateVerdict = Field(description="What the quality gate said.")
-    gate: dict[str, Any] = Field(description="The gate's reasons, whole and by factor.")
+    gate: dict[str, Any] = Field(
+        description="The gate's checks and reasons, whole and by factor, and against production."
+    )
     digest: str = Field(description="SHA-256 of adapter.npz.")
     base: dict[str, str]
     factor_set: FactorSetRef

@@ -1,0 +1,154 @@
+"""Do the labels of two factors go together, beyond chance? One statistic for all kinds, one permutation for all pairs.
+
+Every factor becomes an orthonormal block of columns: its levels, its ranks, or its angle's cosine and sine. The sum of
+squares of the product of two blocks is then chi-square over n for two levelled factors, the squared correlation ratio
+for levels and a number, Spearman's rho squared for two numbers, and for angles the sum of squared canonical
+correlations (Jupp & Mardia 1980). Shuffling rows once shuffles every pair at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import gamma, norm, rankdata
+
+from heddle_adapters.arrays import Floats, Integers, Singles
+from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
+
+PERMUTATIONS = 299
+SURE = 10  # permutations that reach the statistic, from which their count is trusted
+POWER, LEVEL = 0.80, 0.05
+_RANK_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Dependence:
+    """Tests of all pairs of F factors.
+
+    Attributes:
+        strength_FF: the statistic, 0 to the smaller of the blocks' ranks.
+        p_FF: permutation p value of each pair, symmetric; 1 on the diagonal.
+        p_holm_FF: the same, Holm's correction over all pairs (Holm 1979).
+        ranks_F: rank of each factor's block.
+    """
+
+    strength_FF: Floats
+    p_FF: Floats
+    p_holm_FF: Floats
+    ranks_F: tuple[int, ...]
+
+
+def dependence(
+    values_NF: Floats, factor_set: FactorSet, *, permutations: int = PERMUTATIONS, seed: int = 0
+) -> Dependence:
+    """Test every pair of factors for dependence.
+
+    p = (1 + b) / (1 + B), b the permutations that reach the statistic. Where fewer than ten of B do, p is read from
+    the gamma distribution with the permutations' mean and variance (Winkler et al. 2016): 299 permutations can then
+    tell 1e-6 from 1e-3, which Holm's correction over many pairs needs. A missing label counts as the mean, in the
+    labels and in every permutation of them.
+
+    Args:
+        values_NF: labels, NaN where missing.
+        factor_set: the F factors.
+        permutations: B.
+        seed: of the permutations.
+    """
+    blocks = [block_of(values_NF[:, index], factor) for index, factor in enumerate(factor_set.factors)]
+    ranks = tuple(block.shape[1] for block in blocks)
+    columns_NP = np.hstack(blocks).astype(np.float32)
+    starts = np.cumsum([0, *ranks])[:-1]
+    seen_FF = _strengths(columns_NP, columns_NP, starts, ranks)
+    random = np.random.default_rng(seed)
+    total_FF, squares_FF, reached_FF = np.zeros_like(seen_FF), np.zeros_like(seen_FF), np.zeros_like(seen_FF)
+    for _ in range(permutations):
+        found_FF = _strengths(columns_NP, columns_NP[random.permutation(len(columns_NP))], starts, ranks)
+        total_FF += found_FF
+        squares_FF += found_FF * found_FF
+        reached_FF += found_FF >= seen_FF * (1 - 1e-6)
+    p_FF = _p_values(seen_FF, total_FF / permutations, squares_FF / permutations, reached_FF, permutations)
+    upper = np.triu_indices(len(ranks), 1)
+    holm_FF = np.ones_like(p_FF)
+    holm_FF[upper] = holm(p_FF[upper])
+    return Dependence(seen_FF, p_FF, np.minimum(holm_FF, holm_FF.T), ranks)
+
+
+def holm(p_M: Floats) -> Floats:
+    """Return p values corrected for M tests, step-down (Holm 1979)."""
+    order_M = np.argsort(p_M, kind="stable")
+    stepped_M = np.maximum.accumulate(p_M[order_M] * np.arange(len(p_M), 0, -1))
+    result_M = np.empty_like(p_M)
+    result_M[order_M] = np.minimum(1.0, stepped_M)
+    return result_M
+
+
+def smallest_detectable(rows: int) -> float:
+    """Return the correlation that `rows` labels detect with 80 % power at the 5 % level, by Fisher's z."""
+    if rows <= 4:
+        return 1.0
+    reach = float(norm.ppf(1 - LEVEL / 2) + norm.ppf(POWER))
+    return float(np.tanh(reach / np.sqrt(rows - 3)))
+
+
+def block_of(values_N: Floats, factor: FactorSpec) -> Floats:
+    """Return a factor's labels as orthonormal columns [N, R] of mean 0; rows without a label are 0."""
+    known_N = ~np.isnan(values_N)
+    known = values_N[known_N]
+    if isinstance(factor, LevelledFactor):
+        columns = (known[:, None] == np.unique(known)[None, :]).astype(np.float64)
+    elif factor.kind == "periodic":
+        angle = known * (2 * np.pi / factor.period)
+        columns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    else:
+        columns = rankdata(known)[:, None]
+    block_NR = np.zeros((len(values_N), min(columns.shape)))
+    if columns.size:
+        left, size_R, _ = np.linalg.svd(columns - columns.mean(axis=0), full_matrices=False)
+        kept_R = size_R > _RANK_TOLERANCE * max(float(size_R.max(initial=0.0)), 1e-12)
+        block_NR[known_N] = left * kept_R
+        block_NR = block_NR[:, kept_R]
+    return block_NR
+
+
+def condition_between(values_NF: Floats, factor_set: FactorSet) -> float:
+    """Return the condition number of Phi'Phi with each factor's own columns made orthonormal.
+
+    1 when the factors are independent, whatever their levels; (1 + r) / (1 - r) for two binary factors of
+    correlation r; infinite (1e300) when one factor is told by the others.
+    """
+    blocks = [block_of(values_NF[:, index], factor) for index, factor in enumerate(factor_set.factors)]
+    return condition(np.hstack(blocks))
+
+
+def condition(columns_NP: Floats) -> float:
+    """Return the condition number of columns' Gram matrix, at most 1e300."""
+    size_P = np.linalg.svd(columns_NP, compute_uv=False)
+    if not size_P.size:
+        return 1.0
+    return float((size_P[0] / size_P[-1]) ** 2) if size_P[-1] > size_P[0] * 1e-8 else 1e300
+
+
+def _strengths(left_NP: Singles, right_NP: Singles, starts: Integers, ranks: Sequence[int]) -> Floats:
+    """Sum of squares of every block of left' right; a block of rank 0 has none."""
+    squares_PP = np.square((left_NP.T @ right_NP).astype(np.float64))
+    filled = [index for index, rank in enumerate(ranks) if rank]
+    result_FF = np.zeros((len(ranks), len(ranks)))
+    if filled:
+        edges = starts[filled]
+        summed = np.add.reduceat(np.add.reduceat(squares_PP, edges, axis=0), edges, axis=1)
+        result_FF[np.ix_(filled, filled)] = summed
+    return result_FF
+
+
+def _p_values(seen_FF: Floats, mean_FF: Floats, squares_FF: Floats, reached_FF: Floats, permutations: int) -> Floats:
+    counted_FF = (1 + reached_FF) / (1 + permutations)
+    variance_FF = np.maximum(squares_FF - mean_FF**2, 1e-30)
+    scale_FF = variance_FF / np.maximum(mean_FF, 1e-15)
+    tail_FF = gamma.sf(seen_FF, np.maximum(mean_FF, 1e-15) / scale_FF, scale=scale_FF)
+    known_FF = (reached_FF < SURE) & (mean_FF > 0)
+    p_FF = np.where(known_FF, np.minimum(tail_FF, 1.0), counted_FF)
+    np.fill_diagonal(p_FF, 1.0)
+    # left against shuffled right and its mirror are two draws of one test: one triangle speaks for both
+    upper_FF = np.triu(p_FF, 1)
+    result_FF: Floats = upper_FF + upper_FF.T + np.eye(len(p_FF))
+    return result_FF

@@ -1,0 +1,190 @@
+"""The pictures of the scorecard: effect curves and the leakage heat map, as inline SVG that follows light and dark.
+
+Colours are classes of the page's style sheet; every figure says in words what it shows. Names are escaped.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from markupsafe import Markup
+
+from heddle_adapters.report import Card
+from heddle_adapters.report_edits import CurveCard, CurvePoint, LeakCard
+
+_WIDTH, _HEIGHT = 260, 180
+_LEFT, _RIGHT, _TOP, _BOTTOM = 30, 8, 8, 24
+_REACH: Final = 2.0  # strengths and effects shown, either way; a steeper curve widens its own axis
+_CELL, _CELL_HEIGHT, _HEADER = 54, 40, 74
+_LONGEST: Final = 14  # letters of a name in the heat map
+_FULL: Final = 0.5  # unsigned leakage that is as dark as it gets
+
+
+def curve_figure(curve: CurveCard) -> Markup:
+    """Return one factor's effect curve: strength across, effect up, the ideal dashed, the usable range shaded."""
+    tallest = max(_REACH, *(abs(end) for point in curve.points for end in point.interval))
+    low, high = (_across(end) for end in curve.usable)
+    points = sorted([*curve.points, _NOTHING], key=lambda point: point.strength)
+    path = " ".join(f"{_across(point.strength):.1f},{_up(point.effect, tallest):.1f}" for point in points)
+    marks = Markup("").join(_mark(point, tallest) for point in curve.points)
+    ideal = min(_REACH, tallest)
+    return Markup(
+        '<svg class="curve" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
+        '<rect class="usable" x="{low:.1f}" y="{top}" width="{span:.1f}" height="{inner}"/>'
+        "{grid}"
+        '<line class="ideal" x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}"/>'
+        '<line class="wanted" x1="{one:.1f}" x2="{one:.1f}" y1="{worst:.1f}" y2="{best:.1f}"/>'
+        '<polyline class="path" points="{path}"/>{marks}</svg>'
+    ).format(
+        width=_WIDTH,
+        height=_HEIGHT,
+        label=spoken_curve(curve),
+        low=low,
+        span=max(0.0, high - low),
+        top=_TOP,
+        inner=_HEIGHT - _TOP - _BOTTOM,
+        grid=_grid(tallest),
+        x0=_across(-ideal),
+        y0=_up(-ideal, tallest),
+        x1=_across(ideal),
+        y1=_up(ideal, tallest),
+        one=_across(1.0),
+        worst=_up(0.8, tallest),
+        best=_up(1.2, tallest),
+        path=path,
+        marks=marks,
+    )
+
+
+def spoken_curve(curve: CurveCard) -> str:
+    """Return in words what the curve shows."""
+    values = ", ".join(f"{point.effect:.2f} at {point.strength:g}" for point in curve.points)
+    return f"Effect of edits of {curve.factor}: {values}. Usable from {curve.usable[0]:g} to {curve.usable[1]:g}."
+
+
+def leak_figure(card: Card) -> Markup:
+    """Return the heat map: row the edited factor, column another; shade unsigned, number signed, corner the labels'."""
+    names = [factor.name for factor in card.factors]
+    leaks = {(leak.edited, leak.other): leak for leak in card.measured.leaks} if card.measured else {}
+    side = 12 + 7.2 * min(_LONGEST, max(len(name) for name in names))
+    width, height = side + _CELL * len(names) + 44, _HEADER + _CELL_HEIGHT * len(names) + 4
+    parts = []
+    for row, edited in enumerate(names):
+        y = _HEADER + row * _CELL_HEIGHT
+        parts.append(_text("row", side - 8, y + _CELL_HEIGHT / 2 + 4, _short(edited)))
+        for column, other in enumerate(names):
+            parts.append(_cell(leaks.get((edited, other)), side + column * _CELL, y))
+    for column, name in enumerate(names):
+        x = side + column * _CELL + _CELL / 2
+        parts.append(
+            Markup('<text class="column" transform="translate({x:.1f},{y}) rotate(-40)">{name}</text>').format(
+                x=x - 6, y=_HEADER - 8, name=_short(name)
+            )
+        )
+    return Markup(
+        '<svg class="leaks" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
+        'role="img" aria-label="{label}">{parts}</svg>'
+    ).format(width=width, height=height, label=spoken_leaks(list(leaks.values())), parts=Markup("").join(parts))
+
+
+def spoken_leaks(leaks: Sequence[LeakCard]) -> str:
+    """Return in words what the heat map shows."""
+    if not leaks:
+        return "Leakage: nothing was measured."
+    worst = sorted(leaks, key=lambda leak: -leak.unsigned)[:3]
+    told = "; ".join(
+        f"{leak.edited} into {leak.other} {leak.unsigned:.2f} (signed {leak.signed:+.2f}, "
+        f"labels {leak.association:.2f})"
+        for leak in worst
+    )
+    return f"Leakage of each edited factor into each other, in standard deviations. The largest: {told}."
+
+
+_NOTHING: Final = CurvePoint(strength=0.0, effect=0.0, interval=(0.0, 0.0), flips=None, outside=0.0)
+
+
+def _across(strength: float) -> float:
+    return _LEFT + (strength + _REACH) / (2 * _REACH) * (_WIDTH - _LEFT - _RIGHT)
+
+
+def _up(effect: float, tallest: float) -> float:
+    return _TOP + (tallest - effect) / (2 * tallest) * (_HEIGHT - _TOP - _BOTTOM)
+
+
+def _grid(tallest: float) -> Markup:
+    lines = []
+    for strength in (-2, -1, 0, 1, 2):
+        x = _across(strength)
+        lines.append(
+            Markup('<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>').format(
+                kind="axis" if strength == 0 else "grid", x=x, top=_TOP, bottom=_HEIGHT - _BOTTOM
+            )
+        )
+        lines.append(_text("tick", x, _HEIGHT - 8, f"{strength}".replace("-", "\N{MINUS SIGN}")))
+    step = next((step for step in (1, 2, 5, 10, 20, 50) if tallest / step < 3.5), 100)
+    most = int(tallest) // step
+    for effect in range(-most * step, most * step + 1, step):
+        y = _up(effect, tallest)
+        lines.append(
+            Markup('<line class="{kind}" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>').format(
+                kind="axis" if effect == 0 else "grid", left=_LEFT, right=_WIDTH - _RIGHT, y=y
+            )
+        )
+        lines.append(_text("tick side", _LEFT - 6, y + 4, f"{effect}".replace("-", "\N{MINUS SIGN}")))
+    return Markup("").join(lines)
+
+
+def _mark(point: CurvePoint, tallest: float) -> Markup:
+    x = _across(point.strength)
+    return Markup(
+        '<line class="spread" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
+        '<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{told}</title></circle>'
+    ).format(
+        x=x,
+        low=_up(point.interval[0], tallest),
+        high=_up(point.interval[1], tallest),
+        y=_up(point.effect, tallest),
+        told=f"strength {point.strength:g}: effect {point.effect:.2f}",
+    )
+
+
+def _cell(leak: LeakCard | None, x: float, y: float) -> Markup:
+    if leak is None:
+        return _text("none", x + _CELL / 2, y + _CELL_HEIGHT / 2 + 4, "\N{MIDDLE DOT}")
+    shade = min(10, round(10 * leak.unsigned / _FULL))
+    told = (
+        f"{leak.edited} into {leak.other}: {leak.unsigned:.2f} unsigned, {leak.signed:+.2f} signed, "
+        f"labels {leak.association:.2f}"
+    )
+    return Markup(
+        '<g><title>{told}</title><rect class="cell f{shade}" x="{x:.1f}" y="{y:.1f}" width="{w}" height="{h}" rx="3"/>'
+        "{signed}{labels}</g>"
+    ).format(
+        told=told,
+        shade=shade,
+        x=x + 1,
+        y=y + 1,
+        w=_CELL - 2,
+        h=_CELL_HEIGHT - 2,
+        signed=_text("value", x + _CELL / 2, y + 17, _hundredths(leak.signed, sign=True)),
+        labels=_text(
+            "labels", x + _CELL / 2, y + 31, f"{_hundredths(leak.unsigned)} | {_hundredths(leak.association)}"
+        ),
+    )
+
+
+def _text(kind: str, x: float, y: float, words: str) -> Markup:
+    return Markup('<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{words}</text>').format(
+        kind=kind, x=x, y=y, words=words
+    )
+
+
+def _hundredths(value: float, *, sign: bool = False) -> str:
+    """Return .05 for .05 and 0 for what rounds to it: a heat map has no room for leading zeros."""
+    if abs(value) < 0.005:
+        return "0"
+    spoken = f"{abs(value):.2f}".removeprefix("0")
+    return ("\N{MINUS SIGN}" if value < 0 else "+" if sign else "") + spoken
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
