@@ -10,7 +10,8 @@ from heddle_adapters.arrays import Floats
 from heddle_adapters.report import ScoreCard
 from heddle_adapters.scores.dci import dci
 from heddle_adapters.scores.jackknife import jackknife
-from heddle_adapters.scores.mig import ceilings, factor_levels, mig
+from heddle_adapters.scores.kinds import factor_levels
+from heddle_adapters.scores.mig import ceilings, mig
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 

@@ -4,6 +4,8 @@ Bins are equally wide between a column's least and greatest value, as in disenta
 default. All functions are exact for the bins given; at small n the estimate is biased upwards.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma
@@ -34,8 +36,8 @@ def checked(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> tuple[F
     return codes_NL, factors_NF
 
 
-def levels_of(factors_NF: Floats) -> list[Integers]:
-    """Return each factor's values as levels 0..K-1.
+def levels_of(factors_NF: Floats, only: int | None = None) -> list[Integers]:
+    """Return each factor's values as levels 0..K-1, or one factor's alone.
 
     Raises:
         InvalidInput: code `unique_labels` (each row its own level: a number, not a category) or
@@ -43,7 +45,7 @@ def levels_of(factors_NF: Floats) -> list[Integers]:
     """
     columns = []
     rows = len(factors_NF)
-    for index in range(factors_NF.shape[1]):
+    for index in range(factors_NF.shape[1]) if only is None else (only,):
         distinct, inverse = np.unique(factors_NF[:, index], return_inverse=True)
         if len(distinct) == rows and rows > 2:
             raise InvalidInput(
@@ -87,6 +89,28 @@ def mutual_information(first_N: Integers, second_N: Integers) -> float:
     expected_IJ = joint_IJ.sum(axis=1, keepdims=True) * joint_IJ.sum(axis=0, keepdims=True)
     seen = joint_IJ > 0
     return float((joint_IJ[seen] * np.log(joint_IJ[seen] / expected_IJ[seen])).sum())
+
+
+def binned_information(codes_NL: Floats, columns: Sequence[Integers], bins: int) -> Floats:
+    """Return I(binned code; factor) of all pairs, [L, F], in nats."""
+    return np.array(
+        [[mutual_information(bin_N, column_N) for column_N in columns] for bin_N in binned_columns(codes_NL, bins)]
+    )
+
+
+def binned_columns(codes_NL: Floats, bins: int) -> list[Integers]:
+    """Return the bins of every code."""
+    return [binned(code_N, bins) for code_N in codes_NL.T]
+
+
+def knn_information(codes_NL: Floats, columns: Sequence[Integers], k: int) -> Floats:
+    """Return I(code; factor) of all pairs by k nearest neighbours, [L, F], in nats; a constant code has none."""
+    return np.array(
+        [
+            [mutual_information_knn(code_N, column_N, k) if code_N.min() < code_N.max() else 0.0 for column_N in columns]
+            for code_N in codes_NL.T
+        ]
+    )
 
 
 def mutual_information_knn(code_N: Floats, levels_N: Integers, k: int = 3) -> float:

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from heddle_adapters.scores.result import Interval, protocol_of
+from heddle_adapters.scores.result import Interval, Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
 
 def jackknife(
-    score: Callable[[NDArray[Any], NDArray[Any]], float],
+    score: Callable[[NDArray[Any], NDArray[Any]], float | Score],
     codes: NDArray[Any],
     factors: NDArray[Any],
     groups: int = 10,
@@ -28,7 +28,8 @@ def jackknife(
     with g - 1 degrees of freedom, about the score of all rows.
 
     Args:
-        score: function of (codes, factors).
+        score: function of (codes, factors), its number or its result: `jackknife(mig, codes, factors)`. One that draws
+            rows with replacement must be told not to (`rows="each"`), or the interval holds that lottery as well.
         codes: [N, L].
         factors: [N, F].
         groups: g, at least 2.
@@ -43,8 +44,8 @@ def jackknife(
             f"there are {rows} rows, {groups} groups need at least {2 * max(groups, 2)}", code="too_few_rows"
         )
     group_N = np.random.default_rng(seed).permutation(rows) % groups
-    value = score(codes, factors)
-    values_G = np.array([score(codes[group_N != group], factors[group_N != group]) for group in range(groups)])
+    value = float(score(codes, factors))
+    values_G = np.array([float(score(codes[group_N != group], factors[group_N != group])) for group in range(groups)])
     error = np.sqrt((groups - 1) / groups * np.square(values_G - values_G.mean()).sum())
     reach = float(t.ppf(0.975, groups - 1) * error)
     return Interval(value - reach, value + reach, protocol_of("jackknife", groups=groups, n=rows))

@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.scores.information import (
-    binned,
+    binned_information,
     checked,
     entropy,
-    levels_of,
+    knn_information,
     mutual_information,
-    mutual_information_knn,
 )
+from heddle_adapters.scores.kinds import factor_levels
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
 Estimator = Literal["histogram", "knn"]
-NUMBERS = frozenset({"continuous", "periodic"})
+_NEIGHBOURS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +60,24 @@ def mig(
         InvalidInput: codes `one_latent`, `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`,
             `wrong_shape`, `row_count_mismatch`.
     """
+    if estimator not in ("histogram", "knn"):
+        raise InvalidInput(
+            f"unknown estimator {estimator!r}; known are: histogram, knn", code="unknown_estimator", param="estimator"
+        )
     codes_NL, factors_NF = checked(codes, factors)
     if codes_NL.shape[1] < 2:
         raise InvalidInput(
             f"a gap between codes needs at least 2 codes, got {codes_NL.shape[1]}", code="one_latent", param="codes"
         )
     columns = factor_levels(factors_NF, kinds, bins)
-    information_LF = _information(codes_NL, columns, estimator, bins)
+    if estimator == "histogram":
+        information_LF = binned_information(codes_NL, columns, bins)
+    else:
+        information_LF = knn_information(codes_NL, columns, _NEIGHBOURS)
     entropy_F = np.array([entropy(column_N) for column_N in columns])
     ordered_LF = np.sort(information_LF, axis=0)
     gap_F = (ordered_LF[-1] - ordered_LF[-2]) / entropy_F
-    size = {"bins": bins} if estimator == "histogram" else {"k": 3}
+    size = {"bins": bins} if estimator == "histogram" else {"k": _NEIGHBOURS}
     return MigResult(
         value=float(gap_F.mean()),
         protocol=protocol_of("mig", estimator=estimator, n=len(codes_NL), codes=codes_NL.shape[1], **size),
@@ -78,16 +85,6 @@ def mig(
         ceiling=ceilings(columns),
         information_LF=information_LF,
     )
-
-
-def factor_levels(factors_NF: Floats, kinds: Sequence[str] | None, bins: int) -> list[Integers]:
-    """Return all factors as levels 0..: binned where their kind is a number."""
-    columns = []
-    for index in range(factors_NF.shape[1]):
-        number = kinds is not None and kinds[index] in NUMBERS
-        column_N1 = factors_NF[:, index : index + 1]
-        columns.append(binned(column_N1[:, 0], bins) if number else levels_of(column_N1)[0])
-    return columns
 
 
 def ceilings(columns: Sequence[Integers]) -> Floats:
@@ -98,16 +95,3 @@ def ceilings(columns: Sequence[Integers]) -> Floats:
         if shared:
             result_F[index] = 1.0 - max(shared) / entropy(column_N)
     return result_F
-
-
-def _information(codes_NL: Floats, columns: Sequence[Integers], estimator: Estimator, bins: int) -> Floats:
-    rows = []
-    for code_N in codes_NL.T:
-        if estimator == "histogram":
-            bin_N = binned(code_N, bins)
-            rows.append([mutual_information(bin_N, column_N) for column_N in columns])
-        elif code_N.min() == code_N.max():
-            rows.append([0.0 for _ in columns])
-        else:
-            rows.append([mutual_information_knn(code_N, column_N) for column_N in columns])
-    return np.array(rows)

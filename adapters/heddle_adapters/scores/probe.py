@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
+from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import checked
+from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of
 from heddle_adapters.scores.jackknife import jackknife, wilson
 from heddle_adapters.scores.result import Interval, Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
-_ORDERED = frozenset({"continuous", "periodic"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,33 +44,43 @@ def probe(
         seed: of the cut.
 
     Raises:
-        InvalidInput: codes `constant_factor`, `not_finite`, `wrong_shape`, `row_count_mismatch`, `too_few_rows`.
+        InvalidInput: codes `constant_factor`, `not_finite`, `wrong_shape`, `row_count_mismatch`, `too_few_rows`,
+            `unique_labels`, `kind_count_mismatch`, `unknown_kind`.
     """
     codes_NL, factors_NF = checked(codes, factors)
+    known = kinds_of(kinds, factors_NF.shape[1])
+    levels = factor_levels(factors_NF, known, 20)
     if len(codes_NL) < 2 * folds:
         raise InvalidInput(
             f"there are {len(codes_NL)} rows, {folds} folds need at least {2 * folds}", code="too_few_rows"
         )
     fold_N = np.random.default_rng(seed).permutation(len(codes_NL)) % folds
-    kinds = kinds or ["categorical"] * factors_NF.shape[1]
+    scaled_NL = standardised(codes_NL)  # so that a code's unit does not decide how much the ridge shrinks it
     values, intervals = [], []
-    for index, kind in enumerate(kinds):
-        number = kind in _ORDERED
-        truth_N = factors_NF[:, index]
+    for index, kind in enumerate(known):
+        number = kind in NUMBERS
+        truth_N = factors_NF[:, index] if number else levels[index].astype(np.float64)
         read_N = np.empty(len(truth_N))
         for fold in range(folds):
             held_N = fold_N == fold
-            model = RidgeCV(alphas=_RIDGES) if number else RidgeClassifierCV(alphas=_RIDGES)
-            read_N[held_N] = model.fit(codes_NL[~held_N], truth_N[~held_N]).predict(codes_NL[held_N])
+            read_N[held_N] = _read(scaled_NL[~held_N], truth_N[~held_N], scaled_NL[held_N], number=number)
         value, interval = judged_numbers(read_N, truth_N) if number else judged_levels(read_N, truth_N)
         values.append(value)
         intervals.append(interval)
     return ProbeResult(
         value=float(np.mean(values)),
-        protocol=protocol_of("probe", model="ridge", folds=folds, n=len(codes_NL)),
+        protocol=protocol_of("probe", version=2, model="ridge", folds=folds, n=len(codes_NL), seed=seed),
         per_factor=np.array(values),
         intervals=tuple(intervals),
     )
+
+
+def _read(taught_NL: Floats, truth_N: Floats, judged_NL: Floats, *, number: bool) -> Floats:
+    if truth_N.min() == truth_N.max():
+        return np.full(len(judged_NL), truth_N[0])
+    model = RidgeCV(alphas=_RIDGES) if number else RidgeClassifierCV(alphas=_RIDGES)
+    with threadpool_limits(1):
+        return np.asarray(model.fit(taught_NL, truth_N).predict(judged_NL), dtype=np.float64)
 
 
 def judged_levels(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:

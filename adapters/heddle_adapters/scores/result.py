@@ -1,9 +1,11 @@
 """What every score returns: a value and the protocol it was measured by, frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 Protocol = Mapping[str, Any]
 
@@ -20,6 +22,13 @@ class Score:
     value: float
     protocol: Protocol
 
+    def __float__(self) -> float:
+        return self.value
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields as plain numbers, lists and dictionaries; NaN becomes None."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -34,6 +43,20 @@ class Interval:
         return (self.low, self.high)
 
 
-def protocol_of(metric: str, **details: Any) -> Protocol:
+def protocol_of(metric: str, *, version: int = 1, **details: Any) -> Protocol:
     """Return a read-only protocol; `version` rises when the same input would give another value."""
-    return MappingProxyType({"metric": metric, "version": 1, **details})
+    return MappingProxyType({"metric": metric, "version": version, **details})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return value

@@ -1,0 +1,55 @@
+"""Kinds of factors as the scores take them: which are levels, which are numbers, which go round."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.information import binned, levels_of
+from heddle_platform.errors import InvalidInput
+
+NUMBERS = frozenset({"continuous", "periodic"})
+ORDERED = frozenset({"ordinal", "continuous"})
+KNOWN = ("binary", "categorical", "ordinal", "continuous", "periodic")
+
+
+def kinds_of(kinds: Sequence[str] | None, factors: int) -> list[str]:
+    """Return one kind per factor; none given means that all are categories.
+
+    Raises:
+        InvalidInput: codes `kind_count_mismatch`, `unknown_kind`.
+    """
+    if kinds is None:
+        return ["categorical"] * factors
+    if len(kinds) != factors:
+        raise InvalidInput(
+            f"there are {len(kinds)} kinds and {factors} factors; they must be equal", code="kind_count_mismatch"
+        )
+    for index, kind in enumerate(kinds):
+        if kind not in KNOWN:
+            raise InvalidInput(
+                f"factor {index} has the unknown kind {str(kind)!r}; known are: {', '.join(KNOWN)}",
+                code="unknown_kind",
+                param=str(index),
+            )
+    return [str(kind) for kind in kinds]
+
+
+def factor_levels(factors_NF: Floats, kinds: Sequence[str] | None, bins: int) -> list[Integers]:
+    """Return all factors as levels 0..: binned where their kind is a number."""
+    columns = []
+    for index, kind in enumerate(kinds_of(kinds, factors_NF.shape[1])):
+        column_N = factors_NF[:, index]
+        columns.append(binned(column_N, bins) if kind in NUMBERS else levels_of(factors_NF, only=index)[0])
+    return columns
+
+
+def filled(levels_N: Integers) -> Integers:
+    """Return levels renumbered without gaps, as a part of the rows or empty bins leave them."""
+    return np.unique(levels_N, return_inverse=True)[1].astype(np.int64)
+
+
+def on_circle(factor_N: Floats) -> Floats:
+    """Return (cos, sin) of a periodic factor, [N, 2]; its period is not known here: its own range is one turn."""
+    turn_N = (factor_N - factor_N.min()) / (factor_N.max() - factor_N.min()) * 2 * np.pi
+    return np.stack([np.cos(turn_N), np.sin(turn_N)], axis=1)

@@ -1,0 +1,65 @@
+"""Rows that share a factor's value, drawn from a finite labelled set.
+
+The FactorVAE and beta-VAE scores were published for simulators: any factor can be held while all others are drawn
+anew. On a labelled set the rows that have the value are what there is: they are drawn, with replacement, and the
+other factors come as they come. Where labels go together the others are thus held too, which lowers both scores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from heddle_adapters.arrays import Integers
+from heddle_platform.errors import InvalidInput
+
+DRAWN_FROM = "rows that share the value, with replacement"
+
+
+@dataclass(frozen=True, eq=False)
+class Sharing:
+    """Rows of one factor sorted by level; levels with a single row are left out, for nothing varies in them."""
+
+    order_R: Integers
+    start_R: Integers
+    size_R: Integers
+
+    def groups(self, points: int, batch: int, random: np.random.Generator) -> Integers:
+        """Return `points` groups of `batch` rows that share one value, the value of a row at random."""
+        anchor_P = random.integers(len(self.order_R), size=points)
+        step_PB = (random.random((points, batch)) * self.size_R[anchor_P, None]).astype(np.int64)
+        result: Integers = self.order_R[self.start_R[anchor_P, None] + step_PB]
+        return result
+
+    def pairs(self, points: int, batch: int, random: np.random.Generator) -> tuple[Integers, Integers]:
+        """Return `points` x `batch` pairs of two different rows that share a value, each pair its own."""
+        anchor_PB = random.integers(len(self.order_R), size=(points, batch))
+        size_PB, start_PB = self.size_R[anchor_PB], self.start_R[anchor_PB]
+        ahead_PB = 1 + (random.random((points, batch)) * (size_PB - 1)).astype(np.int64)
+        other_PB = start_PB + (anchor_PB - start_PB + ahead_PB) % size_PB
+        return self.order_R[anchor_PB], self.order_R[other_PB]
+
+
+def sharing(columns: Sequence[Integers]) -> list[Sharing]:
+    """Return the rows that share a value, for each factor.
+
+    Raises:
+        InvalidInput: code `too_few_rows` if no level of a factor has two rows.
+    """
+    result = []
+    for index, levels_N in enumerate(columns):
+        count_K = np.bincount(levels_N)
+        order_N = np.argsort(levels_N, kind="stable")
+        kept_N = count_K[levels_N[order_N]] > 1
+        order_R = order_N[kept_N]
+        if len(order_R) == 0:
+            raise InvalidInput(
+                f"factor {index} has no level with 2 rows among {len(levels_N)}; pairs that share a value need them",
+                code="too_few_rows",
+                param=str(index),
+            )
+        size_K = np.where(count_K > 1, count_K, 0)
+        start_K = np.cumsum(size_K) - size_K
+        level_R = levels_N[order_R]
+        result.append(Sharing(order_R, start_K[level_R], size_K[level_R]))
+    return result
