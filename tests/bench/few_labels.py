@@ -1,6 +1,6 @@
 """Accuracy per label: the joint adapter against one tuned logistic regression per factor, on the shipped base.
 
-    python tests/bench/few_labels.py [--labels 100 300 1000 4000] [--draws 5]
+    python -m tests.bench.few_labels [--labels 100 300 1000 4000] [--draws 5]
 
 Both read the same standardised latents of `avatars.npz`; the peer is scikit-learn's `LogisticRegression`, one per
 factor, its C chosen among seven by stratified 5-fold cross-validation on the labels it was given. Accuracy is the
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from avatars import Avatars, load_avatars
+from tests.bench.avatars import Avatars, load_avatars
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
