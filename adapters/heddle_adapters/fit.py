@@ -6,13 +6,13 @@
    read started from it (`refine`) wins where out-of-fold rows say so.
 4. Calibrate on out-of-fold rows (`calibrate`).
 5. Write: the hybrid of joint effects and probes (`linear`), or the effects alone where the probes are too
-   badly conditioned.
+   badly conditioned. Pairs of factors found to interact (`discover`) get product columns in the same solve.
 
 The same input gives the same bytes whatever the number of threads: sums run on one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,10 @@ from heddle_adapters.calibrate import angle_error, temperature_of
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values, codings_of, live_latents
+from heddle_adapters.interaction import Interaction
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
 from heddle_adapters.refine import PATH
-from heddle_adapters.solution import Solution, solve
+from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
@@ -53,6 +54,7 @@ def fit_adapter(
     base_digest: str,
     pool_ML: Floats | None = None,
     ridge: float = 3.0,
+    interactions: Sequence[Interaction] = (),
 ) -> Adapter:
     """Fit an adapter.
 
@@ -63,6 +65,8 @@ def fit_adapter(
         base_digest: digest of the base the latents come from.
         pool_ML: latents of unlabelled images of the same tenant.
         ridge: pseudo-counts per level.
+        interactions: pairs whose write directions depend on each other (`discover.find_interactions`); reads and
+            the fit's other parts are the same with them and without.
 
     Raises:
         InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `factor_count_mismatch`,
@@ -80,7 +84,26 @@ def fit_adapter(
         steps = tuple({choice.step for choice in choices})
         solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
-        return _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
+        adapter = _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
+        return _interacting(adapter, latents_NL, solution, interactions, ridge) if interactions else adapter
+
+
+def _interacting(
+    adapter: Adapter, latents_NL: Floats, solution: Solution, interactions: Sequence[Interaction], ridge: float
+) -> Adapter:
+    """Return the adapter with the write directions of the joint solve that holds the pairs' product columns.
+
+    The products' effects are written as they are: what they add to a picture is mostly what the factors' own probes
+    do not see, and the hybrid write would project it out.
+    """
+    effects_PL, interact_QL = interacting_effects(latents_NL, solution, adapter.codings, interactions, ridge=ridge)
+    write_PL, _ = hybrid_write(replace(solution.encoding, effects_PL=effects_PL), PROBE_RIDGE)
+    return replace(
+        adapter,
+        write_PL=_among_all(write_PL, adapter.live_L, axis=1),
+        interactions=tuple(interactions),
+        interact_QL=_among_all(interact_QL, adapter.live_L, axis=1),
+    )
 
 
 def _choose(latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float) -> tuple[_Choice, ...]:
