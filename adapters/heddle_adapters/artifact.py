@@ -11,6 +11,7 @@ import numpy as np
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.design import Coding
 from heddle_adapters.interaction import Interaction
+from heddle_adapters.sealed_zip import npy_bytes, zipped
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.factors import parse_factor_set
@@ -18,7 +19,6 @@ from heddle_platform.factors import parse_factor_set
 FORMAT_VERSION = 2  # with interactions; an adapter without any is written as format 1, byte for byte as before
 FORMATS = (1, 2)
 _HEADER = "header.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: no clock in a content address
 _ARRAYS = (
     "read_LC",
     "read_bias_C",
@@ -51,15 +51,8 @@ def pack(adapter: Adapter) -> bytes:
         header["interactions"] = [[one.factor, one.on, one.gain, one.error, one.thin] for one in adapter.interactions]
     members = {_HEADER: canonical_json(header)}
     for name in _array_names(header["format"]):
-        members[f"{name}.npy"] = _npy(getattr(adapter, name))
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
-            info = zipfile.ZipInfo(name, date_time=_EPOCH)
-            info.external_attr = 0o600 << 16
-            info.create_system = 3
-            archive.writestr(info, members[name])
-    return out.getvalue()
+        members[f"{name}.npy"] = npy_bytes(getattr(adapter, name))
+    return zipped(members)
 
 
 def unpack(data: bytes) -> Adapter:
@@ -115,13 +108,6 @@ def _array_names(version: int) -> tuple[str, ...]:
 
 def _interaction(factor: int, on: int, gain: float, error: float, thin: Sequence[Sequence[int]]) -> Interaction:
     return Interaction(factor, on, gain, error, tuple((int(own), int(other)) for own, other in thin))
-
-
-def _npy(array: Any) -> bytes:
-    out = io.BytesIO()
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    np.lib.format.write_array(out, little, version=(1, 0), allow_pickle=False)
-    return out.getvalue()
 
 
 def _check_shapes(adapter: Adapter) -> None:

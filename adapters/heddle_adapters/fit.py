@@ -100,9 +100,9 @@ def _interacting(
     write_PL, _ = hybrid_write(replace(solution.encoding, effects_PL=effects_PL), PROBE_RIDGE)
     return replace(
         adapter,
-        write_PL=_among_all(write_PL, adapter.live_L, axis=1),
+        write_PL=among_all(write_PL, adapter.live_L, axis=1),
         interactions=tuple(interactions),
-        interact_QL=_among_all(interact_QL, adapter.live_L, axis=1),
+        interact_QL=among_all(interact_QL, adapter.live_L, axis=1),
     )
 
 
@@ -184,18 +184,18 @@ def _assemble(
         factor_set=factor_set,
         base_digest=base_digest,
         codings=codings,
-        read_LC=_among_all(direction_LC, live_L, axis=0),
+        read_LC=among_all(direction_LC, live_L, axis=0),
         read_bias_C=offset_C.astype(np.float32),
         temperature_F=np.array([choice.temperature for choice in choices], np.float32),
-        write_PL=_among_all(write_PL, live_L, axis=1),
+        write_PL=among_all(write_PL, live_L, axis=1),
         gain_F=np.ones(len(codings), np.float32),
         detail=tuple(decode),
         refused=(),
         live_L=live_L,
         usable_F2=_usable(factor_set, values_NF),
-        spread_CL=_among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
-        mean_L=_among_all(mean_L, live_L, axis=0),
-        whiten_LL=_among_all(_among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
+        spread_CL=among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
+        mean_L=among_all(mean_L, live_L, axis=0),
+        whiten_LL=among_all(among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
         radius=max(radius, 1e-6),
         write_kind="additive" if condition > WORST_CONDITION else "hybrid",
         write_condition=condition,
@@ -203,7 +203,7 @@ def _assemble(
     )
 
 
-def _among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
+def among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
     """Put the entries of live latents back among all, zeros for the dead ones."""
     shape = list(array.shape)
     shape[axis] = live_L.size
