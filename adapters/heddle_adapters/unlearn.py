@@ -183,7 +183,7 @@ def _moments(
 def _rebuilt(adapter: Adapter, statistics: Statistics, form: ClosedForm) -> Adapter:
     live_L = form.live_L
     whiten_LL = whitening(form.encoding.covariance_LL)
-    read_kinds: tuple[ReadKind, ...] = ("closed_form",) * len(form.codings)
+    read_kinds: tuple[ReadKind, ...] = tuple("closed_form" for _ in form.codings)
     return replace(
         adapter,
         codings=form.codings,
