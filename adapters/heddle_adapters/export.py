@@ -137,12 +137,19 @@ def check_parity(
     return worst
 
 
+def score_columns(adapter: Adapter) -> list[str]:
+    """Return a name for each score column: factor/level, or factor/number."""
+    names = []
+    for factor, coding in zip(adapter.factor_set.factors, adapter.codings, strict=True):
+        levels = getattr(factor, "level_names", ())
+        names += [f"{factor.name}/{name}" for name in levels or range(coding.scores)]
+    return names
+
+
 def _metadata(adapter: Adapter) -> dict[str, str]:
-    columns, scores = [], []
+    columns = []
     for factor, coding in zip(adapter.factor_set.factors, adapter.codings, strict=True):
         columns += [f"{factor.name}/{index}" for index in range(coding.columns)]
-        levels = getattr(factor, "level_names", ())
-        scores += [f"{factor.name}/{name}" for name in levels or range(coding.scores)]
     names = adapter.factor_set.names
     for one in adapter.interactions:
         width = adapter.codings[one.on].columns
@@ -157,5 +164,5 @@ def _metadata(adapter: Adapter) -> dict[str, str]:
         "heddle.thin_cells": canonical_json(
             {f"{names[one.factor]}*{names[one.on]}": one.thin for one in adapter.interactions}
         ).decode(),
-        "heddle.score_columns": canonical_json(scores).decode(),
+        "heddle.score_columns": canonical_json(score_columns(adapter)).decode(),
     }
