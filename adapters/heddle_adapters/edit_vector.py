@@ -36,7 +36,7 @@ def edit_vector(adapter: Adapter, requests: Sequence[EditRequest]) -> Singles:
         check_request(adapter, request)
         if request.preserve:
             raise InvalidInput(
-                f"the one-file editor cannot hold factors still ({', '.join(request.preserve)}); ask the edge, which can",
+                f"the one-file editor cannot hold {', '.join(request.preserve)} still; ask the edge, which can",
                 code="preserve_not_offered",
                 param="/preserve",
             )

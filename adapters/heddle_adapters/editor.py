@@ -31,10 +31,13 @@ _UNBOUNDED = 3e38
 _OUTPUTS = ("edited", "values", "confidence", "scores", "extrapolation")
 # Operators of the editor; onnxruntime-web's wasm backend is ONNX Runtime's CPU engine with its full operator coverage
 # (its README), and each of these is in the CPU table of ONNX Runtime's docs/OperatorKernels.md at opset 20.
-OPERATORS = frozenset(
-    "Abs Add And ArgMax Atan Cast Clip Concat Cos Div Equal Erf Gather Gelu Gemm Greater LayerNormalization Less MatMul "
-    "Max Min Mul Or ReduceL2 ReduceMax ReduceSum Relu Reshape Round Sin Softmax Split Sqrt Sub Transpose Where".split()
-)
+# fmt: off
+OPERATORS = frozenset((
+    "Abs", "Add", "And", "ArgMax", "Atan", "Cast", "Clip", "Concat", "Cos", "Div", "Equal", "Erf", "Gather",
+    "Gelu", "Gemm", "LayerNormalization", "Less", "MatMul", "Max", "Min", "Mul", "Or", "ReduceL2", "ReduceMax",
+    "Relu", "Reshape", "Round", "Sin", "Softmax", "Split", "Sub", "Transpose", "Where",
+))
+# fmt: on
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +188,7 @@ def _extrapolation(nodes: Nodes, adapter: Adapter, moved: str) -> None:
 
 
 def _keeps_detail(nodes: Nodes, adapter: Adapter, edited: str) -> str:
-    """Return [B, 1, 1, 1], whether only the change is drawn: as asked, else where all edited factors measured better so."""
+    """Return [B, 1, 1, 1], whether only the change is drawn: as asked, else if all edited factors measured better."""
     asked = nodes.columns("edit", [2 * len(adapter.codings)])
     decodes = nodes.flags([[mode == "decode" for mode in adapter.detail]])
     some = nodes.op("Cast", nodes.op("And", edited, decodes), to=TensorProto.FLOAT)
@@ -208,7 +211,7 @@ def _draw(nodes: Nodes, pixels: str, keeps: str) -> None:
 def _model(nodes: Nodes, adapter: Adapter, frame: Frame) -> bytes:
     batch, size, latents, factors = "batch", frame.image_size, adapter.latents, len(adapter.codings)
     kinds = {"image": TensorProto.UINT8, "edited": TensorProto.UINT8}
-    shapes = {
+    shapes: dict[str, list[str | int | None]] = {
         "image": [batch, size, size, 3],
         "edit": [batch, 2 * factors + 1],
         ENCODER_OUT: [batch, latents],

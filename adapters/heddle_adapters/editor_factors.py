@@ -13,7 +13,7 @@ from heddle_adapters.read import TOLERANCE
 
 @dataclass(frozen=True)
 class Scores:
-    """Names of what is read of one factor: `value` and `confidence` [B, 1], and the design `row` [B, P] of the value."""
+    """What is read of one factor, by name: `value` and `confidence` [B, 1], and the design `row` [B, P] of it."""
 
     value: str
     confidence: str

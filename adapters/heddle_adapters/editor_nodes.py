@@ -44,9 +44,9 @@ class Nodes:
 
     def _constant(self, values: NDArray[Any]) -> str:
         for name, tensor in self.constants.items():
-            if tensor.raw_data == values.tobytes() and list(tensor.dims) == list(values.shape):
-                if numpy_helper.to_array(tensor).dtype == values.dtype:
-                    return name
+            known = numpy_helper.to_array(tensor)
+            if known.dtype == values.dtype and known.shape == values.shape and known.tobytes() == values.tobytes():
+                return name
         name = f"constant_{len(self.constants)}"
         self.constants[name] = numpy_helper.from_array(values, name)
         return name

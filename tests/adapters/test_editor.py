@@ -86,7 +86,7 @@ def asked(row: int) -> EditRequest:
     edits: list[dict[str, Any]] = [
         {"set": {"lit": True}},
         {"set": {"shape": shapes[row % 3]}},
-        {"set": {"age": 12.5 + row}},
+        {"set": {"age": 12.5 + row % 70}},
         {"set": {"hue": 359.0 - row}},
         {"shift": {"lit": -1}},
         {"shift": {"age": 500.0}},

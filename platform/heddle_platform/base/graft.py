@@ -4,7 +4,7 @@ A core is an adapter's whole editor with the base cut out: where the base belong
 two outputs named below. It is some hundred kilobytes; the base it goes with is megabytes and shared by everybody.
 So a version stores its core, and the one-file editor is put together when somebody asks for it, in any process.
 
-    image -- core --> [encoder.image] encoder [encoder.latent] -- core --> [decoder.latent] decoder [decoder.image] -- core
+    image, core, [encoder.image] encoder [encoder.latent], core, [decoder.latent] decoder [decoder.image], core, edited
 
 An ONNX file is a protobuf message (onnx.proto3); only names inside nodes and initialisers are rewritten, everything
 else is copied as it stands, and fields leave in ascending order, so equal parts give equal bytes.
