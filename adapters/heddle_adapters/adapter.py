@@ -1,7 +1,7 @@
 """The adapter: what a tenant gets. A frozen pair of small matrices, read and write, and what is known of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from heddle_adapters.arrays import Mask, Singles, frozen
 from heddle_adapters.contrast import Contrast, contrast_of
 from heddle_adapters.design import Coding, column_slices, score_slices
+from heddle_adapters.interaction import Interaction, pair_columns
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 
@@ -46,6 +47,8 @@ class Adapter:
         write_kind: "hybrid", or "additive" where the probes were too badly conditioned for it.
         write_condition: condition number that decided about `write_kind`.
         read_kinds: per factor, which read won out of fold.
+        interactions: pairs of factors whose effects do not add up; most adapters have none.
+        interact_QL: latent change per unit of each of their Q product columns, pair after pair.
     """
 
     factor_set: FactorSet
@@ -67,12 +70,16 @@ class Adapter:
     write_kind: WriteKind
     write_condition: float
     read_kinds: tuple[ReadKind, ...]
+    interactions: tuple[Interaction, ...] = ()
+    interact_QL: Singles = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        if not self.interactions and not self.interact_QL.size:
+            object.__setattr__(self, "interact_QL", np.zeros((0, self.latents), np.float32))
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, np.ndarray) and value.flags.writeable:
-                object.__setattr__(self, field.name, frozen(value))
+                object.__setattr__(self, one.name, frozen(value))
 
     @property
     def latents(self) -> int:
@@ -88,6 +95,11 @@ class Adapter:
     def score_slices(self) -> tuple[slice, ...]:
         """Each factor's slice of the C score columns (columns of `read_LC`)."""
         return score_slices(self.codings)
+
+    @property
+    def products(self) -> int:
+        """Q, the number of product columns its interactions ask for (rows of `interact_QL`)."""
+        return sum(pair_columns(self.codings, one) for one in self.interactions)
 
     @cached_property
     def contrasts(self) -> tuple[Contrast, ...]:

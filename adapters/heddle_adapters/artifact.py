@@ -3,19 +3,22 @@
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.design import Coding
+from heddle_adapters.interaction import Interaction
+from heddle_adapters.sealed_zip import npy_bytes, zipped
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.factors import parse_factor_set
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # with interactions; an adapter without any is written as format 1, byte for byte as before
+FORMATS = (1, 2)
 _HEADER = "header.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: no clock in a content address
 _ARRAYS = (
     "read_LC",
     "read_bias_C",
@@ -32,8 +35,8 @@ _ARRAYS = (
 
 def pack(adapter: Adapter) -> bytes:
     """Return the adapter's bytes: sorted names, fixed dates, no compression, little-endian."""
-    header = {
-        "format": FORMAT_VERSION,
+    header: dict[str, Any] = {
+        "format": FORMAT_VERSION if adapter.interactions else 1,
         "factor_set": adapter.factor_set.document(),
         "base_digest": adapter.base_digest,
         "codings": [[coding.kind, coding.levels, coding.center, coding.spread] for coding in adapter.codings],
@@ -44,17 +47,12 @@ def pack(adapter: Adapter) -> bytes:
         "write_condition": adapter.write_condition,
         "read_kinds": adapter.read_kinds,
     }
+    if adapter.interactions:
+        header["interactions"] = [[one.factor, one.on, one.gain, one.error, one.thin] for one in adapter.interactions]
     members = {_HEADER: canonical_json(header)}
-    for name in _ARRAYS:
-        members[f"{name}.npy"] = _npy(getattr(adapter, name))
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
-            info = zipfile.ZipInfo(name, date_time=_EPOCH)
-            info.external_attr = 0o600 << 16
-            info.create_system = 3
-            archive.writestr(info, members[name])
-    return out.getvalue()
+    for name in _array_names(header["format"]):
+        members[f"{name}.npy"] = npy_bytes(getattr(adapter, name))
+    return zipped(members)
 
 
 def unpack(data: bytes) -> Adapter:
@@ -66,12 +64,15 @@ def unpack(data: bytes) -> Adapter:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             header: dict[str, Any] = json.loads(archive.read(_HEADER))
-            if header["format"] != FORMAT_VERSION:
+            if header["format"] not in FORMATS:
                 raise DataCorrupt(
-                    f"the adapter has format {header['format']}, this program reads {FORMAT_VERSION}; refit it",
+                    f"the adapter has format {header['format']}, this program reads up to {FORMAT_VERSION}; refit it",
                     code="unknown_format",
                 )
-            arrays = {name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False) for name in _ARRAYS}
+            arrays = {
+                name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+                for name in _array_names(header["format"])
+            }
         adapter = Adapter(
             factor_set=parse_factor_set(header["factor_set"]),
             base_digest=header["base_digest"],
@@ -82,6 +83,7 @@ def unpack(data: bytes) -> Adapter:
             write_kind=header["write_kind"],
             write_condition=header["write_condition"],
             read_kinds=tuple(header["read_kinds"]),
+            interactions=tuple(_interaction(*row) for row in header.get("interactions", ())),
             **arrays,
         )
         _check_shapes(adapter)
@@ -100,11 +102,12 @@ def digest_of(data: bytes) -> str:
     return sha256_hex(data)
 
 
-def _npy(array: Any) -> bytes:
-    out = io.BytesIO()
-    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    np.lib.format.write_array(out, little, version=(1, 0), allow_pickle=False)
-    return out.getvalue()
+def _array_names(version: int) -> tuple[str, ...]:
+    return _ARRAYS if version == 1 else (*_ARRAYS, "interact_QL")
+
+
+def _interaction(factor: int, on: int, gain: float, error: float, thin: Sequence[Sequence[int]]) -> Interaction:
+    return Interaction(factor, on, gain, error, tuple((int(own), int(other)) for own, other in thin))
 
 
 def _check_shapes(adapter: Adapter) -> None:
@@ -120,10 +123,12 @@ def _check_shapes(adapter: Adapter) -> None:
         "spread_CL": (scores, latents),
         "mean_L": (latents,),
         "whiten_LL": (latents, latents),
+        "interact_QL": (adapter.products, latents),
     }
     for name, shape in wanted.items():
         found = getattr(adapter, name).shape
         if found != shape:
             raise DataCorrupt(f"the adapter's {name} has shape {found}, its header asks for {shape}; refit it")
-    if len(adapter.codings) != factors or not np.isfinite(adapter.write_PL).all():
+    finite = np.isfinite(adapter.write_PL).all() and np.isfinite(adapter.interact_QL).all()
+    if len(adapter.codings) != factors or not finite:
         raise DataCorrupt("the adapter's matrices do not belong to its header; refit it")

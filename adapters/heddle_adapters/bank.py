@@ -1,7 +1,8 @@
 """A bank of many tenants' adapters, so that a batch of mixed tenants is one gather and a few products.
 
 Per adapter the bank keeps padded copies of the small matrices in one slot of shared arrays; a batch gathers
-the slots of its rows. Results equal `edit_latents` row by row.
+the slots of its rows. Product columns of interactions stand in a second, narrower stack that holds only the adapters
+that have any, and is gathered only for their rows. Results equal `edit_latents` row by row.
 """
 
 import threading
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Singles
-from heddle_adapters.change import check_request, design_change, edited_factors
+from heddle_adapters.change import check_request, design_change, edited_factors, interaction_change
 from heddle_adapters.edit import detail_of
 from heddle_adapters.preserve import preserved
 from heddle_adapters.read import Readings, interpret, values_of
@@ -68,6 +69,39 @@ class _Stack:
         return wider
 
 
+@dataclass(eq=False)
+class _Products:
+    """Padded product rows of the adapters that have interactions, by digest."""
+
+    rows_SQL: Singles
+    slots: dict[str, int]
+    free: list[int]
+
+    def add(self, digest: str, adapter: Adapter) -> None:
+        columns, latents = adapter.interact_QL.shape
+        slot = self.free.pop() if self.free else len(self.slots)
+        held, width, _ = self.rows_SQL.shape
+        if slot >= held or columns > width:
+            wider = np.zeros(
+                (held if slot < held else max(slot + 1, 2 * held), max(width, columns), latents), np.float32
+            )
+            wider[:held, :width] = self.rows_SQL
+            self.rows_SQL = wider
+        self.rows_SQL[slot] = 0
+        self.rows_SQL[slot, :columns] = adapter.interact_QL
+        self.slots[digest] = slot
+
+    def remove(self, digest: str) -> None:
+        if digest in self.slots:
+            self.free.append(self.slots.pop(digest))
+
+    def gather(self, digests: Sequence[str]) -> tuple[NDArray[np.intp], Singles]:
+        """Return which rows of a batch have product columns, and those columns."""
+        found = [(row, self.slots[digest]) for row, digest in enumerate(digests) if digest in self.slots]
+        rows_R, slots_R = np.array(found, dtype=np.intp).reshape(-1, 2).T
+        return rows_R, self.rows_SQL[slots_R]
+
+
 class AdapterBank:
     """Adapters of any tenants on bases with the same number of latents, by digest. Safe for threads."""
 
@@ -77,6 +111,7 @@ class AdapterBank:
         self._adapters: dict[str, Adapter] = {}
         self._free: list[int] = []
         self._stack = _Stack.empty(0, latents, 0, 0)
+        self._products = _Products(np.zeros((0, 0, latents), np.float32), {}, [])
 
     def __len__(self) -> int:
         return len(self._adapters)
@@ -102,6 +137,8 @@ class AdapterBank:
             slot = self._free.pop() if self._free else len(self._slots)
             self._make_room(slot + 1, adapter.read_LC.shape[1], len(adapter.write_PL))
             self._fill(slot, adapter)
+            if adapter.interactions:
+                self._products.add(digest, adapter)
             self._slots[digest] = slot
             self._adapters[digest] = adapter
 
@@ -110,6 +147,7 @@ class AdapterBank:
         with self._lock:
             if self._adapters.pop(digest, None) is not None:
                 self._free.append(self._slots.pop(digest))
+                self._products.remove(digest)
 
     def get(self, digest: str) -> Adapter:
         """Return an adapter.
@@ -145,7 +183,8 @@ class AdapterBank:
             if (slot_B < 0).any():
                 self.get(edits[int(slot_B.argmin())][0])
             gathered = [array[slot_B] for array in vars(stack).values()]
-        return _edit_rows(latents_BL, adapters, [request for _, request in edits], *gathered)
+            products = self._products.gather([digest for digest, _ in edits])
+        return _edit_rows(latents_BL, adapters, [request for _, request in edits], products, *gathered)
 
     def _make_room(self, slots: int, scores: int, columns: int) -> None:
         held, _, held_scores = self._stack.read_SLC.shape
@@ -170,6 +209,7 @@ def _edit_rows(
     latents_BL: Singles,
     adapters: Sequence[Adapter],
     requests: Sequence[EditRequest],
+    products: tuple[NDArray[np.intp], Singles],
     read_BLC: Singles,
     bias_BC: Singles,
     write_BPL: Singles,
@@ -179,10 +219,17 @@ def _edit_rows(
 ) -> BankEdits:
     scores_BC = (np.matmul(latents_BL[:, None], read_BLC)[:, 0] + bias_BC).astype(np.float64)
     change_BP = np.zeros(write_BPL.shape[:2], np.float32)
+    values = [values_of(adapter, scores_BC[row : row + 1])[0] for row, adapter in enumerate(adapters)]
     for row, (adapter, request) in enumerate(zip(adapters, requests, strict=True)):
-        values_F = values_of(adapter, scores_BC[row : row + 1])[0]
-        change_BP[row, : len(adapter.write_PL)] = design_change(adapter, request, values_F)
+        change_BP[row, : len(adapter.write_PL)] = design_change(adapter, request, values[row])
     delta_BL = np.matmul(change_BP[:, None], write_BPL)[:, 0]
+    rows_R, products_RQL = products
+    if len(rows_R):
+        change_RQ = np.zeros(products_RQL.shape[:2], np.float32)
+        for place, row in enumerate(rows_R):
+            adapter = adapters[row]
+            change_RQ[place, : adapter.products] = interaction_change(adapter, requests[row], values[row])
+        delta_BL[rows_R] += np.matmul(change_RQ[:, None], products_RQL)[:, 0]
     for row, (adapter, request) in enumerate(zip(adapters, requests, strict=True)):
         if request.preserve:
             delta_BL[row] = preserved(adapter, delta_BL[row], edited_factors(request), request.preserve)

@@ -5,6 +5,7 @@ import numpy as np
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
 from heddle_adapters.design import Coding
+from heddle_adapters.interaction import Interaction, pair_columns
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import Detail, InvalidInput
 from heddle_platform.factors import Binary, Continuous, FactorSpec, LevelledFactor
@@ -77,14 +78,30 @@ def design_change(adapter: Adapter, request: EditRequest, values_F: Floats) -> F
         values_F: values read from the image, level index or value in the factor's unit.
     """
     change_P = np.zeros(len(adapter.write_PL))
-    for name, wanted in request.set.items():
-        index = adapter.positions[name]
-        target = target_of(adapter.factor_set.factors[index], wanted)
-        _put(change_P, adapter, index, values_F[index], target)
-    for name, amount in request.shift.items():
-        index = adapter.positions[name]
-        _put(change_P, adapter, index, values_F[index], values_F[index] + amount)
+    for index, target in _targets(adapter, request, values_F).items():
+        coding = adapter.codings[index]
+        step_P = code_value(coding, target) - code_value(coding, float(values_F[index]))
+        change_P[adapter.column_slices[index]] = step_P * float(adapter.gain_F[index])
     return quantised(change_P)
+
+
+def interaction_change(adapter: Adapter, request: EditRequest, values_F: Floats) -> Floats:
+    """Return the change of all product columns [Q] that a checked request asks of one image; [0] without interactions.
+
+    A pair's products go from those of the values read to those of the targets, the untouched factor staying as it
+    reads: first the other factor moves with the dependent one as read, then the dependent one with the other at its
+    target, each step times its own factor's gain. A pair that leaves or enters a cell of few labels is edited
+    without its interaction, by the additive direction.
+
+    Args:
+        adapter: the tenant's adapter.
+        request: an edit that passed `check_request`.
+        values_F: values read from the image.
+    """
+    if not adapter.interactions:
+        return np.zeros(0)
+    targets = _targets(adapter, request, values_F)
+    return quantised(np.concatenate([_products(adapter, one, targets, values_F) for one in adapter.interactions]))
 
 
 def edited_factors(request: EditRequest) -> tuple[str, ...]:
@@ -107,13 +124,33 @@ def code_value(coding: Coding, value: float) -> Floats:
     return np.asarray(coding.encode(np.array([value]))[0], dtype=np.float64)
 
 
-def _put(change_P: Floats, adapter: Adapter, index: int, value: float, target: float) -> None:
-    coding = adapter.codings[index]
-    if coding.kind != "periodic":
-        low, high = adapter.usable_F2[index]
-        target = float(np.clip(target, low, high))
-    step_P = code_value(coding, target) - code_value(coding, float(value))
-    change_P[adapter.column_slices[index]] = step_P * float(adapter.gain_F[index])
+def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[int, float]:
+    """Return where each edited factor goes, clipped to its usable range."""
+    targets: dict[int, float] = {}
+    for name, wanted in request.set.items():
+        index = adapter.positions[name]
+        targets[index] = target_of(adapter.factor_set.factors[index], wanted)
+    for name, amount in request.shift.items():
+        index = adapter.positions[name]
+        targets[index] = float(values_F[index]) + amount
+    for index, target in targets.items():
+        if adapter.codings[index].kind != "periodic":
+            low, high = adapter.usable_F2[index]
+            targets[index] = float(np.clip(target, low, high))
+    return targets
+
+
+def _products(adapter: Adapter, pair: Interaction, targets: dict[int, float], values_F: Floats) -> Floats:
+    own, other = adapter.codings[pair.factor], adapter.codings[pair.on]
+    own_was, other_was = float(values_F[pair.factor]), float(values_F[pair.on])
+    own_is, other_is = targets.get(pair.factor, own_was), targets.get(pair.on, other_was)
+    untouched = pair.factor not in targets and pair.on not in targets
+    if untouched or pair.is_thin(own_was, other_was) or pair.is_thin(own_is, other_is):
+        return np.zeros(pair_columns(adapter.codings, pair))
+    own_P, before_P, after_P = code_value(own, own_was), code_value(other, other_was), code_value(other, other_is)
+    other_step_PP = np.outer(own_P, after_P - before_P) * float(adapter.gain_F[pair.on])
+    own_step_PP = np.outer(code_value(own, own_is) - own_P, after_P) * float(adapter.gain_F[pair.factor])
+    return (other_step_PP + own_step_PP).ravel()
 
 
 def _known(adapter: Adapter, name: str, pointer: str) -> FactorSpec:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Singles
-from heddle_adapters.change import check_request, design_change, edited_factors
+from heddle_adapters.change import check_request, design_change, edited_factors, interaction_change
 from heddle_adapters.preserve import preserved
 from heddle_adapters.read import Readings, interpret, scores_of, values_of
 from heddle_platform.edits import EditRequest
@@ -72,6 +72,11 @@ def edit_latents(adapter: Adapter, latents_BL: NDArray[Any], requests: Sequence[
         [design_change(adapter, request, values_F) for request, values_F in zip(requests, values_BF, strict=True)]
     )
     delta_BL = (change_BP.astype(np.float32) @ adapter.write_PL).astype(np.float32)
+    if adapter.interactions:
+        change_BQ = np.stack(
+            [interaction_change(adapter, one, values_F) for one, values_F in zip(requests, values_BF, strict=True)]
+        )
+        delta_BL += change_BQ.astype(np.float32) @ adapter.interact_QL
     for row, request in enumerate(requests):
         if request.preserve:
             delta_BL[row] = preserved(adapter, delta_BL[row], edited_factors(request), request.preserve)

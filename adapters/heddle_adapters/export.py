@@ -1,10 +1,11 @@
 """The adapter as a small ONNX graph of its own, checked against this package's arithmetic.
 
     latent [B, L] float32, standardised ---- MatMul write -- Add --> edited [B, L]
-    delta  [B, P] float32, design columns --/
+    delta  [B, P + Q] float32, columns -----/
     latent --------------------------------- Gemm -------------> scores [B, C]
 
-`delta` is a change of design columns with gains included (`change.design_change`); `scores` are calibrated logits,
+`delta` is a change of the P design columns (`change.design_change`) and, behind them, of the Q product columns of its
+interactions (`change.interaction_change`; most adapters have none), gains included; `scores` are calibrated logits,
 ready for softmax per factor, or values in the factor's unit. The metadata names the columns.
 """
 
@@ -18,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats, Singles
+from heddle_adapters.interaction import pair_columns
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import DataCorrupt
 
@@ -29,7 +31,8 @@ Arrays = dict[str, NDArray[Any]]
 def to_onnx(adapter: Adapter) -> bytes:
     """Return the adapter as ONNX bytes, the same for equal adapters, checked by `onnx.checker`."""
     read_LC, bias_C = calibrated(adapter)
-    columns, latents = adapter.write_PL.shape
+    write_RL = all_writes(adapter)
+    columns, latents = write_RL.shape
     graph = helper.make_graph(
         [
             helper.make_node("MatMul", ["delta", "write"], ["change"]),
@@ -46,7 +49,7 @@ def to_onnx(adapter: Adapter) -> bytes:
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(bias_C)]),
         ],
         [
-            numpy_helper.from_array(np.array(adapter.write_PL), "write"),
+            numpy_helper.from_array(write_RL, "write"),
             numpy_helper.from_array(read_LC, "read"),
             numpy_helper.from_array(bias_C, "read_bias"),
         ],
@@ -57,6 +60,11 @@ def to_onnx(adapter: Adapter) -> bytes:
     helper.set_model_props(model, _metadata(adapter))
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def all_writes(adapter: Adapter) -> Singles:
+    """Return the write rows of design and product columns, [P + Q, L]."""
+    return np.concatenate([adapter.write_PL, adapter.interact_QL])
 
 
 def calibrated(adapter: Adapter) -> tuple[Singles, Singles]:
@@ -75,7 +83,7 @@ def parity_cases(adapter: Adapter, batches: Sequence[int] = (1, 2, 7, 64)) -> tu
     are computed in float64.
     """
     random = np.random.default_rng(0)
-    write_PL = adapter.write_PL.astype(np.float64)
+    write_RL = all_writes(adapter).astype(np.float64)
     scale_C: Floats = np.ones(len(adapter.read_bias_C))
     for coding, block, temperature in zip(adapter.codings, adapter.score_slices, adapter.temperature_F, strict=True):
         if coding.levels:
@@ -83,9 +91,9 @@ def parity_cases(adapter: Adapter, batches: Sequence[int] = (1, 2, 7, 64)) -> tu
     cases = []
     for batch in batches:
         latent = (adapter.mean_L + random.normal(size=(batch, adapter.latents))).astype(np.float32)
-        delta = random.uniform(-2, 2, size=(batch, len(write_PL))).astype(np.float32)
+        delta = random.uniform(-2, 2, size=(batch, len(write_RL))).astype(np.float32)
         scores = (latent.astype(np.float64) @ adapter.read_LC + adapter.read_bias_C) * scale_C
-        expected = {"edited": latent.astype(np.float64) + delta @ write_PL, "scores": scores}
+        expected = {"edited": latent.astype(np.float64) + delta @ write_RL, "scores": scores}
         cases.append(({"latent": latent, "delta": delta}, expected))
     return tuple(cases)
 
@@ -129,15 +137,32 @@ def check_parity(
     return worst
 
 
+def score_columns(adapter: Adapter) -> list[str]:
+    """Return a name for each score column: factor/level, or factor/number."""
+    names = []
+    for factor, coding in zip(adapter.factor_set.factors, adapter.codings, strict=True):
+        levels = getattr(factor, "level_names", ())
+        names += [f"{factor.name}/{name}" for name in levels or range(coding.scores)]
+    return names
+
+
 def _metadata(adapter: Adapter) -> dict[str, str]:
-    columns, scores = [], []
+    columns = []
     for factor, coding in zip(adapter.factor_set.factors, adapter.codings, strict=True):
         columns += [f"{factor.name}/{index}" for index in range(coding.columns)]
-        levels = getattr(factor, "level_names", ())
-        scores += [f"{factor.name}/{name}" for name in levels or range(coding.scores)]
+    names = adapter.factor_set.names
+    for one in adapter.interactions:
+        width = adapter.codings[one.on].columns
+        columns += [
+            f"{names[one.factor]}/{index // width}*{names[one.on]}/{index % width}"
+            for index in range(pair_columns(adapter.codings, one))
+        ]
     return {
         "heddle.base_digest": adapter.base_digest,
         "heddle.factor_set": canonical_json(adapter.factor_set.document()).decode(),
         "heddle.delta_columns": canonical_json(columns).decode(),
-        "heddle.score_columns": canonical_json(scores).decode(),
+        "heddle.thin_cells": canonical_json(
+            {f"{names[one.factor]}*{names[one.on]}": one.thin for one in adapter.interactions}
+        ).decode(),
+        "heddle.score_columns": canonical_json(score_columns(adapter)).decode(),
     }

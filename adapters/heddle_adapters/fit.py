@@ -7,13 +7,13 @@
    read started from it (`refine`) wins where out-of-fold rows say so.
 4. Calibrate on out-of-fold rows (`calibrate`).
 5. Write: the hybrid of joint effects and probes (`linear`), or the effects alone where the probes are too
-   badly conditioned.
+   badly conditioned. Pairs of factors found to interact (`discover`) get product columns in the same solve.
 
 The same input gives the same bytes whatever the number of threads: sums run on one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ from heddle_adapters.calibrate import angle_error, temperature_of
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values, codings_of, live_latents
+from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
 from heddle_adapters.refine import PATH
-from heddle_adapters.solution import Solution, solve
+from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
@@ -57,6 +58,7 @@ def fit_adapter(
     pool_ML: Floats | None = None,
     ridge: float | None = None,
     refine: bool = True,
+    interactions: Sequence[Interaction] = (),
 ) -> Adapter:
     """Fit an adapter.
 
@@ -69,6 +71,8 @@ def fit_adapter(
         ridge: pseudo-counts per level; None chooses them by leave-one-out (`leave_one_out`).
         refine: try the discriminative read where labels are many; without it the read is the closed form, and the
             adapter the one that `fleet` solves for in bulk.
+        interactions: pairs whose write directions depend on each other (`discover.find_interactions`); reads and
+            the fit's other parts are the same with them and without.
 
     Raises:
         InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `factor_count_mismatch`,
@@ -87,7 +91,26 @@ def fit_adapter(
         steps = tuple({choice.step for choice in choices})
         solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
-        return _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
+        adapter = _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
+        return _interacting(adapter, latents_NL, solution, interactions, ridge) if interactions else adapter
+
+
+def _interacting(
+    adapter: Adapter, latents_NL: Floats, solution: Solution, interactions: Sequence[Interaction], ridge: float
+) -> Adapter:
+    """Return the adapter with the write directions of the joint solve that holds the pairs' product columns.
+
+    The products' effects are written as they are: what they add to a picture is mostly what the factors' own probes
+    do not see, and the hybrid write would project it out.
+    """
+    effects_PL, interact_QL = interacting_effects(latents_NL, solution, adapter.codings, interactions, ridge=ridge)
+    write_PL, _ = hybrid_write(replace(solution.encoding, effects_PL=effects_PL), PROBE_RIDGE)
+    return replace(
+        adapter,
+        write_PL=among_all(write_PL, adapter.live_L, axis=1),
+        interactions=tuple(interactions),
+        interact_QL=among_all(interact_QL, adapter.live_L, axis=1),
+    )
 
 
 def fold_count(rows: int) -> int:
@@ -175,18 +198,18 @@ def _assemble(
         factor_set=factor_set,
         base_digest=base_digest,
         codings=codings,
-        read_LC=_among_all(direction_LC, live_L, axis=0),
+        read_LC=among_all(direction_LC, live_L, axis=0),
         read_bias_C=offset_C.astype(np.float32),
         temperature_F=np.array([choice.temperature for choice in choices], np.float32),
-        write_PL=_among_all(write_PL, live_L, axis=1),
+        write_PL=among_all(write_PL, live_L, axis=1),
         gain_F=np.ones(len(codings), np.float32),
         detail=tuple(decode),
         refused=(),
         live_L=live_L,
         usable_F2=usable_range(factor_set, values_NF),
-        spread_CL=_among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
-        mean_L=_among_all(mean_L, live_L, axis=0),
-        whiten_LL=_among_all(_among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
+        spread_CL=among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
+        mean_L=among_all(mean_L, live_L, axis=0),
+        whiten_LL=among_all(among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
         radius=max(radius, 1e-6),
         write_kind="additive" if condition > WORST_CONDITION else "hybrid",
         write_condition=condition,
@@ -194,7 +217,7 @@ def _assemble(
     )
 
 
-def _among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
+def among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
     """Put the entries of live latents back among all, zeros for the dead ones."""
     shape = list(array.shape)
     shape[axis] = live_L.size

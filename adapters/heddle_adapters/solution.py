@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag, cho_factor, cho_solve
 
 from heddle_adapters.arrays import Floats
 from heddle_adapters.design import Coding, code_all, pseudo_counts, score_slices
+from heddle_adapters.interaction import Interaction, product_columns, product_penalty
 from heddle_adapters.linear import closed_form_read
 from heddle_adapters.read import softmax
 from heddle_adapters.refine import PATH, descend
@@ -23,10 +25,12 @@ class Solution:
         encoding: how factors move latents.
         path: step -> (score directions [L, C], offsets [C]); step 0 is the closed form, later steps differ in
             the columns of levelled factors only.
+        design_NP: the design rows, missing labels filled with what was expected of them.
     """
 
     encoding: Encoding
     path: dict[int, tuple[Floats, Floats]]
+    design_NP: Floats
 
 
 def solve(
@@ -66,7 +70,40 @@ def solve(
     path = {0: (direction_LC, offset_C)}
     if max(steps) > 0:
         path |= _discriminative_path(latents_NL, values_NF, codings, direction_LC, offset_C, steps)
-    return Solution(encoding, path)
+    return Solution(encoding, path, design_NP)
+
+
+def interacting_effects(
+    latents_NL: Floats,
+    solution: Solution,
+    codings: Sequence[Coding],
+    interactions: Sequence[Interaction],
+    *,
+    ridge: float,
+) -> tuple[Floats, Floats]:
+    """Solve the encoding model once more with product columns beside the design, all in one closed form.
+
+    Args:
+        latents_NL: the latents that `solution` solved.
+        solution: the additive solution.
+        codings: per factor.
+        interactions: the pairs that get product columns.
+        ridge: pseudo-counts per level, and per pair of levels.
+
+    Returns:
+        Latent change per unit of each design column [P, L], and of each product column [Q, L].
+    """
+    if not interactions:
+        return solution.encoding.effects_PL, np.zeros((0, latents_NL.shape[1]))
+    pairs = [(one.factor, one.on) for one in interactions]
+    penalty_PP = pseudo_counts(codings, ridge)
+    design_NP = solution.design_NP
+    all_NR = np.hstack([design_NP, *(product_columns(design_NP, codings, *pair) for pair in pairs)])
+    penalty_RR = block_diag(penalty_PP, *(product_penalty(penalty_PP, codings, *pair, ridge) for pair in pairs))
+    all_NR -= all_NR.mean(axis=0)
+    cross_RL = all_NR.T @ (latents_NL - latents_NL.mean(axis=0))
+    effects_RL: Floats = cho_solve(cho_factor(all_NR.T @ all_NR + penalty_RR), cross_RL)
+    return effects_RL[: len(penalty_PP)], effects_RL[len(penalty_PP) :]
 
 
 def level_counts(values_N: Floats, coding: Coding) -> Floats:

@@ -11,6 +11,8 @@ from scipy.linalg import cho_factor, cho_solve
 
 from heddle_adapters.arrays import Floats
 
+RESIDUAL_SHARE = 0.25  # of the textbook shrinkage that the residual covariance gets, see `shrink_residual`
+
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
@@ -20,7 +22,7 @@ class Encoding:
         mean_L: mean of the labelled latents.
         center_P: mean of the design columns over labelled rows.
         effects_PL: A, latent change per unit of each design column, others held fixed.
-        residual_LL: Ledoit-Wolf covariance of what the factors do not explain.
+        residual_LL: shrunk covariance of what the factors do not explain.
         design_PP: covariance of the design columns.
         covariance_LL: Sigma, Ledoit-Wolf covariance of all images, labelled or not.
         cross_PL: covariance of design columns with latents.
@@ -37,6 +39,27 @@ class Encoding:
     rows: int
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """All that the encoding model needs to know of N labelled rows and of the unlabelled pool.
+
+    Attributes:
+        rows: N.
+        mean_L, center_P: means of latents and of design columns.
+        gram_PP, cross_PL, scatter_LL: sums over rows of centred products, design with design, design with
+            latents, latents with latents.
+        covariance_LL: Sigma, see `Encoding`.
+    """
+
+    rows: int
+    mean_L: Floats
+    center_P: Floats
+    gram_PP: Floats
+    cross_PL: Floats
+    scatter_LL: Floats
+    covariance_LL: Floats
+
+
 def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None) -> Encoding:
     """Fit the encoding model.
 
@@ -46,21 +69,59 @@ def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, po
         penalty_PP: ridge penalty, see `design.pseudo_counts`.
         pool_ML: latents of unlabelled images, for the covariance only.
     """
-    rows = len(latents_NL)
     mean_L, center_P = latents_NL.mean(axis=0), design_NP.mean(axis=0)
     latents_NL, design_NP = latents_NL - mean_L, design_NP - center_P
-    gram_PP, cross_PL = design_NP.T @ design_NP, design_NP.T @ latents_NL
-    effects_PL = cho_solve(cho_factor(gram_PP + penalty_PP), cross_PL)
-    return Encoding(
+    moments = Moments(
+        len(latents_NL),
         mean_L,
         center_P,
-        effects_PL,
-        shrunk_covariance(latents_NL - design_NP @ effects_PL),
-        gram_PP / rows,
+        design_NP.T @ design_NP,
+        design_NP.T @ latents_NL,
+        latents_NL.T @ latents_NL,
         pooled_covariance(latents_NL, pool_ML),
+    )
+    return encoding_of(moments, penalty_PP)
+
+
+def encoding_of(moments: Moments, penalty_PP: Floats) -> Encoding:
+    """Fit the encoding model to moments alone: no row is needed, which is what makes unlearning exact."""
+    gram_PP, cross_PL, rows = moments.gram_PP, moments.cross_PL, moments.rows
+    factor = cho_factor(gram_PP + penalty_PP)
+    effects_PL = cho_solve(factor, cross_PL)
+    explained_LL = effects_PL.T @ cross_PL
+    left_LL = moments.scatter_LL - explained_LL - explained_LL.T + effects_PL.T @ gram_PP @ effects_PL
+    freedom = rows - 1.0 - float(np.trace(cho_solve(factor, gram_PP)))
+    return Encoding(
+        moments.mean_L,
+        moments.center_P,
+        effects_PL,
+        shrink_residual((left_LL + left_LL.T) / (2 * rows), freedom),
+        gram_PP / rows,
+        moments.covariance_LL,
         cross_PL / rows,
         rows,
     )
+
+
+def shrink_residual(covariance_LL: Floats, freedom: float) -> Floats:
+    """Pull the residual covariance towards a multiple of the identity by a quarter of the Gaussian optimum.
+
+    The optimum (Chen et al. 2010, eq. 17, the Rao-Blackwellised Ledoit-Wolf share, with the degrees of freedom in
+    place of rows) comes nearest to the covariance; what reads is its inverse, which wants less: a quarter read as
+    well or better on three drawn sets at 100 to 1,000 labels. The share is a function of the covariance and of
+    counts, so it needs no row: that is what makes unlearning exact.
+
+    Args:
+        covariance_LL: mean of residual products.
+        freedom: rows less the fitted effects, see `encoding_of`.
+    """
+    size, freedom = len(covariance_LL), max(freedom, 3.0)
+    trace, square = float(np.trace(covariance_LL)), float(np.square(covariance_LL).sum())
+    spread = square - trace**2 / size  # distance of the covariance from the target
+    wanted = ((freedom - 2) / freedom * square + trace**2) / (freedom + 2)
+    share = RESIDUAL_SHARE * min(1.0, wanted / spread) if spread > 1e-12 * square else 0.0
+    result: Floats = (1 - share) * covariance_LL + share * trace / size * np.eye(size)
+    return result
 
 
 def pooled_covariance(centered_NL: Floats, pool_ML: Floats | None) -> Floats:

@@ -25,6 +25,7 @@ class BaseRuntime:
         image_size: side of its square RGB images in pixels.
         digest: the bundle's digest.
         provider: the ONNX Runtime provider in use.
+        mean_L, std_L: what raw latents are standardised with.
     """
 
     def __init__(
@@ -32,9 +33,9 @@ class BaseRuntime:
     ) -> None:
         self._encoder, self._decoder = encoder, decoder
         manifest = bundle.manifest
-        self._mean_L = np.array(manifest.latent_mean, dtype=np.float32)
+        self.mean_L = np.array(manifest.latent_mean, dtype=np.float32)
         # A dead latent would be divided by its noise otherwise.
-        self._std_L = np.maximum(np.array(manifest.latent_std, dtype=np.float32), np.float32(_SMALLEST_STD))
+        self.std_L = np.maximum(np.array(manifest.latent_std, dtype=np.float32), np.float32(_SMALLEST_STD))
         self.latents, self.image_size = manifest.latents, manifest.image_size
         self.digest = bundle.digest
         self.provider: str = encoder.get_providers()[0]
@@ -70,8 +71,8 @@ class BaseRuntime:
         for start in range(0, len(images_NHWC), _CHUNK):
             chunk = images_NHWC[start : start + _CHUNK].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
             raw_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": chunk})[0]
-        raw_NL -= self._mean_L
-        raw_NL /= self._std_L
+        raw_NL -= self.mean_L
+        raw_NL /= self.std_L
         return raw_NL
 
     def decode(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -88,7 +89,7 @@ class BaseRuntime:
             raise InvalidInput(f"latents are {list(latents_NL.shape)}, the base takes [N, {self.latents}]")
         if not np.isfinite(latents_NL).all():
             raise InvalidInput("latents hold values that are not finite; decode needs numbers")
-        raw_NL = latents_NL.astype(np.float32) * self._std_L + self._mean_L
+        raw_NL = latents_NL.astype(np.float32) * self.std_L + self.mean_L
         shape = (len(raw_NL), self.image_size, self.image_size, 3)
         images_NHWC = np.empty(shape, dtype=np.float32)
         for start in range(0, len(raw_NL), _CHUNK):

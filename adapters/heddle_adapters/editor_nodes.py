@@ -1,0 +1,52 @@
+"""A graph under construction: nodes with names of their own, constants stored once."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+
+class Nodes:
+    """Collects nodes and constants; every method returns the name of what it made."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[str, TensorProto] = {}
+
+    def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Add a node with one output; give it a name where others must find it."""
+        output = name or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def halves(self, joined: str) -> tuple[str, str]:
+        """Split along the batch into two equal parts."""
+        outputs = [f"{joined}_first", f"{joined}_second"]
+        self.nodes.append(helper.make_node("Split", [joined], outputs, name=f"{joined}_halves", axis=0, num_outputs=2))
+        return outputs[0], outputs[1]
+
+    def floats(self, values: Any) -> str:
+        """Store float32 values."""
+        return self._constant(np.asarray(values, dtype=np.float32))
+
+    def integers(self, values: Any) -> str:
+        """Store int64 values."""
+        return self._constant(np.asarray(values, dtype=np.int64))
+
+    def flags(self, values: Any) -> str:
+        """Store booleans."""
+        return self._constant(np.asarray(values, dtype=np.bool_))
+
+    def columns(self, table: str, indices: Any) -> str:
+        """Take columns of a [B, N] table, in this order."""
+        return self.op("Gather", table, self.integers(np.asarray(list(indices))), axis=1)
+
+    def _constant(self, values: NDArray[Any]) -> str:
+        for name, tensor in self.constants.items():
+            known = numpy_helper.to_array(tensor)
+            if known.dtype == values.dtype and known.shape == values.shape and known.tobytes() == values.tobytes():
+                return name
+        name = f"constant_{len(self.constants)}"
+        self.constants[name] = numpy_helper.from_array(values, name)
+        return name
