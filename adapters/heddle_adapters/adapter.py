@@ -47,6 +47,7 @@ class Adapter:
         write_kind: "hybrid", or "additive" where the probes were too badly conditioned for it.
         write_condition: condition number that decided about `write_kind`.
         read_kinds: per factor, which read won out of fold.
+        ridge: pseudo-counts per level of the joint fit; unlearning keeps it.
         interactions: pairs of factors whose effects do not add up; most adapters have none.
         interact_QL: latent change per unit of each of their Q product columns, pair after pair.
     """
@@ -70,6 +71,7 @@ class Adapter:
     write_kind: WriteKind
     write_condition: float
     read_kinds: tuple[ReadKind, ...]
+    ridge: float
     interactions: tuple[Interaction, ...] = ()
     interact_QL: Singles = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 

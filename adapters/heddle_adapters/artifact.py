@@ -16,7 +16,7 @@ from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.factors import parse_factor_set
 
-FORMAT_VERSION = 2  # with interactions; an adapter without any is written as format 1, byte for byte as before
+FORMAT_VERSION = 2  # with interactions; an adapter without any is written as format 1
 FORMATS = (1, 2)
 _HEADER = "header.json"
 _ARRAYS = (
@@ -46,6 +46,7 @@ def pack(adapter: Adapter) -> bytes:
         "write_kind": adapter.write_kind,
         "write_condition": adapter.write_condition,
         "read_kinds": adapter.read_kinds,
+        "ridge": adapter.ridge,
     }
     if adapter.interactions:
         header["interactions"] = [[one.factor, one.on, one.gain, one.error, one.thin] for one in adapter.interactions]
@@ -83,6 +84,7 @@ def unpack(data: bytes) -> Adapter:
             write_kind=header["write_kind"],
             write_condition=header["write_condition"],
             read_kinds=tuple(header["read_kinds"]),
+            ridge=header.get("ridge", 3.0),  # what all fits had before it was chosen
             interactions=tuple(_interaction(*row) for row in header.get("interactions", ())),
             **arrays,
         )

@@ -91,7 +91,7 @@ def fit_adapter(
         steps = tuple({choice.step for choice in choices})
         solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
-        adapter = _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices)
+        adapter = _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices, ridge)
         return _interacting(adapter, latents_NL, solution, interactions, ridge) if interactions else adapter
 
 
@@ -182,6 +182,7 @@ def _assemble(
     live_L: Mask,
     solution: Solution,
     choices: Sequence[_Choice],
+    ridge: float,
 ) -> Adapter:
     encoding = solution.encoding
     direction_LC, offset_C = (array.copy() for array in solution.path[0])
@@ -214,6 +215,7 @@ def _assemble(
         write_kind="additive" if condition > WORST_CONDITION else "hybrid",
         write_condition=condition,
         read_kinds=read_kinds,
+        ridge=ridge,
     )
 
 

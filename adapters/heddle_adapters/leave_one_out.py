@@ -14,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from heddle_adapters.arrays import Floats
 from heddle_adapters.design import Coding, code_all, pseudo_counts
-from heddle_adapters.solve import shrunk_covariance, solve_symmetric
+from heddle_adapters.solve import encode_jointly, solve_symmetric
 
 RIDGE = 3.0  # pseudo-counts per level where nothing is chosen, and of the fit that gives the metric
 RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -45,8 +45,7 @@ def leave_one_out_errors(
     design_NP, latents_NL = design_NP - design_NP.mean(axis=0), latents_NL - latents_NL.mean(axis=0)
     gram_PP, cross_PL = design_NP.T @ design_NP, design_NP.T @ latents_NL
     penalty_PP = pseudo_counts(codings, 1.0)
-    effects_PL = cho_solve(cho_factor(gram_PP + RIDGE * penalty_PP), cross_PL)
-    residual_LL = shrunk_covariance(latents_NL - design_NP @ effects_PL)
+    residual_LL = encode_jointly(latents_NL, design_NP, RIDGE * penalty_PP, None).residual_LL
     precision_LL = solve_symmetric(residual_LL, np.eye(len(residual_LL)))
     errors = []
     for ridge in ridges:

@@ -34,7 +34,7 @@ def summed(tenant: Tenant, adapter: Adapter, pool_ML: NDArray[np.float64] | None
         adapter.codings,
         base_digest=adapter.base_digest,
         pool_ML=pool_ML,
-        ridge=RIDGE,
+        ridge=adapter.ridge,
     )
 
 
@@ -104,7 +104,9 @@ def test_the_adapter_is_the_one_fitted_without_the_rows(tenant: Tenant, adapter:
     fitted = few.fit()
     assert set(fitted.read_kinds) == {"closed_form"}
     done = unlearn(fitted, summed(few, fitted), few.latents_NL[:10], few.values_NF[:10])
-    refitted = fit_adapter(few.latents_NL[10:], few.values_NF[10:], few.factor_set, base_digest="b" * 64)
+    refitted = fit_adapter(
+        few.latents_NL[10:], few.values_NF[10:], few.factor_set, base_digest="b" * 64, ridge=fitted.ridge
+    )
     for name in ("read_LC", "read_bias_C", "write_PL", "usable_F2", "spread_CL", "mean_L", "whiten_LL", "live_L"):
         assert getattr(done.adapter, name) == pytest.approx(getattr(refitted, name), rel=1e-5, abs=1e-6), name
     for found, expected in zip(done.adapter.codings, refitted.codings, strict=True):

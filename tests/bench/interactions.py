@@ -23,7 +23,6 @@ from scipy.stats import t as student
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.discover import find_interactions, kept
-from heddle_adapters.edit import edit_latents
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.read import read
 from heddle_adapters.trial import draw_targets, draw_trial

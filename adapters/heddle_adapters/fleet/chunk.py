@@ -144,7 +144,7 @@ def solve(chunk: Chunk, ridge: float | None) -> tuple[Encodings, Tensor, Tensor,
         design_BTGNP = _filled(chunk, missing, every=True)
         sums = sum_up(rows, design_BTGNP)
     for left in range(0 if complete else FILL_ROUNDS, -1, -1):
-        encodings = encode(rows, design_BTGNP, sums, penalty_BPP)
+        encodings = encode(rows, sums, penalty_BPP)
         direction, offset = closed_form_read(encodings, layout, chunk.counts_BSC, rows.live_BL)
         if left:
             expected = expected_design(scores_of(rows, direction, offset), layout).view(design_BTGNP.shape)

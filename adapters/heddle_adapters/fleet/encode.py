@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from heddle_adapters.fleet.algebra import cholesky, shrink, solve_symmetric
+from heddle_adapters.fleet.algebra import cholesky, shrink, shrink_residual, solve_symmetric, trace
 from heddle_adapters.leave_one_out import LEAST_FREEDOM, RIDGE
 
 
@@ -93,15 +93,15 @@ def left_out(parts_BTG: Tensor) -> Tensor:
     return parts_BTG.sum(2) - torch.cat([torch.zeros_like(held[:, :1]), held], dim=1)
 
 
-def encode(rows: Rows, design_BTGNP: Tensor, sums: Sums, penalty_BPP: Tensor) -> Encodings:
+def encode(rows: Rows, sums: Sums, penalty_BPP: Tensor) -> Encodings:
     """Fit the encoding models; see `solve.encode_jointly`."""
     lower = cholesky(sums.gram_BSPP + penalty_BPP[:, None])
     effects_BSPL = torch.cholesky_solve(sums.cross_BSPL, lower)
     explained = effects_BSPL.mT @ sums.cross_BSPL
     left = sums.square_BSLL - explained - explained.mT + effects_BSPL.mT @ (sums.gram_BSPP @ effects_BSPL)
     count = sums.rows_BS
-    fourth = _fourth(rows, design_BTGNP, effects_BSPL, sums)
-    residual = shrink(left / count[..., None, None], fourth, count, rows.live_BL[:, None])
+    freedom = count - 1.0 - trace(torch.cholesky_solve(sums.gram_BSPP, lower))
+    residual = shrink_residual((left + left.mT) / (2 * count[..., None, None]), freedom, rows.live_BL[:, None])
     return Encodings(sums, effects_BSPL, residual)
 
 
@@ -146,7 +146,7 @@ def leave_one_out_errors(
         real_BP: one, zero for padded columns.
     """
     size, columns, latents = len(design_BGNP), design_BGNP.shape[-1], rows.latents_BGNL.shape[-1]
-    base = encode(rows, design_BGNP[:, None], sums, RIDGE * penalty_BPP)
+    base = encode(rows, sums, RIDGE * penalty_BPP)
     eye = torch.eye(latents, dtype=real_BP.dtype, device=real_BP.device).expand(size, -1, -1)
     precision = solve_symmetric(base.residual_BSLL[:, 0], eye, rows.live_BL)
     gram, cross = sums.gram_BSPP[:, 0], sums.cross_BSPL[:, 0]
@@ -175,22 +175,3 @@ def leave_one_out_errors(
         freedom = (1.0 - leverage_BNR[..., candidate]).clamp(min=LEAST_FREEDOM)
         errors.append((weight_BN * distance / freedom.square()).sum(-1))
     return torch.stack(errors, dim=1)
-
-
-def _fourth(rows: Rows, design_BTGNP: Tensor, effects_BSPL: Tensor, sums: Sums) -> Tensor:
-    """Return the sums [B, S] of |residual|^4 over each problem's own rows."""
-    size, turns, folds, count, columns = design_BTGNP.shape
-    latents_BNL = rows.latents_BGNL.reshape(size, folds * count, -1)
-    weight_BN = rows.weight_BGN.reshape(size, -1)
-    residual = torch.empty_like(latents_BNL)  # one room for all problems: fresh memory costs more than the sums
-    fourths = []
-    for problem in range(effects_BSPL.shape[1]):
-        design_BNP = design_BTGNP[:, problem if turns > 1 else 0].reshape(size, folds * count, columns)
-        effects = effects_BSPL[:, problem]
-        torch.baddbmm(latents_BNL, design_BNP, effects, alpha=-1.0, out=residual)
-        residual += sums.center_BSP[:, problem, None] @ effects - sums.mean_BSL[:, problem, None]
-        fourth_BN = residual.square_().sum(-1).square_().mul_(weight_BN)
-        if problem:
-            fourth_BN.view(size, folds, count)[:, problem - 1] = 0.0
-        fourths.append(fourth_BN.sum(-1))
-    return torch.stack(fourths, dim=1)

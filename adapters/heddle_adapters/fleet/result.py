@@ -96,6 +96,7 @@ class FleetFit:
             write_kind="additive" if condition > WORST_CONDITION else "hybrid",
             write_condition=condition,
             read_kinds=(READ_KIND,) * factors,
+            ridge=self.ridge(index),
         )
 
     def _find(self, index: int) -> tuple[Solved, int]:

@@ -32,7 +32,9 @@ class LpsResult(Score):
     per_code: Floats
 
 
-def lps(codes: NDArray[Any], estimator: Literal["ridge", "boosted"] = "ridge", folds: int = 5, seed: int = 0) -> LpsResult:
+def lps(
+    codes: NDArray[Any], estimator: Literal["ridge", "boosted"] = "ridge", folds: int = 5, seed: int = 0
+) -> LpsResult:
     """Return the mean over codes of their cross-validated R squared from all other codes, not below 0.
 
     Args:
