@@ -154,7 +154,7 @@ _CLAIMS: Final = {
     "none_found": "no association found",
 }
 _MEASURES: Final = {
-    "cramers_v": "Cramér's V, bias-corrected",
+    "cramers_v": "Cramér's V",
     "correlation_ratio": "correlation ratio",
     "spearman": "Spearman",
     "canonical": "canonical correlation",
