@@ -258,7 +258,7 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
             "preserved": "1 - change outside the labelled span / distance of random pairs there",
             "faithful": "root mean square of seen - asked latents over that of asked - mean",
             "restored": "the factor set back by the same editor on the edited picture, decoded",
-            "seen_at": "the base's own resolution; the same pictures at twice it differ by about .02",
+            "seen_at": "the base's own resolution; what is served is scaled to the image's own",
         },
         "gain_and_detail": {"chosen_on_fold": 0},
         "associations": {"smallest_detectable": round(smallest_detectable(rows), 3), "p": "permutation, Holm"},
