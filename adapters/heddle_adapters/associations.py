@@ -34,6 +34,7 @@ class Association:
         empty_cells, thin_cells, cells: level pairs that never occur, that occur but fewer than five times, and all
             that could.
         p, p_holm: of no dependence, by permutation; corrected over all pairs.
+        permutations: behind p.
         detectable: smallest correlation that this many rows find with 80 % power.
     """
 
@@ -48,6 +49,7 @@ class Association:
     thin_cells: int = 0
     p: float = 1.0
     p_holm: float = 1.0
+    permutations: int = 0
     detectable: float = 1.0
 
     @property
@@ -89,6 +91,7 @@ def _tested(pair: Association, tested: Dependence, factor_set: FactorSet) -> Ass
         measure=measure,
         p=float(tested.p_FF[place]),
         p_holm=float(tested.p_holm_FF[place]),
+        permutations=tested.permutations,
         detectable=smallest_detectable(pair.rows),
     )
 

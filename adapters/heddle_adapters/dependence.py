@@ -15,7 +15,8 @@ from scipy.stats import gamma, norm, rankdata
 from heddle_adapters.arrays import Floats, Integers, Singles
 from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
-PERMUTATIONS = 299
+PERMUTATIONS, FEWEST_PERMUTATIONS = 299, 19
+_OPERATIONS = 1.5e11  # that permutations may cost together: two or three seconds of one core
 SURE = 10  # permutations that reach the statistic, from which their count is trusted
 POWER, LEVEL = 0.80, 0.05
 _RANK_TOLERANCE = 1e-6
@@ -30,16 +31,18 @@ class Dependence:
         p_FF: permutation p value of each pair, symmetric; 1 on the diagonal.
         p_holm_FF: the same, Holm's correction over all pairs (Holm 1979).
         ranks_F: rank of each factor's block.
+        permutations: how many there were.
     """
 
     strength_FF: Floats
     p_FF: Floats
     p_holm_FF: Floats
     ranks_F: tuple[int, ...]
+    permutations: int
 
 
 def dependence(
-    values_NF: Floats, factor_set: FactorSet, *, permutations: int = PERMUTATIONS, seed: int = 0
+    values_NF: Floats, factor_set: FactorSet, *, permutations: int | None = None, seed: int = 0
 ) -> Dependence:
     """Test every pair of factors for dependence.
 
@@ -51,13 +54,15 @@ def dependence(
     Args:
         values_NF: labels, NaN where missing.
         factor_set: the F factors.
-        permutations: B.
+        permutations: B; None for 299, or for fewer where hundreds of levels make them dear.
         seed: of the permutations.
     """
     blocks = [block_of(values_NF[:, index], factor) for index, factor in enumerate(factor_set.factors)]
     ranks = tuple(block.shape[1] for block in blocks)
     columns_NP = np.hstack(blocks).astype(np.float32)
     starts = np.cumsum([0, *ranks])[:-1]
+    if permutations is None:
+        permutations = affordable(*columns_NP.shape)
     seen_FF = _strengths(columns_NP, columns_NP, starts, ranks)
     random = np.random.default_rng(seed)
     total_FF, squares_FF, reached_FF = np.zeros_like(seen_FF), np.zeros_like(seen_FF), np.zeros_like(seen_FF)
@@ -70,7 +75,13 @@ def dependence(
     upper = np.triu_indices(len(ranks), 1)
     holm_FF = np.ones_like(p_FF)
     holm_FF[upper] = holm(p_FF[upper])
-    return Dependence(seen_FF, p_FF, np.minimum(holm_FF, holm_FF.T), ranks)
+    return Dependence(seen_FF, p_FF, np.minimum(holm_FF, holm_FF.T), ranks, permutations)
+
+
+def affordable(rows: int, columns: int) -> int:
+    """Return how many permutations of a design of this size may be made."""
+    cost = 2.0 * rows * max(columns, 1) ** 2
+    return int(np.clip(_OPERATIONS / cost, FEWEST_PERMUTATIONS, PERMUTATIONS))
 
 
 def holm(p_M: Floats) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
 from heddle_adapters.associations import Association
-from heddle_adapters.dependence import PERMUTATIONS, condition, condition_between, smallest_detectable
+from heddle_adapters.dependence import condition, condition_between, smallest_detectable
 from heddle_adapters.design import code_all
 from heddle_adapters.label_requests import LabelRequest, label_requests
 from heddle_adapters.read import read
@@ -20,6 +20,7 @@ def labelling_card(
     adapter: Adapter,
     values_NF: Floats,
     whole: SetScores,
+    pairs: Sequence[Association],
     pool_ML: Floats | None,
     pool_names: Sequence[str] | None,
 ) -> LabellingCard:
@@ -29,6 +30,7 @@ def labelling_card(
         adapter: fitted on all labels; reads the pool, so that requests can name images.
         values_NF: labels, NaN where missing.
         whole: the set's scores, for the ceiling.
+        pairs: associations of the labels.
         pool_ML: latents of the unlabelled images.
         pool_names: what those images are called.
     """
@@ -38,7 +40,7 @@ def labelling_card(
     ceiling = float(np.mean(ceilings)) if ceilings else None
     return LabellingCard(
         smallest_detectable=_rounded(smallest_detectable(len(values_NF))),
-        permutations=PERMUTATIONS,
+        permutations=pairs[0].permutations if pairs else 0,
         condition=_rounded(_condition(adapter, values_NF)),
         condition_between=_rounded(condition_between(values_NF, adapter.factor_set)),
         mig_ceiling=None if ceiling is None else _rounded(ceiling),

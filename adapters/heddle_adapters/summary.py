@@ -105,7 +105,7 @@ def card_of(
     readable_F = np.array([skill.readable for skill in evidence.skills])
     whole = set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
     factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
-    labelling = labelling_card(adapter, evidence.values_NF, whole, pool_ML, pool_names)
+    labelling = labelling_card(adapter, evidence.values_NF, whole, evidence.pairs, pool_ML, pool_names)
     changed = _matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0))
     survives = {card.name: card.survives for card in factors if card.readable}
     weights = np.array([factor.importance for factor in factor_set.factors])
@@ -258,7 +258,7 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
             "preserved": "1 - change outside the labelled span / distance of random pairs there",
             "faithful": "root mean square of seen - asked latents over that of asked - mean",
             "restored": "the factor set back by the same editor on the edited picture, decoded",
-            "seen_at": "the base's own resolution; the same pictures at twice it differ by about .02",
+            "seen_at": "the base's own resolution; what is served is scaled to the image's own",
         },
         "gain_and_detail": {"chosen_on_fold": 0},
         "associations": {"smallest_detectable": round(smallest_detectable(rows), 3), "p": "permutation, Holm"},

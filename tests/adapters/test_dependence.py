@@ -7,6 +7,7 @@ from scipy.stats import chi2_contingency, spearmanr
 
 from heddle_adapters.associations import associations
 from heddle_adapters.dependence import (
+    affordable,
     block_of,
     condition_between,
     dependence,
@@ -68,6 +69,16 @@ def test_p_of_independent_labels_is_uniform() -> None:
     p_M = p_FF[np.triu_indices(16, 1)]
     assert 0.40 < p_M.mean() < 0.60
     assert (p_M < 0.05).mean() < 0.12
+
+
+def test_hundreds_of_levels_get_fewer_permutations_and_still_an_honest_p() -> None:
+    assert (affordable(1_000, 40), affordable(1_000, 2_000)) == (299, 19)
+    values_NF = correlated(400, 0.4)
+    found = dependence(values_NF, pair_of("binary", "binary"), permutations=19)
+    assert found.permutations == 19
+    assert found.p_FF[0, 1] < 1e-6
+    none = dependence(correlated(400, 0.0), pair_of("binary", "binary"), permutations=19)
+    assert none.p_FF[0, 1] > 0.2
 
 
 def test_holm_is_the_textbooks() -> None:

@@ -3,7 +3,7 @@
 from heddle_api.cli.demo_images import Avatars
 from heddle_api.cli.demo_measures import Change, Readings, judge
 
-LEVELS = {"hat": ("off", "on"), "glasses": ("none", "round")}
+LEVELS: dict[str, tuple[str, ...]] = {"hat": ("off", "on"), "glasses": ("none", "round")}
 
 
 def test_leakage_is_what_an_edit_adds_to_redrawing_and_changed_is_everything() -> None:

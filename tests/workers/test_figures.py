@@ -8,7 +8,7 @@ import pytest
 
 from heddle_adapters.report import Card
 from heddle_adapters.report_edits import STRENGTHS, CurveCard, CurvePoint, LeakCard
-from heddle_workers.figures import curve_figure, leak_figure, spoken_leaks
+from heddle_workers.figures import MOST_SHOWN, curve_figure, leak_figure, leakiest, spoken_leaks
 
 from .study import Study
 
@@ -69,6 +69,17 @@ def test_the_heat_map_names_the_largest_leaks_in_words(study: Study) -> None:
     assert f"{worst.edited} into {worst.other} {worst.unsigned:.2f}" in figure
     assert figure.count("<rect") == len(card.factors) * (len(card.factors) - 1)
     assert "nothing was measured" in spoken_leaks([])
+
+
+def test_of_many_factors_the_leakiest_are_shown(study: Study) -> None:
+    card = Card.model_validate(study.fitted.card)
+    many = tuple(card.factors[0].model_copy(update={"name": f"f{index}"}) for index in range(60))
+    leakage = {f"f{index}": {"f0": 0.5 if index > 30 else 0.0} for index in range(60)}
+    shown = leakiest(card.model_copy(update={"factors": many, "leakage": leakage}))
+    assert len(shown) == MOST_SHOWN
+    assert {"f0", *(f"f{index}" for index in range(31, 60))} <= set(shown)
+    assert shown == sorted(shown, key=lambda name: int(name[1:]))
+    assert leakiest(card) == [factor.name for factor in card.factors]
 
 
 def test_the_card_page_shows_figures_judge_and_gate(study: Study) -> None:

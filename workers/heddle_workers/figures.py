@@ -16,6 +16,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 30, 8, 8, 24
 _REACH: Final = 2.0  # strengths and effects shown, either way; a steeper curve widens its own axis
 _CELL, _CELL_HEIGHT, _HEADER = 54, 40, 74
 _LONGEST: Final = 14  # letters of a name in the heat map
+MOST_SHOWN: Final = 40  # factors: a map of more is neither read nor loaded
 _FULL: Final = 0.5  # unsigned leakage that is as dark as it gets
 
 
@@ -63,7 +64,7 @@ def spoken_curve(curve: CurveCard) -> str:
 
 def leak_figure(card: Card) -> Markup:
     """Return the heat map: row the edited factor, column another; shade unsigned, number signed, corner the labels'."""
-    names = [factor.name for factor in card.factors]
+    names = leakiest(card)
     leaks = {(leak.edited, leak.other): leak for leak in card.measured.leaks} if card.measured else {}
     side = 12 + 7.2 * min(_LONGEST, max(len(name) for name in names))
     width, height = side + _CELL * len(names) + 44, _HEADER + _CELL_HEIGHT * len(names) + 4
@@ -84,6 +85,17 @@ def leak_figure(card: Card) -> Markup:
         '<svg class="leaks" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
         'role="img" aria-label="{label}">{parts}</svg>'
     ).format(width=width, height=height, label=spoken_leaks(list(leaks.values())), parts=Markup("").join(parts))
+
+
+def leakiest(card: Card) -> list[str]:
+    """Return the factors that leakage is shown of, in the card's order: all, or the forty with the largest."""
+    worst = {
+        name: max([*row.values(), *(other.get(name, 0.0) for other in card.leakage.values())], default=0.0)
+        for name, row in card.leakage.items()
+    }
+    names = [factor.name for factor in card.factors]
+    kept = set(sorted(names, key=lambda name: -worst.get(name, 0.0))[:MOST_SHOWN])
+    return [name for name in names if name in kept]
 
 
 def spoken_leaks(leaks: Sequence[LeakCard]) -> str:

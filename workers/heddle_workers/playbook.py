@@ -14,7 +14,7 @@ from heddle_adapters.gate import Verdict
 from heddle_adapters.gate_check import Check
 from heddle_adapters.report import Card, FactorCard
 from heddle_platform.labels import LabelTable
-from heddle_workers.figures import curve_figure, leak_figure
+from heddle_workers.figures import curve_figure, leak_figure, leakiest
 from heddle_workers.strips import Strip
 
 ENOUGH_OF_A_LEVEL: Final = 20  # labelled images
@@ -141,6 +141,7 @@ def _environment() -> Environment:
         bar=_bar,
         curve_figure=curve_figure,
         leak_figure=leak_figure,
+        leakiest=leakiest,
         gate_checks=_gate_checks,
         claims=_CLAIMS,
         measures=_MEASURES,
@@ -154,7 +155,7 @@ _CLAIMS: Final = {
     "none_found": "no association found",
 }
 _MEASURES: Final = {
-    "cramers_v": "Cramér's V, bias-corrected",
+    "cramers_v": "Cramér's V",
     "correlation_ratio": "correlation ratio",
     "spearman": "Spearman",
     "canonical": "canonical correlation",
