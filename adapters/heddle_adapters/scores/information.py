@@ -107,7 +107,10 @@ def knn_information(codes_NL: Floats, columns: Sequence[Integers], k: int) -> Fl
     """Return I(code; factor) of all pairs by k nearest neighbours, [L, F], in nats; a constant code has none."""
     return np.array(
         [
-            [mutual_information_knn(code_N, column_N, k) if code_N.min() < code_N.max() else 0.0 for column_N in columns]
+            [
+                mutual_information_knn(code_N, column_N, k) if code_N.min() < code_N.max() else 0.0
+                for column_N in columns
+            ]
             for code_N in codes_NL.T
         ]
     )

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 from heddle_adapters.arrays import Floats
 from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import checked
-from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of
 from heddle_adapters.scores.jackknife import jackknife, wilson
+from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of
 from heddle_adapters.scores.result import Interval, Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
