@@ -70,9 +70,10 @@ def _arrays(
     file: Path, codes: str, factors: str, kinds: str | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str] | None]:
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                fail(f"{file} holds a single array; save several by name with numpy.savez")
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            fail(f"{file} holds a single array; save several by name with numpy.savez")
+        with archive:
             known = archive["kinds"].tolist() if kinds is None and "kinds" in archive.files else None
             tables = [_table(archive, name, option) for name, option in ((codes, "codes"), (factors, "factors"))]
     except FileNotFoundError:
