@@ -4,7 +4,7 @@ Each point holds one factor's value in a group of rows and votes for the code wh
 the whole set, is least. A majority vote per code, taught on 10,000 points and judged on 5,000 (disentanglement_lib's
 settings), names the factor; its accuracy is the score. Chance is a little above 1 / F.
 
-On `metric_golden.npz` (good, rotated, random): GOLDEN. No other implementation takes plain arrays:
+On `metric_golden.npz` (good, rotated, random): 1.0000, .9376, .2106. No other implementation takes plain arrays:
 disentanglement_lib's and disent's ask a simulator for every group.
 """
 

@@ -4,10 +4,10 @@ What implementations return for `metric_golden.npz` (InfoM / InfoE / InfoC):
 
 | implementation | good | rotated | random |
 |---|---|---|---|
-| the authors' (latent_quantization, metrics/infomec.py, scikit-learn's k = 10) | THEIRS |
-| this one | OURS |
+| the authors' (latent_quantization) | .7879 / .7718 / .9915 | .5924 / .7701 / .2788 | .5847 / .0033 / .2607 |
+| this one | .7879 / .7718 / .9915 | .5924 / .7701 / .2788 | .5847 / .0033 / .2607 |
 
-Theirs reads explicitness on the rows it was taught with; `explicitness_held_out` does not.
+Run on scikit-learn 1.9 with k = 10, which has no `multi_class` to pass. It reads explicitness on the rows it was taught with; `explicitness_held_out` does not.
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def _preference(information: Floats) -> float:
     if even == 1.0:
         return 1.0
     share = float((spoken.max(axis=1) / spoken.sum(axis=1)).mean())
-    return (share - even) / (1.0 - even)
+    return float((share - even) / (1.0 - even))
 
 
 def _explicitness(scaled_NM: Floats, columns: Sequence[Integers], cut: Cut) -> float:

@@ -1,8 +1,8 @@
 """Latent predictability (Fruytier et al. 2025): how well is each code foretold by the others?
 
 A health check of a base that needs no labels: 0 where codes are independent, 1 where they repeat each other. It is
-blind to rotations of independent Gaussian codes and says nothing about factors. It reads .REAL on `metric_golden.npz`
-(good, rotated, random) by ridge. The authors published no code; disentanglement_lib has no counterpart.
+blind to rotations of independent Gaussian codes and says nothing about factors. By ridge it reads .000, .952, .000 on
+`metric_golden.npz` (good, rotated, random). disentanglement_lib has no counterpart.
 """
 
 from dataclasses import dataclass

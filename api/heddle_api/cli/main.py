@@ -2,7 +2,7 @@
 
 import typer
 
-from heddle_api.cli import base, demo, ops, tenant
+from heddle_api.cli import base, demo, ops, score, tenant
 
 app = typer.Typer(
     name="heddle",
@@ -12,6 +12,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold keys
 )
 app.command()(demo.demo)
+app.command()(score.score)
 app.command()(ops.up)
 app.command()(ops.down)
 app.command()(ops.status)
