@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
+from heddle_adapters.discover import Tried, find_interactions, kept
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
@@ -88,14 +89,10 @@ def score_adapter(
         adapters = []
         for fold in range(folds):
             taught_N = fold_N != fold
-            adapters.append(
-                fit_adapter(
-                    latents_NL[taught_N], values_NF[taught_N], factor_set, base_digest=base_digest, pool_ML=pool_ML
-                )
-            )
+            adapters.append(_fit(latents_NL[taught_N], values_NF[taught_N], factor_set, base_digest, pool_ML)[0])
             tell("fit", (fold + 1) / (folds + 1))
         started = time.perf_counter()
-        adapter = fit_adapter(latents_NL, values_NF, factor_set, base_digest=base_digest, pool_ML=pool_ML)
+        adapter, tried = _fit(latents_NL, values_NF, factor_set, base_digest, pool_ML)
         seconds = time.perf_counter() - started
         tell("fit", 1.0)
         read_NF, scores_NC = _out_of_fold(adapters, latents_NL, fold_N)
@@ -107,7 +104,7 @@ def score_adapter(
         tell("score", 0.0)
         card = card_of(
             adapter,
-            Evidence(latents_NL, values_NF, read_NF, scores_NC, skills, outcomes, survives_F, studio.drawn),
+            Evidence(latents_NL, values_NF, read_NF, scores_NC, skills, outcomes, survives_F, studio.drawn, tried),
             pool=0 if pool_ML is None else len(pool_ML),
             folds=folds,
             seed=seed,
@@ -115,6 +112,17 @@ def score_adapter(
         )
         tell("score", 1.0)
     return adapter, card
+
+
+def _fit(
+    latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, base_digest: str, pool_ML: Floats | None
+) -> tuple[Adapter, tuple[Tried, ...]]:
+    """Find interactions and fit with them; every fold finds its own, so that no row judges what it helped to choose."""
+    tried = find_interactions(latents_NL, values_NF, factor_set)
+    adapter = fit_adapter(
+        latents_NL, values_NF, factor_set, base_digest=base_digest, pool_ML=pool_ML, interactions=kept(tried)
+    )
+    return adapter, tried
 
 
 @dataclass(eq=False)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.associations import THIN_CELL
 from heddle_adapters.design import Coding, column_slices
-
-THIN_CELL = 5  # labelled images of a pair of levels under which the pair is edited without the interaction
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.associations import Association, associations
 from heddle_adapters.calibrate import calibration_error
-from heddle_adapters.report import AssociationCard, Card, FactorCard, ModeEffect
+from heddle_adapters.discover import CLEAR_OF_NOISE, LEAST_GAIN, Tried
+from heddle_adapters.report import AssociationCard, Card, FactorCard, InteractionCard, ModeEffect
 from heddle_adapters.scores.jackknife import wilson
 from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_squared_on_circle
 from heddle_adapters.scores.result import Interval
@@ -43,6 +44,7 @@ class Evidence:
         outcomes: mode -> per factor what became of its edits.
         survives_F: share of unedited pictures whose reading survives the round trip.
         drawn: pictures drawn.
+        tried: pairs tried for an interaction, on all labels.
     """
 
     latents_NL: Floats
@@ -53,6 +55,7 @@ class Evidence:
     outcomes: Mapping[DetailMode, Sequence[Outcome]]
     survives_F: Floats
     drawn: int
+    tried: Sequence[Tried] = ()
 
 
 def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
@@ -109,6 +112,7 @@ def card_of(adapter: Adapter, evidence: Evidence, *, pool: int, folds: int, seed
         dci_latents=whole.dci_latents,
         associations=tuple(_association_card(pair, factor_set) for pair in pairs),
         warnings=warnings_of(adapter, evidence.values_NF, pairs),
+        interactions=tuple(_interaction_card(one, factor_set) for one in evidence.tried),
         latents=adapter.latents,
         active_latents=int(adapter.live_L.sum()),
         write_kind=adapter.write_kind,
@@ -201,6 +205,23 @@ def _association_card(pair: Association, factor_set: FactorSet) -> AssociationCa
     )
 
 
+def _interaction_card(tried: Tried, factor_set: FactorSet) -> InteractionCard:
+    pair = tried.interaction
+    own, other = factor_set.factors[pair.factor], factor_set.factors[pair.on]
+    levels = [one.level_names if isinstance(one, LevelledFactor) else () for one in (own, other)]
+    return InteractionCard(
+        factor=own.name,
+        on=other.name,
+        gain=pair.gain,
+        error=pair.error,
+        columns=tried.columns,
+        kept=tried.kept,
+        reason=tried.reason,
+        thin_cells=tuple((levels[0][first], levels[1][second]) for first, second in pair.thin),
+        cells=len(levels[0]) * len(levels[1]),
+    )
+
+
 def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[float, Interval]:
     turn = 2 * np.pi / period
     value = r_squared_on_circle(read_N, truth_N, period)
@@ -228,6 +249,11 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
             "counted": "readable factors; for numbers half a standard deviation or a twelfth of a turn",
         },
         "gain_and_detail": {"chosen_on_fold": 0},
+        "interactions": {
+            "metric": "out_of_fold_residual",
+            "version": 1,
+            "kept_from": f"{CLEAR_OF_NOISE:g} standard errors and a gain of {LEAST_GAIN}",
+        },
         "associations": {"smallest_detectable": round(2.8 / float(np.sqrt(rows)), 3)},
     }
 

@@ -23,6 +23,7 @@ def warnings_of(adapter: Adapter, values_NF: Floats, pairs: Sequence[Association
         *_few(adapter, values_NF),
         *_codings(adapter),
         *_write(adapter),
+        *_thin_interactions(adapter),
     )
 
 
@@ -113,3 +114,27 @@ def _write(adapter: Adapter) -> list[CardWarning]:
             "edits follow the joint effects alone; more labels or fewer levels would help",
         )
     ]
+
+
+def _thin_interactions(adapter: Adapter) -> list[CardWarning]:
+    warnings = []
+    for pair in adapter.interactions:
+        if not pair.thin:
+            continue
+        own, other = adapter.factor_set.factors[pair.factor], adapter.factor_set.factors[pair.on]
+        cells = adapter.codings[pair.factor].levels * adapter.codings[pair.on].levels
+        spoken = [
+            f"{own.level_names[first]} with {other.level_names[second]}"
+            for first, second in pair.thin[:10]
+            if isinstance(own, LevelledFactor) and isinstance(other, LevelledFactor)
+        ]
+        warnings.append(
+            CardWarning(
+                code="thin_interaction",
+                factors=(own.name, other.name),
+                detail=f"the look of {own.name!r} depends on {other.name!r}, but {len(pair.thin)} of {cells} pairs of "
+                f"levels have fewer than {THIN_CELL} images: {', '.join(spoken)}; edits from or to them are additive, "
+                "label such images",
+            )
+        )
+    return warnings

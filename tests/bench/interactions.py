@@ -23,7 +23,6 @@ from scipy.stats import t as student
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.discover import find_interactions, kept
-from heddle_adapters.edit import edit_latents
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.read import read
 from heddle_adapters.trial import draw_targets, draw_trial
@@ -43,7 +42,7 @@ class Domain:
     """One set seen through the base: the rows tenants draw from, the last of them held out."""
 
     images: NDArray[np.uint8]
-    latents_NL: NDArray[np.float32]
+    latents_NL: NDArray[np.float64]
     values_NF: NDArray[np.float64]
     factor_set: FactorSet
     judge: PixelJudge
@@ -73,7 +72,9 @@ def domain_of(name: str, base: BaseRuntime) -> Domain:
         f"taught in {judge.seconds:.0f} s)"
     )
     factor_set = parse_factor_set({"name": name, "factors": factors})
-    return Domain(images, base.encode(images), values_NF[:rows].astype(np.float64), factor_set, judge, base)
+    return Domain(
+        images, base.encode(images).astype(np.float64), values_NF[:rows].astype(np.float64), factor_set, judge, base
+    )
 
 
 def judged(domain: Domain, adapter: Adapter, rows: NDArray[np.intp], seed: int) -> tuple[Any, Any, Any]:
@@ -102,7 +103,7 @@ def bench(domain: Domain, labels: int, draws: int, edits: int) -> None:
         random = np.random.default_rng(draw)
         taught = np.sort(random.permutation(pool)[:labels])
         rows = pool + np.sort(random.permutation(HELD_OUT)[:edits])
-        latents_NL, values_NF = domain.latents_NL[taught].astype(np.float64), domain.values_NF[taught]
+        latents_NL, values_NF = domain.latents_NL[taught], domain.values_NF[taught]
         started = time.perf_counter()
         pairs = kept(find_interactions(latents_NL, values_NF, domain.factor_set))
         searched = time.perf_counter()
