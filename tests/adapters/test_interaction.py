@@ -159,8 +159,8 @@ def test_the_penalty_counts_imagined_images_in_every_cell(entwined_adapter: Adap
     effect_Q = np.array([0.7, -0.2])
     cells = np.array([[lit, shape, 0, 0, 0] for lit in (0, 1) for shape in range(3)], dtype=float)
     design = np.hstack([coding.encode(cells[:, index]) for index, coding in enumerate(codings)])
-    offsets = product_columns(design, codings, 0, 1) @ effect_Q
-    assert effect_Q @ penalty_QQ @ effect_Q == pytest.approx(3.0 * np.square(offsets).sum())
+    offsets = product_columns(np.repeat(design, 5, axis=0), np.repeat(cells, 5, axis=0), codings, 0, 1) @ effect_Q
+    assert effect_Q @ penalty_QQ @ effect_Q == pytest.approx(3.0 * np.square(offsets[::5]).sum())
 
 
 def _props(data: bytes) -> Any:

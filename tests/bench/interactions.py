@@ -32,7 +32,7 @@ from heddle_platform.factors import FactorSet, parse_factor_set
 from tests.bench.pixel_judge import PixelJudge, trained_judge
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-SETS = {"avatars": (12_000, 4), "avatars_pixelart": (3_000, 8)}  # rows the judge does not see; its epochs
+SETS = {"avatars": (12_000, 4), "avatars_pixelart": (3_000, 16)}  # rows the judge does not see; its epochs
 HELD_OUT = 500
 DRAWN_RIGHT = 0.75
 
