@@ -13,8 +13,6 @@ from scipy.stats import spearmanr
 from heddle_adapters.arrays import Floats, Integers
 from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
-THIN_CELL = 5  # images of a level pair under which its edits are guesses
-
 
 @dataclass(frozen=True)
 class Association:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heddle_adapters.arrays import Floats
-from heddle_adapters.associations import THIN_CELL
-from heddle_adapters.design import Coding, column_slices
+from heddle_adapters.design import THIN_CELL, Coding, column_slices
 
 
 @dataclass(frozen=True)

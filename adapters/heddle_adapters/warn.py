@@ -6,7 +6,8 @@ import numpy as np
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
-from heddle_adapters.associations import THIN_CELL, Association
+from heddle_adapters.associations import Association
+from heddle_adapters.design import THIN_CELL
 from heddle_adapters.linear import WORST_CONDITION
 from heddle_adapters.report import CardWarning
 from heddle_platform.factors import LevelledFactor

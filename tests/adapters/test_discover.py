@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heddle_adapters.associations import THIN_CELL
+from heddle_adapters.design import THIN_CELL
 from heddle_adapters.discover import MOST_COLUMNS, MOST_JUDGED, MOST_KEPT, Tried, find_interactions, kept
 from heddle_platform.factors import parse_factor_set
 
