@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.dependence import Dependence, dependence, smallest_detectable
+from heddle_adapters.design import THIN_CELL
 from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
-THIN_CELL = 5  # images of a level pair under which its edits are guesses
 SURE_LEVEL = 0.05  # of Holm's p
 
 Claim = Literal["refused", "associated", "none_found"]

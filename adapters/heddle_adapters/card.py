@@ -18,6 +18,7 @@ from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
 from heddle_adapters.associations import associations
 from heddle_adapters.curves import Reported
+from heddle_adapters.discover import Tried, find_interactions, kept
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
@@ -94,14 +95,10 @@ def score_adapter(
         adapters = []
         for fold in range(folds):
             taught_N = fold_N != fold
-            adapters.append(
-                fit_adapter(
-                    latents_NL[taught_N], values_NF[taught_N], factor_set, base_digest=base_digest, pool_ML=pool_ML
-                )
-            )
+            adapters.append(_fit(latents_NL[taught_N], values_NF[taught_N], factor_set, base_digest, pool_ML)[0])
             tell("fit", (fold + 1) / (folds + 1))
         started = time.perf_counter()
-        adapter = fit_adapter(latents_NL, values_NF, factor_set, base_digest=base_digest, pool_ML=pool_ML)
+        adapter, tried = _fit(latents_NL, values_NF, factor_set, base_digest, pool_ML)
         seconds = time.perf_counter() - started
         tell("fit", 1.0)
         read_NF, scores_NC = _out_of_fold(adapters, latents_NL, fold_N)
@@ -134,6 +131,7 @@ def score_adapter(
                 studio.drawn,
                 pairs,
                 measured,
+                tried,
             ),
             pool_ML=pool_ML,
             pool_names=pool_names,
@@ -153,6 +151,17 @@ class _Edited:
     outcomes: dict[DetailMode, list[Outcome]]
     survives_F: Floats
     reported: list[Reported]
+
+
+def _fit(
+    latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, base_digest: str, pool_ML: Floats | None
+) -> tuple[Adapter, tuple[Tried, ...]]:
+    """Find interactions and fit with them; every fold finds its own, so that no row judges what it helped to choose."""
+    tried = find_interactions(latents_NL, values_NF, factor_set)
+    adapter = fit_adapter(
+        latents_NL, values_NF, factor_set, base_digest=base_digest, pool_ML=pool_ML, interactions=kept(tried)
+    )
+    return adapter, tried
 
 
 @dataclass(eq=False)

@@ -133,11 +133,12 @@ def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[i
     for name, amount in request.shift.items():
         index = adapter.positions[name]
         targets[index] = float(values_F[index]) + amount
-    for index, target in targets.items():
-        if adapter.codings[index].kind != "periodic":
-            low, high = adapter.usable_F2[index]
-            targets[index] = float(np.clip(target, low, high))
-    return targets
+    return {
+        index: target
+        if adapter.codings[index].kind == "periodic"
+        else float(np.clip(target, *adapter.usable_F2[index]))
+        for index, target in targets.items()
+    }
 
 
 def _products(adapter: Adapter, pair: Interaction, targets: dict[int, float], values_F: Floats) -> Floats:

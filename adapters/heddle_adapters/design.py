@@ -21,6 +21,8 @@ import numpy as np
 from heddle_adapters.arrays import Floats
 from heddle_platform.factors import Continuous, FactorSpec, Kind, Periodic
 
+THIN_CELL = 5  # labelled images of a pair of levels under which its edits are guesses
+
 
 @dataclass(frozen=True)
 class Coding:

@@ -10,7 +10,7 @@ additive data a pair's columns fit noise and make held-out residuals *worse*; no
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -62,6 +62,7 @@ class _Fold:
     """One fold: the additive fit on the others, and the whitened residual of all rows, shrinking as pairs are kept."""
 
     held_N: NDArray[np.bool_]
+    values_NF: Floats
     design_NP: Floats
     taught_PP: Floats
     residual_NL: Floats
@@ -93,11 +94,11 @@ def find_interactions(
         latents_NL = latents_NL[:, live_latents(latents_NL, None)]
         codings = codings_of(latents_NL, values_NF, factor_set, ridge)
         design_NP = solve(latents_NL, values_NF, codings, ridge=ridge, steps=(0,)).design_NP
-        pairs = _screened(latents_NL, design_NP, codings, ridge)
+        pairs = _screened(latents_NL, values_NF, design_NP, codings, ridge)
         if not pairs:
             return ()
         fold_N = fold_of_rows(values_NF, FOLDS, seed)
-        folds = [_fold(latents_NL, design_NP, codings, fold_N == fold, ridge) for fold in range(FOLDS)]
+        folds = [_fold(latents_NL, values_NF, design_NP, codings, fold_N == fold, ridge) for fold in range(FOLDS)]
         return _judged(folds, values_NF, codings, pairs, ridge)
 
 
@@ -106,10 +107,12 @@ def kept(tried: Sequence[Tried]) -> tuple[Interaction, ...]:
     return tuple(one.interaction for one in tried if one.kept)
 
 
-def _screened(latents_NL: Floats, design_NP: Floats, codings: Sequence[Coding], ridge: float) -> list[tuple[int, int]]:
+def _screened(
+    latents_NL: Floats, values_NF: Floats, design_NP: Floats, codings: Sequence[Coding], ridge: float
+) -> list[tuple[int, int]]:
     """Return the pairs (dependent factor, the other) whose products explain more than chance would, best first."""
     rows = len(latents_NL)
-    everything = _fold(latents_NL, design_NP, codings, np.zeros(rows, dtype=np.bool_), ridge)
+    everything = _fold(latents_NL, values_NF, design_NP, codings, np.zeros(rows, dtype=np.bool_), ridge)
     energy_F = _energies(latents_NL, everything.design_NP, codings, everything.taught_PP)
     pairs = [
         (first, second) if energy_F[first] <= energy_F[second] else (second, first)
@@ -148,7 +151,7 @@ def _judged(
             left_NL = fold.residual_NL - product_NQ @ effect_QL
             gain_N[fold.held_N] = np.square(fold.residual_NL[fold.held_N]).sum(axis=1)
             gain_N[fold.held_N] -= np.square(left_NL[fold.held_N]).sum(axis=1)
-            shrunk.append(_Fold(fold.held_N, fold.design_NP, fold.taught_PP, left_NL))
+            shrunk.append(replace(fold, residual_NL=left_NL))
         gain, error = _gain(gain_N / additive, folds)
         columns = effect_QL.shape[0]
         fits = columns <= room and sum(one.kept for one in tried) < MOST_KEPT
@@ -178,14 +181,19 @@ def _reason(gain: float, error: float, columns: int, fits: bool, room: int) -> s
 
 
 def _fold(
-    latents_NL: Floats, design_NP: Floats, codings: Sequence[Coding], held_N: NDArray[np.bool_], ridge: float
+    latents_NL: Floats,
+    values_NF: Floats,
+    design_NP: Floats,
+    codings: Sequence[Coding],
+    held_N: NDArray[np.bool_],
+    ridge: float,
 ) -> _Fold:
     penalty_PP = pseudo_counts(codings, ridge)
     encoding = encode_jointly(latents_NL[~held_N], design_NP[~held_N], penalty_PP, None)
     centered_NP = design_NP - encoding.center_P
     residual_NL = (latents_NL - encoding.mean_L - centered_NP @ encoding.effects_PL) @ whitening(encoding.residual_LL)
     taught_NP = centered_NP[~held_N]
-    return _Fold(held_N, design_NP, taught_NP.T @ taught_NP + penalty_PP, residual_NL)
+    return _Fold(held_N, values_NF, design_NP, taught_NP.T @ taught_NP + penalty_PP, residual_NL)
 
 
 def _effect(
@@ -197,7 +205,7 @@ def _effect(
     the ridge.
     """
     taught_N = ~fold.held_N
-    product_NQ = product_columns(fold.design_NP, codings, factor, on)
+    product_NQ = product_columns(fold.design_NP, fold.values_NF, codings, factor, on)
     product_NQ = product_NQ - product_NQ[taught_N].mean(axis=0)
     centered_NP = fold.design_NP - fold.design_NP[taught_N].mean(axis=0)
     shared_PQ = centered_NP[taught_N].T @ product_NQ[taught_N]

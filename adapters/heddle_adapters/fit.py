@@ -92,18 +92,25 @@ def fit_adapter(
         solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
         adapter = _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices, ridge)
-        return _interacting(adapter, latents_NL, solution, interactions, ridge) if interactions else adapter
+        return _interacting(adapter, latents_NL, values_NF, solution, interactions, ridge) if interactions else adapter
 
 
 def _interacting(
-    adapter: Adapter, latents_NL: Floats, solution: Solution, interactions: Sequence[Interaction], ridge: float
+    adapter: Adapter,
+    latents_NL: Floats,
+    values_NF: Floats,
+    solution: Solution,
+    interactions: Sequence[Interaction],
+    ridge: float,
 ) -> Adapter:
     """Return the adapter with the write directions of the joint solve that holds the pairs' product columns.
 
     The products' effects are written as they are: what they add to a picture is mostly what the factors' own probes
     do not see, and the hybrid write would project it out.
     """
-    effects_PL, interact_QL = interacting_effects(latents_NL, solution, adapter.codings, interactions, ridge=ridge)
+    effects_PL, interact_QL = interacting_effects(
+        latents_NL, values_NF, solution, adapter.codings, interactions, ridge=ridge
+    )
     write_PL, _ = hybrid_write(replace(solution.encoding, effects_PL=effects_PL), PROBE_RIDGE)
     return replace(
         adapter,

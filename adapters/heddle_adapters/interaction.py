@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heddle_adapters.arrays import Floats
-from heddle_adapters.design import Coding, column_slices
-
-THIN_CELL = 5  # labelled images of a pair of levels under which the pair is edited without the interaction
+from heddle_adapters.design import THIN_CELL, Coding, column_slices
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,23 @@ def pair_columns(codings: Sequence[Coding], interaction: Interaction) -> int:
     return codings[interaction.factor].columns * codings[interaction.on].columns
 
 
-def product_columns(design_NP: Floats, codings: Sequence[Coding], factor: int, on: int) -> Floats:
-    """Return all products of two factors' design columns, [N, P of factor * P of on], `factor` outermost."""
+def product_columns(design_NP: Floats, values_NF: Floats, codings: Sequence[Coding], factor: int, on: int) -> Floats:
+    """Return all products of two factors' design columns, [N, P of factor * P of on], `factor` outermost.
+
+    Rows in thin cells hold zeros: the model of these cells is additive, as their edits are.
+
+    Args:
+        design_NP: design rows without NaN.
+        values_NF: the labels behind them, NaN where missing.
+        codings: per factor.
+        factor, on: the pair.
+    """
     blocks = column_slices(codings)
     own_NP, other_NP = design_NP[:, blocks[factor]], design_NP[:, blocks[on]]
-    return (own_NP[:, :, None] * other_NP[:, None, :]).reshape(len(design_NP), -1)
+    product_NQ = (own_NP[:, :, None] * other_NP[:, None, :]).reshape(len(design_NP), -1)
+    for own, other in thin_cells(values_NF, codings, factor, on):
+        product_NQ[(values_NF[:, factor] == own) & (values_NF[:, on] == other)] = 0.0
+    return product_NQ
 
 
 def product_penalty(penalty_PP: Floats, codings: Sequence[Coding], factor: int, on: int, ridge: float) -> Floats:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heddle_adapters.arrays import Floats
-from heddle_adapters.associations import THIN_CELL
+from heddle_adapters.design import THIN_CELL
 from heddle_platform.factors import FactorSet, LevelledFactor
 
 MOST_REQUESTS = 20

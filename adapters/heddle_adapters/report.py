@@ -156,6 +156,34 @@ class CardWarning(_Document):
     action: str = ""
 
 
+class InteractionCard(_Document):
+    """One pair of factors that was tried for an interaction.
+
+    Attributes:
+        factor: the factor whose look depends more on the other.
+        on: the other.
+        gain: share of what the additive model leaves unexplained, out of fold, that the pair's columns explain on
+            top of the pairs kept before it.
+        error: its standard error.
+        columns: product columns of the pair.
+        kept: whether edits of one factor follow the level read of the other.
+        reason: why, or why not.
+        thin_cells: pairs of levels (of `factor`, of `on`) with fewer than five images: moves from or to them are
+            additive.
+        cells: pairs of levels there are; 0 where one of the factors is a number.
+    """
+
+    factor: str
+    on: str
+    gain: float
+    error: float
+    columns: int
+    kept: bool
+    reason: str
+    thin_cells: tuple[tuple[str, str], ...]
+    cells: int
+
+
 class Card(_Document):
     """The report card of one fit.
 
@@ -168,6 +196,7 @@ class Card(_Document):
             that came in, round-trip noise subtracted, in the mode chosen for the edited factor.
         changed: the same, but the share in which its reading differs from the unedited round trip's: includes
             the noise of factors that the base hardly draws.
+        interactions: pairs tried, kept or not; empty where none explained more than chance would.
         mig, dci: of the sliders (out-of-fold readings, one code per factor).
         mig_latents, dci_latents: of the raw latents.
         labelling: what the labels can support, and which images to label.
@@ -194,6 +223,7 @@ class Card(_Document):
     dci_latents: ScoreCard
     associations: tuple[AssociationCard, ...]
     warnings: tuple[CardWarning, ...]
+    interactions: tuple[InteractionCard, ...] = ()
     latents: int
     active_latents: int
     write_kind: str

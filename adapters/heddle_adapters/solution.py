@@ -75,6 +75,7 @@ def solve(
 
 def interacting_effects(
     latents_NL: Floats,
+    values_NF: Floats,
     solution: Solution,
     codings: Sequence[Coding],
     interactions: Sequence[Interaction],
@@ -84,7 +85,7 @@ def interacting_effects(
     """Solve the encoding model once more with product columns beside the design, all in one closed form.
 
     Args:
-        latents_NL: the latents that `solution` solved.
+        latents_NL, values_NF: the latents and labels that `solution` solved.
         solution: the additive solution.
         codings: per factor.
         interactions: the pairs that get product columns.
@@ -98,7 +99,7 @@ def interacting_effects(
     pairs = [(one.factor, one.on) for one in interactions]
     penalty_PP = pseudo_counts(codings, ridge)
     design_NP = solution.design_NP
-    all_NR = np.hstack([design_NP, *(product_columns(design_NP, codings, *pair) for pair in pairs)])
+    all_NR = np.hstack([design_NP, *(product_columns(design_NP, values_NF, codings, *pair) for pair in pairs)])
     penalty_RR = block_diag(penalty_PP, *(product_penalty(penalty_PP, codings, *pair, ridge) for pair in pairs))
     all_NR -= all_NR.mean(axis=0)
     cross_RL = all_NR.T @ (latents_NL - latents_NL.mean(axis=0))

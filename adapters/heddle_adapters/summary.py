@@ -10,8 +10,9 @@ from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.associations import Association
 from heddle_adapters.calibrate import calibration_error
 from heddle_adapters.dependence import smallest_detectable
+from heddle_adapters.discover import CLEAR_OF_NOISE, LEAST_GAIN, Tried
 from heddle_adapters.labelling import association_card, labelling_card
-from heddle_adapters.report import Card, FactorCard, ModeEffect
+from heddle_adapters.report import Card, FactorCard, InteractionCard, ModeEffect
 from heddle_adapters.report_edits import EditsCard
 from heddle_adapters.scores.jackknife import wilson
 from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_squared_on_circle
@@ -49,6 +50,7 @@ class Evidence:
         drawn: pictures drawn.
         pairs: associations of the labels.
         measured: effect curves, signed leakage, preservation, faithfulness.
+        tried: pairs tried for an interaction, on all labels.
     """
 
     latents_NL: Floats
@@ -61,6 +63,7 @@ class Evidence:
     drawn: int
     pairs: Sequence[Association]
     measured: EditsCard
+    tried: Sequence[Tried] = ()
 
 
 def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
@@ -132,6 +135,7 @@ def card_of(
             *warnings_of(adapter, evidence.values_NF, evidence.pairs, labelling, evidence.measured),
             *unsteady_warnings(changed, survives),
         ),
+        interactions=tuple(_interaction_card(one, factor_set) for one in evidence.tried),
         latents=adapter.latents,
         active_latents=int(adapter.live_L.sum()),
         write_kind=adapter.write_kind,
@@ -224,6 +228,23 @@ def _share(gap: float | None, ceiling: float | None) -> float | None:
     return None if gap is None or not ceiling else _rounded(gap / ceiling)
 
 
+def _interaction_card(tried: Tried, factor_set: FactorSet) -> InteractionCard:
+    pair = tried.interaction
+    own, other = factor_set.factors[pair.factor], factor_set.factors[pair.on]
+    levels = [one.level_names if isinstance(one, LevelledFactor) else () for one in (own, other)]
+    return InteractionCard(
+        factor=own.name,
+        on=other.name,
+        gain=pair.gain,
+        error=pair.error,
+        columns=tried.columns,
+        kept=tried.kept,
+        reason=tried.reason,
+        thin_cells=tuple((levels[0][first], levels[1][second]) for first, second in pair.thin),
+        cells=len(levels[0]) * len(levels[1]),
+    )
+
+
 def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[float, Interval]:
     turn = 2 * np.pi / period
     value = r_squared_on_circle(read_N, truth_N, period)
@@ -262,6 +283,11 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
         },
         "gain_and_detail": {"chosen_on_fold": 0},
         "associations": {"smallest_detectable": round(smallest_detectable(rows), 3), "p": "permutation, Holm"},
+        "interactions": {
+            "metric": "out_of_fold_residual",
+            "version": 1,
+            "kept_from": f"{CLEAR_OF_NOISE:g} standard errors and a gain of {LEAST_GAIN}",
+        },
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
 from heddle_adapters.associations import Association
+from heddle_adapters.design import THIN_CELL
 from heddle_adapters.linear import WORST_CONDITION
 from heddle_adapters.report import CardWarning
 from heddle_adapters.report_edits import EditsCard
@@ -32,6 +33,7 @@ def warnings_of(
         *_few(adapter, values_NF),
         *_codings(adapter),
         *_write(adapter),
+        *_thin_interactions(adapter),
     )
 
 
@@ -87,3 +89,28 @@ def _write(adapter: Adapter) -> list[CardWarning]:
             action="label more images, or merge levels that look alike",
         )
     ]
+
+
+def _thin_interactions(adapter: Adapter) -> list[CardWarning]:
+    warnings = []
+    for pair in adapter.interactions:
+        if not pair.thin:
+            continue
+        own, other = adapter.factor_set.factors[pair.factor], adapter.factor_set.factors[pair.on]
+        cells = adapter.codings[pair.factor].levels * adapter.codings[pair.on].levels
+        spoken = [
+            f"{own.level_names[first]} with {other.level_names[second]}"
+            for first, second in pair.thin[:10]
+            if isinstance(own, LevelledFactor) and isinstance(other, LevelledFactor)
+        ]
+        warnings.append(
+            CardWarning(
+                code="thin_interaction",
+                factors=(own.name, other.name),
+                detail=f"the look of {own.name!r} depends on {other.name!r}, but {len(pair.thin)} of {cells} pairs of "
+                f"levels have fewer than {THIN_CELL} images: {', '.join(spoken)}; edits from or to them are additive",
+                numbers={"thin_cells": len(pair.thin), "cells": cells, "warned_below": THIN_CELL},
+                action="label such images",
+            )
+        )
+    return warnings

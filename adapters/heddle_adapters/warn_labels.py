@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from heddle_adapters.associations import THIN_CELL, Association
+from heddle_adapters.associations import Association
+from heddle_adapters.design import THIN_CELL
 from heddle_adapters.report import CardWarning
 from heddle_adapters.report_labels import LabellingCard
 from heddle_platform.factors import FactorSet

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.design import code_all, coding_of, column_slices
+from heddle_adapters.discover import find_interactions, kept
 from heddle_adapters.fit import fit_adapter
 from heddle_platform.factors import FactorSet, parse_factor_set
 
@@ -66,6 +67,48 @@ def make_tenant(
     effects_PL = basis[:width] * np.linspace(1, 3, width)[:, None]
     latents_NL = code_all(values_NF, codings) @ effects_PL + noise * random.normal(size=(rows, latents))
     return Tenant(factor_set, latents_NL, values_NF, effects_PL)
+
+
+def make_entwined(
+    rows: int = 400,
+    seed: int = 0,
+    noise: float = 0.3,
+    strength: float = 1.5,
+    change_values: Callable[[NDArray[np.float64]], NDArray[np.float64]] = lambda values: values,
+) -> Tenant:
+    """Draw a tenant whose "lit" looks another way with each shape: two product columns on two directions of their own.
+
+    The rows behind `effects_PL[7:]` are the products' effects, "lit" times each of the columns of "shape".
+    """
+    tenant = make_tenant(rows, seed, noise, change_values=change_values)
+    basis = np.linalg.qr(np.random.default_rng(99).normal(size=(LATENTS, LATENTS)))[0]
+    products_QL = strength * 2 * basis[10:12]
+    codings = [coding_of(one, tenant.values_NF[:, index]) for index, one in enumerate(tenant.factor_set.factors)]
+    design_NP = code_all(tenant.values_NF, codings)
+    return Tenant(
+        tenant.factor_set,
+        tenant.latents_NL + (design_NP[:, :1] * design_NP[:, 1:3]) @ products_QL,
+        tenant.values_NF,
+        np.vstack([tenant.effects_PL, products_QL]),
+    )
+
+
+@pytest.fixture(scope="session")
+def entwine() -> Callable[..., Tenant]:
+    return make_entwined
+
+
+@pytest.fixture(scope="session")
+def entwined() -> Tenant:
+    return make_entwined(noise=0.1)
+
+
+@pytest.fixture(scope="session")
+def entwined_adapter(entwined: Tenant) -> Adapter:
+    pairs = kept(find_interactions(entwined.latents_NL, entwined.values_NF, entwined.factor_set))
+    return fit_adapter(
+        entwined.latents_NL, entwined.values_NF, entwined.factor_set, base_digest="b" * 64, interactions=pairs
+    )
 
 
 @pytest.fixture(scope="session")

@@ -251,3 +251,33 @@ def test_too_little_is_refused(draw_tenant: Callable[..., Any]) -> None:
                 folds=folds,
             )
         assert error.value.code == code
+
+
+def test_the_card_names_looks_that_depend_on_each_other(entwine: Callable[..., Any]) -> None:
+    def spare(values_NF: Any) -> Any:
+        cell = np.flatnonzero((values_NF[:, 0] == 1) & (values_NF[:, 1] == 2))
+        values_NF[cell[4:], 1] = 1
+        return values_NF
+
+    tenant = entwine(change_values=spare)
+    adapter, card = score_adapter(
+        tenant.latents_NL, tenant.values_NF, tenant.factor_set, base_digest=BASE, round_trip=perfect, round_trips=400
+    )
+    [pair] = [one for one in card.interactions if one.kept]
+    assert (pair.factor, pair.on, pair.columns, pair.cells) == ("lit", "shape", 2, 6)
+    assert pair.gain > 4 * pair.error
+    assert f"{pair.gain:.4f}" in pair.reason
+    assert pair.thin_cells == (("on", "cone"),)
+    [warning] = [one for one in card.warnings if one.code == "thin_interaction"]
+    assert "on with cone" in warning.detail
+    assert [(one.factor, one.on) for one in adapter.interactions] == [(0, 1)]
+    assert Card.model_validate(json.loads(json.dumps(card.document()))) == card.model_copy(update={"fit_seconds": 0.0})
+    older = card.document()
+    del older["interactions"]
+    assert Card.model_validate(older).interactions == ()
+
+
+def test_additive_factors_have_no_interaction_on_their_card(scored: tuple[Any, Card, Any]) -> None:
+    adapter, card, _ = scored
+    assert adapter.interactions == ()
+    assert not any(one.kept for one in card.interactions)

@@ -32,7 +32,7 @@ from heddle_platform.factors import FactorSet, parse_factor_set
 from tests.bench.pixel_judge import PixelJudge, trained_judge
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-SETS = {"avatars": (12_000, 4), "avatars_pixelart": (3_000, 8)}  # rows the judge does not see; its epochs
+SETS = {"avatars": (12_000, 4), "avatars_pixelart": (3_000, 16)}  # rows the judge does not see; its epochs
 HELD_OUT = 500
 DRAWN_RIGHT = 0.75
 
@@ -42,7 +42,7 @@ class Domain:
     """One set seen through the base: the rows tenants draw from, the last of them held out."""
 
     images: NDArray[np.uint8]
-    latents_NL: NDArray[np.float32]
+    latents_NL: NDArray[np.float64]
     values_NF: NDArray[np.float64]
     factor_set: FactorSet
     judge: PixelJudge
@@ -72,7 +72,9 @@ def domain_of(name: str, base: BaseRuntime) -> Domain:
         f"taught in {judge.seconds:.0f} s)"
     )
     factor_set = parse_factor_set({"name": name, "factors": factors})
-    return Domain(images, base.encode(images), values_NF[:rows].astype(np.float64), factor_set, judge, base)
+    return Domain(
+        images, base.encode(images).astype(np.float64), values_NF[:rows].astype(np.float64), factor_set, judge, base
+    )
 
 
 def judged(domain: Domain, adapter: Adapter, rows: NDArray[np.intp], seed: int) -> tuple[Any, Any, Any]:
@@ -101,7 +103,7 @@ def bench(domain: Domain, labels: int, draws: int, edits: int) -> None:
         random = np.random.default_rng(draw)
         taught = np.sort(random.permutation(pool)[:labels])
         rows = pool + np.sort(random.permutation(HELD_OUT)[:edits])
-        latents_NL, values_NF = domain.latents_NL[taught].astype(np.float64), domain.values_NF[taught]
+        latents_NL, values_NF = domain.latents_NL[taught], domain.values_NF[taught]
         started = time.perf_counter()
         pairs = kept(find_interactions(latents_NL, values_NF, domain.factor_set))
         searched = time.perf_counter()

@@ -6,8 +6,10 @@ from typing import Literal
 
 import pytest
 
-from heddle_adapters.report import AssociationCard, Card
-from heddle_workers.playbook import advice
+from heddle_adapters.artifact import unpack
+from heddle_adapters.gate import judge
+from heddle_adapters.report import AssociationCard, Card, InteractionCard
+from heddle_workers.playbook import Findings, advice, card_page, playbook_page
 
 from .study import HOSTILE, Study
 
@@ -109,3 +111,35 @@ def test_pages_in_a_real_browser(study: Study, tmp_path: Path) -> None:
                 opened.close()
         browser.close()
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_pages_tell_which_looks_depend_on_each_other(study: Study) -> None:
+    card = Card.model_validate(study.fitted.card)
+    pair = InteractionCard(
+        factor="wears_glasses",
+        on="background",
+        gain=0.0312,
+        error=0.0021,
+        columns=7,
+        kept=True,
+        reason="explains 0.0312 of what the additive model leaves",
+        thin_cells=(("true", HOSTILE), ("false", HOSTILE)),
+        cells=16,
+    )
+    dropped = pair.model_copy(update={"on": "tone", "kept": False, "thin_cells": (), "reason": "too little"})
+    told = card.model_copy(update={"interactions": (pair, dropped)})
+    findings = Findings(
+        unpack(study.fitted.files["adapter.npz"]),
+        told,
+        judge(told, study.factor_set),
+        study.fitted.digest,
+        study.table,
+        (),
+    )
+    shown, spoken = card_page(findings).decode(), playbook_page(findings).decode()
+    assert "0.0312" in shown
+    assert "2 of 16" in shown
+    assert "too little" in shown
+    assert "explains 0.0312 of what the additive model leaves; 2 of 16 pairs of levels" in spoken
+    assert "too little" not in spoken
+    assert HOSTILE not in shown + spoken
