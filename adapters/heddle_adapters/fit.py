@@ -31,6 +31,7 @@ from heddle_adapters.refine import PATH
 from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.factors import Continuous, FactorSet
 
+RIDGE = 3.0  # pseudo-counts per level
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
 DISCRIMINATIVE_ROWS = 200  # labels of a factor from which the discriminative read is tried
 # Folds of the calibration: with few labels a fit on two thirds of them is clearly worse than on all, and its
@@ -53,7 +54,7 @@ def fit_adapter(
     *,
     base_digest: str,
     pool_ML: Floats | None = None,
-    ridge: float = 3.0,
+    ridge: float = RIDGE,
     interactions: Sequence[Interaction] = (),
 ) -> Adapter:
     """Fit an adapter.
