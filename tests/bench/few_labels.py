@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from tests.bench.avatars import Avatars, load_avatars
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.read import scores_of, values_of
+from tests.bench.avatars import Avatars, load_avatars
 
 HELD_OUT = 6_000
 CANDIDATES = np.logspace(-3, 3, 7)

@@ -25,8 +25,8 @@ class Fitted:
         digest: SHA-256 of `adapter.npz`, the version's address.
         verdict: the gate's.
         gate, card: their documents.
-        files: file name -> bytes: the adapter, its graph, its editor without the base, its statistics, the card as JSON and
-            as a page, the playbook. They depend on the images, the labels, the factor set and the base alone.
+        files: file name -> bytes: the adapter, its graph, its editor without the base, its statistics, the card as JSON
+            and as a page, the playbook. They depend on the images, the labels, the factor set and the base alone.
         seconds: stage -> seconds it took, for the log.
     """
 
