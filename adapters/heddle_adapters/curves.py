@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import DetailMode
 from heddle_adapters.arrays import Floats, Singles
-from heddle_adapters.change import code_value, quantised
+from heddle_adapters.change import code_value, interaction_change, quantised
 from heddle_adapters.design import Coding
 from heddle_adapters.edit import extrapolation
 from heddle_adapters.judges import Judge
 from heddle_adapters.read import read
 from heddle_adapters.report_edits import STRENGTHS, CurveCard, CurvePoint
-from heddle_adapters.trial import Trial
+from heddle_adapters.trial import Trial, request_of
 
 RISING = 0.25  # of the slope about 0, under which a curve no longer rises
 _Z = 1.96
@@ -163,11 +163,18 @@ def _at(trial: Trial, latents_NL: Floats, strength: float) -> Trial:
     """Return the same edits at another strength, not clipped: where they stop working is the question."""
     adapter, factor = trial.adapter, trial.factor
     coding, block = adapter.codings[factor], adapter.column_slices[factor]
-    source_B = read(adapter, latents_NL[trial.rows_B]).values_BF[:, factor]
+    values_BF = read(adapter, latents_NL[trial.rows_B]).values_BF
+    source_B = values_BF[:, factor]
     change_BP = np.zeros((len(source_B), len(adapter.write_PL)))
     for row, (source, target) in enumerate(zip(source_B, trial.targets_B, strict=True)):
         change_BP[row, block] = _step(coding, float(source), float(target), strength) * float(adapter.gain_F[factor])
     delta_BL = (quantised(change_BP).astype(np.float32) @ adapter.write_PL).astype(np.float32)
+    if adapter.interactions and coding.levels:
+        spec = adapter.factor_set.factors[factor]
+        requests = [request_of(spec, float(target)) for target in trial.targets_B]
+        pairs = zip(requests, values_BF, strict=True)
+        change_BQ = strength * np.stack([interaction_change(adapter, one, values_F) for one, values_F in pairs])
+        delta_BL += (quantised(change_BQ).astype(np.float32) @ adapter.interact_QL).astype(np.float32)
     edited_BL = latents_NL[trial.rows_B].astype(np.float32) + delta_BL
     return Trial(adapter, factor, trial.rows_B, trial.targets_B, edited_BL)
 

@@ -20,7 +20,6 @@ from heddle_adapters.solution import solve
 
 FEWEST_ROWS = 100  # that teach an independent judge
 FEWEST_LABELS = 50  # of each factor among them
-_RIDGE = 3.0  # as the fit's
 _LEAST_SLOPE = 0.05
 
 
@@ -128,7 +127,9 @@ def _can_teach(values_RF: Floats, least: int) -> bool:
 
 def _independent(editor: Adapter, latents_RL: Floats, values_RF: Floats) -> Adapter:
     live_L = editor.live_L
-    direction_LC, offset_C = solve(latents_RL[:, live_L], values_RF, editor.codings, ridge=_RIDGE, steps=(0,)).path[0]
+    direction_LC, offset_C = solve(
+        latents_RL[:, live_L], values_RF, editor.codings, ridge=editor.ridge, steps=(0,)
+    ).path[0]
     read_LC = np.zeros((editor.latents, direction_LC.shape[1]), np.float32)
     read_LC[live_L] = direction_LC
     return replace(

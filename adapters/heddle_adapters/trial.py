@@ -104,7 +104,7 @@ def draw_targets(adapter: Adapter, factor: int, values_B: Floats, random: np.ran
 def draw_trial(adapter: Adapter, latents_NL: Floats, rows_B: NDArray[np.intp], factor: int, targets_B: Floats) -> Trial:
     """Edit the rows with the same code that serves edits."""
     spec = adapter.factor_set.factors[factor]
-    requests = [_request(spec, float(target)) for target in targets_B]
+    requests = [request_of(spec, float(target)) for target in targets_B]
     edited = edit_latents(adapter, latents_NL[rows_B].astype(np.float32), requests)
     return Trial(adapter, factor, rows_B, targets_B, edited.latents_BL)
 
@@ -152,7 +152,8 @@ def judge_trial(trial: Trial, latents_NL: Floats, seen_BL: Singles, unedited_BL:
     )
 
 
-def _request(spec: Any, target: float) -> EditRequest:
+def request_of(spec: Any, target: float) -> EditRequest:
+    """Return the edit that sets one factor to a level index or value."""
     wanted: str | bool | float = target
     if isinstance(spec, Binary):
         wanted = bool(target)

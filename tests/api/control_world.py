@@ -33,6 +33,7 @@ from heddle_platform.settings import (
     ServiceSettings,
     Settings,
 )
+from tests.api.tiny_editor import tiny_parts
 
 FACTORS: dict[str, Any] = {
     "name": "avatars",
@@ -89,8 +90,13 @@ class World:
         return Person(self, made["id"], made["api_key"], self.client(made["api_key"]))
 
     async def publish_base(self, name: str = "tiny", alias: str = "default") -> str:
-        """Make a base known by rows alone; publishing through the API has tests of its own."""
-        manifest = {"name": name, "image_size": 64, "latents": 8}
+        """Make a base known by its row and its two graphs; publishing through the API has tests of its own."""
+        _, encoder, decoder = tiny_parts()
+        graphs = {"encoder.onnx": encoder, "decoder.onnx": decoder}
+        files = {file: sha256_hex(data) for file, data in graphs.items()}
+        manifest = {"name": name, "image_size": 64, "latents": 8, "files": files}
+        for file, data in graphs.items():
+            self.objects.put(keys.base_file(name, json_digest([name, alias]), file), data)
         async with self.ports.database.transaction() as session:
             base, _ = await bases.publish(session, name=name, digest=json_digest([name, alias]), manifest=manifest)
             await bases.set_alias(session, alias, base.id)
@@ -239,6 +245,7 @@ async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
     contents = {
         "adapter.npz": matrices,
         "adapter.onnx": b"graph",
+        "editor.core": tiny_parts()[0],
         "card.html": b"<!doctype html><title>card</title>",
         "playbook.html": b"<!doctype html><title>playbook</title>",
     }

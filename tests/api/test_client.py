@@ -18,9 +18,11 @@ from heddle_api.client import ApiError, HeddleClient, JobInfo, Unreachable
 from heddle_api.client.transport import Patience
 from heddle_platform import keys
 from heddle_platform.base.bundle import write_bundle
+from heddle_platform.base.graft import graft
 from tests.api.control_world import FACTORS, PART_BYTES, Person, claim_all, finish_fit
 from tests.api.live import Live, Script, problem, served
 from tests.api.test_control_bases import bundle
+from tests.api.tiny_editor import tiny_parts
 
 
 async def test_the_whole_path_of_a_tenant(live: Live, tmp_path: Path) -> None:
@@ -76,6 +78,8 @@ def use_adapter(client: HeddleClient, folder: Path) -> None:
     assert "<title>playbook" in client.playbook_page("avatars")
     client.download_to(folder / "adapter.onnx", "avatars", file_format="onnx")
     assert (folder / "adapter.onnx").read_bytes() == b"graph"
+    client.download_to(folder / "editor.onnx", "avatars", file_format="editor")
+    assert (folder / "editor.onnx").read_bytes() == graft(*tiny_parts())
     assert [version.verdict for version in client.versions("avatars")] == ["needs_approval"]
     assert [found.name for found in client.adapters()] == ["avatars"]
 

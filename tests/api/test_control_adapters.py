@@ -8,8 +8,10 @@ from sqlalchemy import text
 
 from heddle_infra.database import serving
 from heddle_platform import keys
+from heddle_platform.base.graft import graft
 from heddle_platform.digest import sha256_hex
 from tests.api.control_world import Person, World
+from tests.api.tiny_editor import tiny_parts
 
 ALIAS = "/v1/adapters/avatars/aliases/production"
 
@@ -21,7 +23,7 @@ async def test_a_fitted_adapter_is_listed_by_id_and_by_name(tenant: Person) -> N
     assert await tenant.get(f"/v1/adapters/{listed[0]['id']}") == await tenant.get("/v1/adapters/avatars") == listed[0]
     version = await tenant.get("/v1/adapters/avatars/versions/1")
     assert (version["status"], version["verdict"], version["aliases"]) == ("awaiting_approval", "needs_approval", [])
-    assert set(version["files"]) == {"adapter.npz", "adapter.onnx", "card.html", "playbook.html"}
+    assert set(version["files"]) == {"adapter.npz", "adapter.onnx", "editor.core", "card.html", "playbook.html"}
     assert (await tenant.get("/v1/adapters/avatars/versions"))["data"] == [version]
     job = await tenant.get(f"/v1/jobs/{version['job']}")
     assert (job["status"], job["result"]["version"]) == ("awaiting_approval", 1)
@@ -181,6 +183,18 @@ async def test_downloads(world: World, tenant: Person) -> None:
     assert "adapter.onnx" not in damaged.text
     world.objects.delete(key)
     assert (await tenant.http.get("/v1/adapters/avatars/download", params={"format": "onnx"})).status_code == 500
+
+
+async def test_the_editor_is_put_together_when_it_is_asked_for(world: World, tenant: Person) -> None:
+    await tenant.fitted()
+    asked = "/v1/adapters/avatars/versions/1/download?format=editor"
+    answer = await tenant.http.get(asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == 'attachment; filename="avatars-1.editor.onnx"'
+    assert answer.content == graft(*tiny_parts()) == (await tenant.http.get(asked)).content
+    [encoder] = [found.key for found in world.objects.list("bases/") if found.key.endswith("encoder.onnx")]
+    world.objects.put(encoder, b"tampered")
+    assert (await tenant.http.get(asked)).status_code == 500
 
 
 async def test_pages_of_versions(tenant: Person) -> None:

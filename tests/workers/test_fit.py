@@ -17,7 +17,8 @@ from .study import LABELLED, Study
 
 def test_a_version_is_complete_and_addressed_by_its_adapter(study: Study) -> None:
     fitted = study.fitted
-    assert set(fitted.files) == {"adapter.npz", "adapter.onnx", "card.json", "card.html", "playbook.html"}
+    kept = {"adapter.npz", "adapter.onnx", "editor.core", "statistics.npz", "card.json", "card.html", "playbook.html"}
+    assert set(fitted.files) == kept
     assert fitted.digest == sha256_hex(fitted.files["adapter.npz"])
     assert json.loads(fitted.files["card.json"]) == fitted.card
     assert fitted.files["card.json"] == canonical_json(fitted.card)

@@ -7,13 +7,24 @@ import onnxruntime
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.artifact import digest_of, pack
 from heddle_adapters.card import score_adapter
+from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
+from heddle_adapters.statistics import gather, pack_statistics
 from heddle_platform.digest import canonical_json
 from heddle_platform.factors import FactorSet
 from heddle_platform.labels import LabelTable
 from heddle_workers.clock import Clock
-from heddle_workers.fitted import ADAPTER_FILE, CARD_FILE, CARD_PAGE, GRAPH_FILE, PLAYBOOK_PAGE, Fitted
+from heddle_workers.fitted import (
+    ADAPTER_FILE,
+    CARD_FILE,
+    CARD_PAGE,
+    CORE_FILE,
+    GRAPH_FILE,
+    PLAYBOOK_PAGE,
+    STATISTICS_FILE,
+    Fitted,
+)
 from heddle_workers.playbook import Findings, card_page, playbook_page
 from heddle_workers.progress import Report
 from heddle_workers.strips import draw_strips
@@ -67,6 +78,17 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
     report("exporting", _EXPORTING)
     with clock.timed("exporting_seconds"):
         packed, graph = pack(adapter), exported(adapter)
+        runtime = trips.runtime
+        core = editor_core(adapter, Frame(runtime.image_size, runtime.mean_L, runtime.std_L))
+        statistics = gather(
+            trips.latents_NL[:labelled].astype("float64"),
+            table.values_NF,
+            factor_set,
+            adapter.codings,
+            base_digest=runtime.digest,
+            pool_ML=pool_ML.astype("float64"),
+            ridge=adapter.ridge,
+        )
     report("exporting", _DRAWING)
     with clock.timed("drawing_seconds"):
         strips = draw_strips(adapter, table, trips)
@@ -74,7 +96,14 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")
     document = {**card.document(), "gate": gate}
-    files = {ADAPTER_FILE: packed, GRAPH_FILE: graph, CARD_FILE: canonical_json(document), **pages}
+    files = {
+        ADAPTER_FILE: packed,
+        GRAPH_FILE: graph,
+        CORE_FILE: core,
+        STATISTICS_FILE: pack_statistics(statistics),
+        CARD_FILE: canonical_json(document),
+        **pages,
+    }
     return Fitted(digest_of(packed), verdict.verdict, gate, document, files, clock.seconds)
 
 

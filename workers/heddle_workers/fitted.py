@@ -10,6 +10,8 @@ from heddle_platform.records import GateVerdict
 
 ADAPTER_FILE: Final = "adapter.npz"
 GRAPH_FILE: Final = "adapter.onnx"
+CORE_FILE: Final = "editor.core"
+STATISTICS_FILE: Final = "statistics.npz"
 CARD_FILE: Final = "card.json"
 CARD_PAGE: Final = "card.html"
 PLAYBOOK_PAGE: Final = "playbook.html"
@@ -23,8 +25,8 @@ class Fitted:
         digest: SHA-256 of `adapter.npz`, the version's address.
         verdict: the gate's.
         gate, card: their documents; the card holds the gate's.
-        files: file name -> bytes: the adapter, its graph, the card as JSON and as a page, the playbook. They depend
-            on the images, the labels, the factor set and the base alone.
+        files: file name -> bytes: the adapter, its graph, its editor without the base, its statistics, the card as JSON
+            and as a page, the playbook. They depend on the images, the labels, the factor set and the base alone.
         seconds: stage -> seconds it took, for the log.
     """
 

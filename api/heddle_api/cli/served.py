@@ -153,21 +153,21 @@ def download(
     adapter: Adapter,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .npz or .onnx decides the format.")],
     version: ShownVersion = None,
+    file_format: Annotated[
+        Literal["npz", "onnx", "editor"] | None,
+        typer.Option("--format", help="editor: adapter and base in one ONNX file that edits pictures by itself."),
+    ] = None,
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Take an adapter home: its matrices (.npz) or its graph (.onnx)."""
-    file_format: Literal["npz", "onnx"]
-    match output.suffix.lower():
-        case ".npz":
-            file_format = "npz"
-        case ".onnx":
-            file_format = "onnx"
-        case suffix:
-            fail(f"{suffix or 'no ending'!r} is no format; end the file's name in .npz or .onnx")
+    """Take an adapter home: its matrices (.npz), its graph (.onnx), or with --format editor a whole editor (.onnx)."""
+    ending = output.suffix.lower()
+    if ending not in (".npz", ".onnx") or (file_format is not None and (file_format == "npz") != (ending == ".npz")):
+        fail(f"{ending or 'no ending'!r} is no ending of {file_format or 'a format'}; end the name in .npz or .onnx")
+    chosen = file_format or ("npz" if ending == ".npz" else "onnx")
     with connected(control_url, api_key, data_dir=data_dir) as client:
-        client.download_to(output, adapter, version, file_format=file_format)
+        client.download_to(output, adapter, version, file_format=chosen)
     out.print(f"wrote {output}")
 
 

@@ -9,6 +9,8 @@ from heddle_api.client.fitting import FittingCalls
 from heddle_api.client.planes import segment
 from heddle_api.client.results import AdapterInfo, AliasInfo, Document, VersionInfo
 
+FileFormat = Literal["npz", "onnx", "editor"]
+
 
 class ServingCalls(FittingCalls):
     """Calls of tenants on adapters, each named by its id or its name."""
@@ -43,17 +45,15 @@ class ServingCalls(FittingCalls):
         """Read the page that tells why a version is what it is."""
         return self._control.send("GET", f"{_path(adapter, version)}/playbook").text
 
-    def download(
-        self, adapter: str, version: int | None = None, *, file_format: Literal["npz", "onnx"] = "npz"
-    ) -> bytes:
-        """Read a version's matrices or its ONNX graph."""
+    def download(self, adapter: str, version: int | None = None, *, file_format: FileFormat = "npz") -> bytes:
+        """Read a version's matrices, its ONNX graph, or the editor: graph and base in one ONNX file."""
         answer = self._control.send("GET", f"{_path(adapter, version)}/download", params={"format": file_format})
         return answer.content
 
     def download_to(
-        self, path: Path, adapter: str, version: int | None = None, *, file_format: Literal["npz", "onnx"] = "npz"
+        self, path: Path, adapter: str, version: int | None = None, *, file_format: FileFormat = "npz"
     ) -> None:
-        """Write a version's matrices or its ONNX graph to a file."""
+        """Write what `download` reads to a file."""
         path.write_bytes(self.download(adapter, version, file_format=file_format))
 
     def approve(self, adapter: str, version: int, comment: str = "") -> Document:

@@ -12,7 +12,13 @@ from heddle_api.control.wire import VersionNumber
 
 router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
 AcceptHeader = Annotated[str | None, Header()]
-AskedFormat = Annotated[Format, Query(alias="format", description="npz: the matrices; onnx: the adapter's graph.")]
+AskedFormat = Annotated[
+    Format,
+    Query(
+        alias="format",
+        description="npz: the matrices; onnx: the adapter's graph; editor: one ONNX file that edits pictures.",
+    ),
+]
 
 
 def _produces(*media_types: str) -> dict[int | str, dict[str, Any]]:

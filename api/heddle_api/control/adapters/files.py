@@ -1,5 +1,6 @@
 """Files of an adapter version: its card, its playbook, its matrices; read whole (they are small) and verified."""
 
+import asyncio
 from typing import Final, Literal
 
 from fastapi import Response
@@ -7,7 +8,10 @@ from fastapi import Response
 from heddle_api.control.adapters.service import find_version
 from heddle_api.control.context import Control
 from heddle_api.control.negotiate import choose
+from heddle_infra.database import bases
 from heddle_platform import keys
+from heddle_platform.base.bundle import DECODER, ENCODER
+from heddle_platform.base.graft import graft
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt, NotFound
 from heddle_platform.records import Adapter, AdapterVersion
@@ -16,7 +20,8 @@ JSON, HTML = "application/json", "text/html"
 # the pages hold names that tenants chose: even if one slipped through their escaping, nothing would run or load
 _PAGE_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
 _DOWNLOADS: Final = {"onnx": "adapter.onnx", "npz": "adapter.npz"}
-Format = Literal["onnx", "npz"]
+_CORE: Final = "editor.core"
+Format = Literal["onnx", "npz", "editor"]
 
 
 async def card(control: Control, tenant_id: str, reference: str, number: int | None, accept: str | None) -> Response:
@@ -42,15 +47,36 @@ async def playbook(control: Control, tenant_id: str, reference: str, number: int
 async def download(
     control: Control, tenant_id: str, reference: str, number: int | None, file_format: Format
 ) -> Response:
-    """Return a version's matrices as a file to keep."""
+    """Return a version as a file to keep: its matrices, its graph, or the one-file editor.
+
+    Raises:
+        NotFound: there is no such adapter or version; code `unknown_file`: it was fitted before editors were.
+    """
     adapter, version = await _find(control, tenant_id, reference, number)
-    data = await _read(control, version, _DOWNLOADS[file_format])
-    name = f"{adapter.name}-{version.version}.{file_format}"  # an adapter's name holds nothing to be quoted
+    if file_format == "editor":
+        data, ending = await _editor(control, version), "editor.onnx"
+    else:
+        data, ending = await _read(control, version, _DOWNLOADS[file_format]), file_format
+    name = f"{adapter.name}-{version.version}.{ending}"  # an adapter's name holds nothing to be quoted
     return Response(
         data,
         media_type="application/octet-stream",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "ETag": f'"{sha256_hex(data)}"'},
     )
+
+
+async def _editor(control: Control, version: AdapterVersion) -> bytes:
+    """Put the editor together: megabytes of it are the base's, the same for everybody, and not stored per version."""
+    core = await _read(control, version, _CORE)
+    async with control.transaction() as session:
+        base = await bases.resolve(session, version.base_id)
+    parts = []
+    for file in (ENCODER, DECODER):
+        data = await control.read(keys.base_file(base.name, base.digest, file))
+        if sha256_hex(data) != base.manifest["files"][file]:
+            raise DataCorrupt(f"the stored bytes of {file} of base {base.name} do not match their digest")
+        parts.append(data)
+    return await asyncio.to_thread(graft, core, *parts)
 
 
 async def _find(control: Control, tenant_id: str, reference: str, number: int | None) -> tuple[Adapter, AdapterVersion]:
