@@ -169,9 +169,10 @@ class _Chooser:
         return offers
 
     def _far(self) -> tuple[Floats, ReasonKind, tuple[int, ...], tuple[int, ...]]:
-        # 0 where labelled images lie as well, one half at twice the leverage of all but one in twenty of them
+        # 0 where labelled images lie as well, near one half far outside: the other reasons say what would be learnt,
+        # this one only that something would
         beyond_M = np.maximum(self._leverage_M / max(self._high, 1e-12) - 1.0, 0.0)
-        return beyond_M / (1.0 + beyond_M), "leverage", (), ()
+        return 0.5 * beyond_M / (1.0 + beyond_M), "leverage", (), ()
 
     def _sentence(self, kind: ReasonKind, row: int, places: tuple[int, ...], levels: tuple[int, ...]) -> str:
         total = self._labelled

@@ -46,6 +46,7 @@ def test_a_rare_level_is_asked_for(draw_tenant: Callable[..., Any]) -> None:
     assert "'cone'" in rare[0].sentence
     assert "about 3 labelled" in rare[0].sentence
     assert "about 4 labelled" in rare[1].sentence  # the first choice counts as labelled
+    assert [one.value for one in rare] == sorted((one.value for one in rare), reverse=True)
 
 
 def test_an_empty_cell_and_a_stranger_are_asked_for(draw_tenant: Callable[..., Any]) -> None:
