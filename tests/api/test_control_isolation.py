@@ -101,6 +101,8 @@ async def test_somebody_elses_ids_in_bodies_do_not_exist(world: World, tenant: P
     for path, body, code in (
         ("/v1/jobs", {**fit, "dataset": theirs["ds"]}, "unknown_dataset"),
         ("/v1/jobs", {**fit, "factor_set": theirs["fs"]}, "unknown_factor_set"),
+        ("/v1/fits/preview", {"dataset": theirs["ds"]}, "unknown_dataset"),
+        ("/v1/fits/preview", {"dataset": mine, "factor_set": theirs["fs"]}, "unknown_factor_set"),
         ("/v1/datasets", {"name": "x", "factor_set": theirs["fs"], "upload": theirs["up"]}, "unknown_factor_set"),
         ("/v1/datasets", {"name": "x", "factor_set": "avatars", "upload": theirs["up"]}, "unknown_upload"),
     ):

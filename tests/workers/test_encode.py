@@ -5,8 +5,9 @@ import pytest
 
 from heddle_platform import pixels
 from heddle_platform.errors import DataCorrupt
+from heddle_platform.latents import pack_latents, unpack_latents
 from heddle_platform.settings import LimitSettings
-from heddle_workers.encode import encode_rows, pack_latents, unpack_latents
+from heddle_workers.encode import encode_rows
 from heddle_workers.image_set import open_image_set
 from heddle_workers.progress import silent
 

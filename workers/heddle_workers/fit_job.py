@@ -17,13 +17,13 @@ from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_platform import keys
 from heddle_platform.errors import Conflict, Unavailable
+from heddle_platform.latents import pack_latents
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import Dataset, GateVerdict, Job, JobError, JobStatus
 from heddle_platform.settings import LimitSettings
 from heddle_workers.base_source import BaseSource
 from heddle_workers.clock import Clock
 from heddle_workers.cluster import Cluster
-from heddle_workers.encode import pack_latents
 from heddle_workers.fitted import ADAPTER_FILE, Fitted
 from heddle_workers.production import against_production
 from heddle_workers.progress import Report

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_platform.factors import parse_factor_set
+from heddle_platform.latents import unpack_latents
 from heddle_platform.manifest import Manifest
 from heddle_platform.settings import LimitSettings
 from heddle_workers.base_source import BaseSource, load_base
-from heddle_workers.encode import encode_rows, unpack_latents
+from heddle_workers.encode import encode_rows
 from heddle_workers.fetch import fetch_bytes, fetched_file
 from heddle_workers.fitted import Fitted
 from heddle_workers.image_set import open_image_set

@@ -122,7 +122,7 @@ def stacked(structures: Sequence[Structure]) -> dict[str, NDArray[Any]]:
 
 def padded_rows(rows: int) -> int:
     """Return the padded number of rows: at most an eighth more, and few distinct ones."""
-    step = max(8, 2 ** max(0, int(rows - 1).bit_length() - 4))
+    step = max(8, _power(rows) // 16)
     return -(-rows // step) * step
 
 
@@ -131,4 +131,7 @@ def _padded(width: int) -> int:
 
 
 def _power(width: int) -> int:
-    return int(2 ** (width - 1).bit_length())
+    power = 1
+    while power < width:
+        power *= 2
+    return power

@@ -49,6 +49,38 @@ def fit(
     _end(job, as_json)
 
 
+def preview(
+    data: Annotated[str, typer.Argument(help="Labelled set: id or name.")],
+    factors: Annotated[str | None, typer.Option(help="Factor set; the labelled set's own where none is given.")] = None,
+    base: Annotated[str, typer.Option(help="Base: alias, id or name.")] = "default",
+    count: Annotated[int, typer.Option(help="How many images to choose for labelling.")] = 10,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Say at once what a fit would be worth, and which images to label next. Stores nothing.
+
+    Example: `heddle preview spring`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.preview_fit(data, factor_set=factors, base=base, count=count)
+
+    def people() -> None:
+        scores = [
+            (one["name"], one["labels"], "-" if one["score"] is None else f"{one['score']:.2f} {one['measure']}")
+            for one in found.factors
+        ]
+        table(("factor", "labels", "out of fold"), scores)
+        table(("labelled images", "mean"), [(one["rows"], f"{one['score']:.2f}") for one in found.learning_curve])
+        table(
+            ("label next", "for", "why"),
+            [(one["file"], ", ".join(one["factors"]), one["sentence"]) for one in found.label_next],
+        )
+
+    show(found.document(), as_json, people)
+
+
 @jobs_app.command("list")
 def list_jobs(
     status: Annotated[str | None, typer.Option(help="Only jobs in this status, such as failed.")] = None,

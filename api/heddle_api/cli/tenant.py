@@ -16,7 +16,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.fits import fit, jobs_app
+from heddle_api.cli.fits import fit, jobs_app, preview
 from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.served import adapters_app, edit
 from heddle_platform.records import TENANT_SCOPES
@@ -146,4 +146,5 @@ def install(root: typer.Typer) -> None:
     root.add_typer(adapters_app, name="adapters")
     root.command("whoami")(whoami)
     root.command("fit")(fit)
+    root.command("preview")(preview)
     root.command("edit")(edit)

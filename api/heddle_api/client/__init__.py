@@ -14,6 +14,7 @@ from heddle_api.client.results import (
     ImageInfo,
     JobInfo,
     NewTenantInfo,
+    PreviewInfo,
     VersionInfo,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "ImageInfo",
     "JobInfo",
     "NewTenantInfo",
+    "PreviewInfo",
     "Unreachable",
     "VersionInfo",
 ]

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from heddle_api.client.errors import ApiError
 from heddle_api.client.operating import OperatingCalls
 from heddle_api.client.planes import segment
-from heddle_api.client.results import DatasetInfo, Document, FactorSetInfo, JobInfo
+from heddle_api.client.results import DatasetInfo, Document, FactorSetInfo, JobInfo, PreviewInfo
 from heddle_api.client.upload import Progress
 
 POLL_SECONDS: Final = 0.25
@@ -83,6 +83,22 @@ class FittingCalls(OperatingCalls):
         """Queue a fit that makes the next version of an adapter."""
         body = {"type": "fit", "adapter": adapter, "factor_set": factor_set, "dataset": dataset, "base": base}
         return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
+
+    def preview_fit(
+        self, dataset: str, *, factor_set: str | None = None, base: str = "default", count: int = 10
+    ) -> PreviewInfo:
+        """Say what a fit would be worth now and what to label next; stores nothing.
+
+        Args:
+            dataset: a labelled set that the base has encoded.
+            factor_set: the set's own by default.
+            base: alias, id or name.
+            count: how many images to choose.
+        """
+        body: Document = {"dataset": dataset, "base": base, "count": count}
+        if factor_set is not None:
+            body["factor_set"] = factor_set
+        return PreviewInfo.model_validate(self._control.json("POST", "/v1/fits/preview", body))
 
     def jobs(self, *, status: str | None = None) -> list[JobInfo]:
         """List jobs, newest first."""

@@ -72,6 +72,16 @@ class JobInfo(_Result):
         return self.status in FINAL_JOB_STATUSES
 
 
+class PreviewInfo(_Result):
+    """What a fit would be worth: a score per factor, the learning curve, and images to label next, best first."""
+
+    rows: int
+    candidates: int
+    factors: tuple[Document, ...]
+    learning_curve: tuple[Document, ...]
+    label_next: tuple[Document, ...]
+
+
 class AdapterInfo(_Result):
     """An adapter and where its aliases point."""
 

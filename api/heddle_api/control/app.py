@@ -22,6 +22,7 @@ from heddle_api.control.bases import routes as base_routes
 from heddle_api.control.context import Control, DatabaseKeys
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.factors import routes as factor_routes
+from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.keys import routes as key_routes
 from heddle_api.control.seal import Seal
@@ -45,6 +46,7 @@ _ROUTERS: Final = (
     upload_routes,
     dataset_routes,
     job_routes,
+    fit_routes,
     adapter_routes,
     file_routes,
 )

@@ -1,0 +1,1 @@
+"""Fits that are answered at once: the preview."""
