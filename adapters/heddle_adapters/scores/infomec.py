@@ -7,7 +7,8 @@ What implementations return for `metric_golden.npz` (InfoM / InfoE / InfoC):
 | the authors' (latent_quantization) | .7879 / .7718 / .9915 | .5924 / .7701 / .2788 | .5847 / .0033 / .2607 |
 | this one | .7879 / .7718 / .9915 | .5924 / .7701 / .2788 | .5847 / .0033 / .2607 |
 
-Run on scikit-learn 1.9 with k = 10, which has no `multi_class` to pass. It reads explicitness on the rows it was taught with; `explicitness_held_out` does not.
+The authors' file (metrics/infomec.py, k = 10) was run on scikit-learn 1.9, which has no `multi_class` to pass. It reads
+explicitness on the rows it was taught with; `explicitness_held_out` does not.
 """
 
 from collections.abc import Sequence

@@ -127,7 +127,7 @@ def _modularity(live_NM: Floats, columns: Sequence[Integers], bins: int) -> Floa
     squared_MF = np.square(binned_information(live_NM, columns, bins))
     best_M = squared_MF.max(axis=1)
     if len(columns) == 1:
-        return (best_M > 0).astype(np.float64)
+        return np.asarray(best_M > 0, dtype=np.float64)
     others_M = (squared_MF.sum(axis=1) - best_M) / (len(columns) - 1)
     confused_M = np.divide(others_M, best_M, out=np.zeros_like(best_M), where=best_M > 0)
     result_M: Floats = np.where(best_M > 0, 1.0 - confused_M, 0.0)
