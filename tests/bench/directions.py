@@ -30,10 +30,12 @@ from sklearn.svm import LinearSVC
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.associations import associations
 from heddle_adapters.design import code_all, pseudo_counts
-from heddle_adapters.fit import RIDGE, fit_adapter
+from heddle_adapters.fit import fit_adapter
+from heddle_adapters.labelling import labelling_card
 from heddle_adapters.read import read
 from heddle_adapters.solve import encode_jointly
-from heddle_adapters.warn import warnings_of
+from heddle_adapters.warn_labels import label_warnings
+from heddle_adapters.whole import set_scores
 from heddle_platform.base.runtime import to_uint8
 from tests.bench.avatars import Avatars, load_avatars
 from tests.bench.few_labels import spoken
@@ -85,7 +87,7 @@ def joint_effects(known: Labelled) -> Floats:
     """Return A of the joint fit, [P, L]."""
     codings = known.adapter.codings
     design_NP = code_all(known.values_NF, codings)
-    return encode_jointly(known.latents_NL, design_NP, pseudo_counts(codings, RIDGE), None).effects_PL
+    return encode_jointly(known.latents_NL, design_NP, pseudo_counts(codings, known.adapter.ridge), None).effects_PL
 
 
 def level_means(known: Labelled) -> list[Floats]:
@@ -174,7 +176,11 @@ def all_methods(
 
 def warnings_about(known: Labelled, avatars: Avatars) -> set[str]:
     """Return codes of the card's warnings that name both factors of the pair."""
-    found = warnings_of(known.adapter, known.values_NF, associations(known.values_NF, avatars.factor_set))
+    pairs = associations(known.values_NF, avatars.factor_set)
+    read_NF = read(known.adapter, known.latents_NL).values_BF
+    whole = set_scores(known.latents_NL, read_NF, known.values_NF, avatars.factor_set)
+    labelling = labelling_card(known.adapter, known.values_NF, whole, pairs, None, None)
+    found = label_warnings(avatars.factor_set, pairs, labelling)
     return {one.code for one in found if set(PAIR) <= set(one.factors)}
 
 

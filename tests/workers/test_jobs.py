@@ -49,8 +49,8 @@ async def test_a_set_is_validated_fitted_and_fitted_again_without_encoding(world
     assert done.progress == 1.0
     assert await world.events(fit.id) == ["created", "queued", "started", done.status]
 
-    kept = [key for key in await world.stored() if not key.startswith("adapters/")]
-    assert kept == [
+    others = [key for key in await world.stored() if not key.startswith("adapters/")]
+    assert others == [
         f"datasets/{sha256_hex(data)}/images.zip",
         f"datasets/{sha256_hex(data)}/manifest.json",
         f"latents/{sha256_hex(data)}/{world.base.digest}.npz",
