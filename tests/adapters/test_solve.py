@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from heddle_adapters.solve import encode_jointly, pooled_covariance, shrunk_covariance, solve_symmetric
+from heddle_adapters.solve import (
+    encode_jointly,
+    pooled_covariance,
+    shrink_residual,
+    shrunk_covariance,
+    solve_symmetric,
+)
 
 RANDOM = np.random.default_rng(3)
 DESIGN_NP = RANDOM.normal(size=(200, 4))
@@ -49,3 +55,11 @@ def test_solve_survives_exact_dependence() -> None:
     matrix = np.array([[1.0, 1.0], [1.0, 1.0]])
     found = solve_symmetric(matrix, np.array([[1.0], [1.0]]))
     assert matrix @ found == pytest.approx(np.array([[1.0], [1.0]]), rel=1e-6)
+
+
+def test_the_residual_is_pulled_by_a_quarter_of_the_gaussian_share() -> None:
+    covariance = np.diag([3.0, 1.0])
+    # Chen et al. 2010, eq. 17 with 10 degrees of freedom: (8/10 * 10 + 16) / (12 * (10 - 16 / 2)) = 1
+    assert shrink_residual(covariance, 10.0) == pytest.approx(0.75 * covariance + 0.25 * 2.0 * np.eye(2))
+    assert shrink_residual(covariance, 1e9) == pytest.approx(covariance, abs=1e-6)
+    assert shrink_residual(np.eye(3), 5.0) == pytest.approx(np.eye(3))
