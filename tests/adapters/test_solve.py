@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from heddle_adapters.solve import encode_jointly, pooled_covariance, shrunk_covariance, solve_symmetric
+from heddle_adapters.solve import (
+    encode_jointly,
+    pooled_covariance,
+    shrink_residual,
+    shrunk_covariance,
+    solve_symmetric,
+)
 
 RANDOM = np.random.default_rng(3)
 DESIGN_NP = RANDOM.normal(size=(200, 4))
@@ -57,3 +63,11 @@ def test_shrinkage_is_scikit_learns() -> None:
         centred = np.random.default_rng(rows).normal(size=(rows, size)) * np.linspace(0.5, 2, size)
         expected = ledoit_wolf(centred, assume_centered=True)[0]
         assert shrunk_covariance(centred) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_residual_is_pulled_by_a_quarter_of_the_gaussian_share() -> None:
+    covariance = np.diag([3.0, 1.0])
+    # Chen et al. 2010, eq. 17 with 10 degrees of freedom: (8/10 * 10 + 16) / (12 * (10 - 16 / 2)) = 1
+    assert shrink_residual(covariance, 10.0) == pytest.approx(0.75 * covariance + 0.25 * 2.0 * np.eye(2))
+    assert shrink_residual(covariance, 1e9) == pytest.approx(covariance, abs=1e-6)
+    assert shrink_residual(np.eye(3), 5.0) == pytest.approx(np.eye(3))

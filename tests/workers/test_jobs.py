@@ -31,8 +31,16 @@ async def test_a_set_is_validated_fitted_and_fitted_again_without_encoding(world
     assert (first.version, second.version) == (1, 2)
     assert first.digest == second.digest, "equal labels, images and base give equal bytes"
     assert first.files == second.files
-    kept = {"adapter.npz", "adapter.onnx", "editor.core", "statistics.npz", "card.json", "card.html", "playbook.html"}
-    assert set(first.files) == kept
+    complete = {
+        "adapter.npz",
+        "adapter.onnx",
+        "editor.core",
+        "statistics.npz",
+        "card.json",
+        "card.html",
+        "playbook.html",
+    }
+    assert set(first.files) == complete
     for file, digest in first.files.items():
         stored = world.objects.get(keys.adapter_file(world.tenant.id, first.digest, file))
         assert sha256_hex(stored) == digest
