@@ -1,5 +1,6 @@
 """The preview: answered at once from latents that lie there, stores nothing, sees its own tenant only."""
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from heddle_platform.digest import sha256_hex
 from heddle_platform.latents import pack_latents
 from heddle_platform.manifest import Manifest, ManifestImage
 from tests.api.control_world import FACTORS, Person, World
+from tests.api.live import Live
+from tests.api.test_control_cli import shell
 
 LEVELS = ("none", "round")
 ROWS, SPARE = 60, 20
@@ -145,3 +148,15 @@ async def test_a_key_for_data_alone_may_not_preview(world: World, tenant: Person
     key = (await tenant.post("/v1/api_keys", {"name": "d", "scopes": ["data"]}))["api_key"]
     answer = await world.client(key).post("/v1/fits/preview", json={"dataset": "spring"})
     assert answer.status_code == 403
+
+
+async def test_the_client_and_the_command_show_it(live: Live) -> None:
+    person = await live.world.tenant("previewer")
+    await encoded_set(person)
+    with live.client(person.key) as client:
+        found = await asyncio.to_thread(lambda: client.preview_fit("spring", count=2))
+    assert (found.rows, len(found.label_next)) == (ROWS, 2)
+    shown = await shell(live, "preview", "spring", "--count", "1", key=person.key)
+    assert shown.exit_code == 0, shown.output
+    assert "glasses" in shown.stdout
+    assert f"{ROWS + SPARE - 1}.png" in shown.stdout
