@@ -5,8 +5,7 @@ drawing modes, the other folds report effect and leakage, all folds report accur
 adapter that is served.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -17,9 +16,8 @@ from threadpoolctl import threadpool_limits
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
 from heddle_adapters.associations import associations
+from heddle_adapters.crossfit import CrossFit, Progress
 from heddle_adapters.curves import Reported
-from heddle_adapters.discover import Tried, find_interactions, kept
-from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
 from heddle_adapters.measured import Set, measure_edits, reserve, rows_per_factor
@@ -38,10 +36,10 @@ from heddle_adapters.trial import (
     judge_trial,
 )
 from heddle_adapters.tuning import Tuned, tune
+from heddle_adapters.worth import do_harm, edit_worth, given_up
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 
-Progress = Callable[[str, float], None]
 OTHER_MODE_EVERY = 3
 
 
@@ -92,19 +90,17 @@ def score_adapter(
         raise InvalidInput(f"folds is {folds}, at least 2 are needed to judge a fit", code="invalid_folds")
     fold_N = fold_of_rows(values_NF, folds, seed)
     with threadpool_limits(1):
-        adapters = []
-        for fold in range(folds):
-            taught_N = fold_N != fold
-            adapters.append(_fit(latents_NL[taught_N], values_NF[taught_N], factor_set, base_digest, pool_ML)[0])
-            tell("fit", (fold + 1) / (folds + 1))
-        started = time.perf_counter()
-        adapter, tried = _fit(latents_NL, values_NF, factor_set, base_digest, pool_ML)
-        seconds = time.perf_counter() - started
-        tell("fit", 1.0)
+        fits = CrossFit(latents_NL, values_NF, fold_N, factor_set, base_digest, pool_ML, tell)
+        adapters, adapter, tried, seconds = fits.all(interacting=True)
         read_NF, scores_NC = _out_of_fold(adapters, latents_NL, fold_N)
         skills = reading_skills(factor_set, read_NF, values_NF)
         studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
         readable_F = np.array([skill.readable for skill in skills])
+        if any(one.interactions for one in adapters):
+            worth = _worth(studio, adapters[0], fits.one(fold_N != 0, ())[0], fold_N, readable_F, round_trips, seed)
+            if do_harm(*worth):
+                adapters, adapter, _, seconds = fits.all(interacting=False)
+                tried = given_up(tried, *worth)
         edited = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
         adapter = adapter.with_gains(edited.tuned.gains).with_detail(edited.tuned.detail)
         pairs = associations(values_NF, factor_set, seed=seed)
@@ -153,15 +149,31 @@ class _Edited:
     reported: list[Reported]
 
 
-def _fit(
-    latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, base_digest: str, pool_ML: Floats | None
-) -> tuple[Adapter, tuple[Tried, ...]]:
-    """Find interactions and fit with them; every fold finds its own, so that no row judges what it helped to choose."""
-    tried = find_interactions(latents_NL, values_NF, factor_set)
-    adapter = fit_adapter(
-        latents_NL, values_NF, factor_set, base_digest=base_digest, pool_ML=pool_ML, interactions=kept(tried)
+def _worth(
+    studio: "_Studio",
+    interacting: Adapter,
+    plain: Adapter,
+    fold_N: NDArray[np.intp],
+    readable_F: Mask,
+    round_trips: int,
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """Return what edits of fold 0's tuning rows are worth with interactions and without."""
+    rows = tuning_rows(fold_N, len(readable_F), len(studio.modes), round_trips, seed)
+    unedited = studio.unedited(rows)
+    with_pairs, without = (
+        edit_worth(
+            adapter,
+            studio.latents_NL,
+            rows,
+            readable_F,
+            unedited,
+            lambda trials, mode: studio.draw(trials, mode, "tune"),
+            seed,
+        )
+        for adapter in (interacting, plain)
     )
-    return adapter, tried
+    return with_pairs, without
 
 
 @dataclass(eq=False)

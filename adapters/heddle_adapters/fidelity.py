@@ -12,6 +12,7 @@ from heddle_adapters.arrays import Floats, Mask, Singles
 from heddle_adapters.curves import Reported
 from heddle_adapters.design import code_all
 from heddle_adapters.edit import extrapolation
+from heddle_adapters.interaction import product_columns
 from heddle_adapters.judges import Judge
 from heddle_adapters.report_edits import FidelityCard
 
@@ -67,6 +68,9 @@ def yardstick(adapter: Adapter, latents_NL: Floats, values_NF: Floats, seed: int
     code_NL = code_NL - code_NL.mean(axis=0)
     design_NP = code_all(values_NF, adapter.codings)
     design_NP = np.where(np.isnan(design_NP), 0.0, design_NP - np.nanmean(design_NP, axis=0))
+    # what a factor's look owes to another's level is named by the two of them
+    looks = [product_columns(design_NP, values_NF, adapter.codings, one.factor, one.on) for one in adapter.interactions]
+    design_NP = np.hstack([design_NP, *(look_NQ - look_NQ.mean(axis=0) for look_NQ in looks)])
     left_NP, size_P, _ = np.linalg.svd(design_NP, full_matrices=False)
     basis_NP = left_NP[:, size_P > 1e-9 * max(float(size_P[0]), 1e-12)]
     told_PL = basis_NP.T @ code_NL
