@@ -52,8 +52,8 @@ def test_bad_files_are_one_sentence(tmp_path: Path, file: Path) -> None:
     np.save(tmp_path / "single.npy", CODES)
     cases = (
         ((tmp_path / "none.npz",), "there is no file"),
-        ((tmp_path / "text.npz",), "not a readable .npz file"),
-        ((tmp_path / "objects.npz",), "not a readable .npz file"),
+        ((tmp_path / "text.npz",), "is not an .npz file of plain arrays"),
+        ((tmp_path / "objects.npz",), "is not an .npz file of plain arrays"),
         ((tmp_path / "short.npz",), "codes has 5 rows, factors 200"),
         ((tmp_path / "single.npy",), "holds a single array"),
         ((file, "--codes", "latents"), "there is no array 'latents'; the file holds: codes"),

@@ -40,7 +40,7 @@ def lps(
     Args:
         codes: [N, L]; dead codes are left out, one live code alone gives 0.
         estimator: "ridge" (closed form: straight lines only) or "boosted" (histogram gradient boosting with
-            scikit-learn's defaults: any dependence, about a thousand times slower).
+            scikit-learn's defaults: any dependence, far slower).
         folds: of the cross-validation.
         seed: of the folds.
 

@@ -1,5 +1,6 @@
 """`heddle score`: how disentangled are these codes? All scores of an .npz file, as a table or as JSON."""
 
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,8 +79,12 @@ def _arrays(
             tables = [_table(archive, name, option) for name, option in ((codes, "codes"), (factors, "factors"))]
     except FileNotFoundError:
         fail(f"there is no file {file}")
-    except (OSError, ValueError, EOFError) as error:
-        fail(f"{file} is not a readable .npz file: {error}")
+    except zipfile.BadZipFile:
+        fail(f"{file} is damaged: it begins like an .npz file and does not end like one; write it again")
+    except (ValueError, EOFError):  # NumPy's own sentence advises to load it unsafely
+        fail(f"{file} is not an .npz file of plain arrays; write one with numpy.savez(file, codes=..., factors=...)")
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
     if len(tables[0]) != len(tables[1]):
         fail(f"{codes} has {len(tables[0])} rows, {factors} {len(tables[1])}; they must be equal")
     if kinds is not None:
@@ -103,7 +108,9 @@ def _table(archive: Any, name: str, option: str) -> NDArray[np.float64]:
 def _print(lines: "list[Line]", codes_NL: NDArray[np.float64], factors_NF: NDArray[np.float64]) -> None:
     grid = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("score", "value", "details", "measured by", "seconds"):
-        grid.add_column(column, justify="right" if column in ("value", "seconds") else "left")
+        grid.add_column(
+            column, justify="right" if column in ("value", "seconds") else "left", no_wrap=column == "score"
+        )
     for line in lines:
         value = "[yellow]-[/]" if line.score is None else f"{line.score.value:.4f}"
         grid.add_row(
