@@ -147,7 +147,7 @@ def _demo_options(labels_F: NDArray[np.int16], rng: np.random.Generator) -> dict
         "mouthVariant": [mouth],
         "glassesVariant": [glasses or "round"],
         "glassesProbability": 100 if glasses else 0,
-        "glassesColor": ["#22d3ee"],  # thin frames in a colour that shows on every skin and hair
+        "glassesColor": ["#000000"],  # as the style's own pictures have them
         "backgroundColor": [background],
         "facialHairVariant": ["scruff"],
         "eyebrowsColor": ["#000000"],
