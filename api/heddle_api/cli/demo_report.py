@@ -117,7 +117,7 @@ def print_findings(console: Console, findings: Findings) -> None:
     console.print(
         f"Read, effect and leakage: measured now, on {findings.edits.images} held-out pictures through the public API "
         "(in brackets: the scorecard, on labelled images its folds did not see). Leakage is what an edit changes "
-        "beyond redrawing; changed counts every other reading that is not the redrawn picture's.",
+        "beyond redrawing.",
         style="dim",
     )
     console.print()
@@ -128,12 +128,11 @@ def print_findings(console: Console, findings: Findings) -> None:
 
 def _table(findings: Findings) -> Table:
     table = Table(title=f"{findings.served.adapter}, version {findings.served.version}", title_justify="left")
-    table.add_column("factor")
+    table.add_column("factor", no_wrap=True)
     for title in ("read accuracy", "effect", "leakage"):
         table.add_column(title, justify="right")
     table.add_column("most into")
-    table.add_column("changed", justify="right")
-    table.add_column("gate")
+    table.add_column("gate", no_wrap=True)
     on_card = findings.served.on_card
     for name, measured in findings.edits.factors.items():
         card, gate = on_card[name], findings.served.factors[name]
@@ -143,7 +142,6 @@ def _table(findings: Findings) -> Table:
             _pair(measured.effect, card.get("effect")),
             _pair(measured.leakage, card.get("leakage")),
             measured.leakage_into or "",
-            _pair(measured.changed, max(findings.served.card.get("changed", {}).get(name, {}).values(), default=None)),
             "[green]passed[/]" if gate["passed"] else "[red]refused[/]",
         )
     return table
