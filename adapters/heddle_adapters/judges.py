@@ -21,6 +21,7 @@ from heddle_adapters.solution import solve
 FEWEST_ROWS = 100  # that teach an independent judge
 FEWEST_LABELS = 50  # of each factor among them
 _LEAST_SLOPE = 0.05
+_LEAST_APART = 0.5  # logits between pictures of two levels: a judge that sees them less apart does not tell them apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Judge:
             moved_BC = after_BC - before_BC
             apart_BC = self.steps[factor][target] - self.steps[factor][source]
             typical = float((apart_BC[row, target] - apart_BC[row, source]).mean())
-            return np.asarray((moved_BC[row, target] - moved_BC[row, source]) / max(typical, 1e-9))
+            return np.asarray((moved_BC[row, target] - moved_BC[row, source]) / max(typical, _LEAST_APART))
         if coding.kind == "periodic":
             after_B, before_B = (np.arctan2(scores[:, 1], scores[:, 0]) for scores in (after_BC, before_BC))
             return angle_error(after_B, before_B, 2 * np.pi) / (2 * np.pi / 6)

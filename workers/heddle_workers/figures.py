@@ -13,6 +13,7 @@ from heddle_adapters.report_edits import CurveCard, CurvePoint, LeakCard
 
 _WIDTH, _HEIGHT = 260, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 30, 8, 8, 24
+_TALLEST: Final = 10.0  # effects beyond it are drawn at the edge: an unreadable factor's curve has no scale
 _REACH: Final = 2.0  # strengths and effects shown, either way; a steeper curve widens its own axis
 _CELL, _CELL_HEIGHT, _HEADER = 54, 40, 74
 _LONGEST: Final = 14  # letters of a name in the heat map
@@ -22,7 +23,7 @@ _FULL: Final = 0.5  # unsigned leakage that is as dark as it gets
 
 def curve_figure(curve: CurveCard) -> Markup:
     """Return one factor's effect curve: strength across, effect up, the ideal dashed, the usable range shaded."""
-    tallest = max(_REACH, *(abs(end) for point in curve.points for end in point.interval))
+    tallest = min(_TALLEST, max(_REACH, *(abs(end) for point in curve.points for end in point.interval)))
     low, high = (_across(end) for end in curve.usable)
     points = sorted([*curve.points, _NOTHING], key=lambda point: point.strength)
     path = " ".join(f"{_across(point.strength):.1f},{_up(point.effect, tallest):.1f}" for point in points)
@@ -119,6 +120,7 @@ def _across(strength: float) -> float:
 
 
 def _up(effect: float, tallest: float) -> float:
+    effect = min(tallest, max(-tallest, effect))
     return _TOP + (tallest - effect) / (2 * tallest) * (_HEIGHT - _TOP - _BOTTOM)
 
 
@@ -132,7 +134,7 @@ def _grid(tallest: float) -> Markup:
             )
         )
         lines.append(_text("tick", x, _HEIGHT - 8, f"{strength}".replace("-", "\N{MINUS SIGN}")))
-    step = next((step for step in (1, 2, 5, 10, 20, 50) if tallest / step < 3.5), 100)
+    step = next(step for step in (1, 2, 5) if tallest / step < 3.5)
     most = int(tallest) // step
     for effect in range(-most * step, most * step + 1, step):
         y = _up(effect, tallest)
