@@ -186,7 +186,7 @@ def warnings_about(known: Labelled, avatars: Avatars) -> set[str]:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, default=1_000)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--edits", type=int, default=300)

@@ -71,7 +71,7 @@ def spoken(values: Sequence[float]) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, nargs="+", default=list(BARS))
     parser.add_argument("--draws", type=int, default=5)
     asked = parser.parse_args()

@@ -70,7 +70,7 @@ def singles(tenants: list[FleetTenant]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tenants", type=int, default=10_000)
     parser.add_argument("--peers", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)

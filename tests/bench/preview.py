@@ -52,7 +52,7 @@ def table(name: str, work: Callable[[], object], repeats: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--candidates", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=30)

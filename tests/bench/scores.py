@@ -67,7 +67,7 @@ def show(name: str, wall: float, processor: float, note: str = "") -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boosted-rows", type=int, default=10_000)
     parser.add_argument("--data", type=Path, help="an .npz with codes_good and factors instead of made-up ones")
     options = parser.parse_args()
