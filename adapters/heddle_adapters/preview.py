@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.calibrate import angle_error
@@ -92,6 +93,12 @@ def preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, 
         InvalidInput: codes as `fit.fit_adapter`; `too_few_labels` if fewer than 8 images are labelled or no factor
             has two distinct labels.
     """
+    # One thread: matrices this small spend ten times as long in the hand-over between two.
+    with threadpool_limits(1):
+        return _preview(latents_NL, values_NF, factor_set, count)
+
+
+def _preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, count: int) -> Preview:
     latents_NL = finite_matrix(latents_NL, "latents")
     values_NF = _checked(values_NF, factor_set, len(latents_NL))
     labelled = np.flatnonzero(~np.isnan(values_NF).all(axis=1))[:MOST_ROWS]
