@@ -45,3 +45,8 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     copy = np.array(array, order="C")
     copy.setflags(write=False)
     return copy
+
+
+def rounded(value: float) -> float:
+    """Return a figure as documents keep it: six digits after the point, so that noise in the last bit shows nowhere."""
+    return round(float(value), 6)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.adapter import DetailMode
-from heddle_adapters.arrays import Floats, Singles
+from heddle_adapters.arrays import Floats, Singles, rounded
 from heddle_adapters.change import code_value, interaction_change, quantised
 from heddle_adapters.design import Coding
 from heddle_adapters.edit import extrapolation
@@ -115,10 +115,10 @@ def curve_card(name: str, coding: Coding, curve: Curve) -> CurveCard:
     points = tuple(
         CurvePoint(
             strength=strength,
-            effect=_rounded(mean_S[step]),
-            interval=(_rounded(mean_S[step] - _Z * error_S[step]), _rounded(mean_S[step] + _Z * error_S[step])),
-            flips=_rounded(curve.flipped_BS[:, step].mean()) if coding.levels else None,
-            outside=_rounded(curve.outside_BS[:, step].mean()),
+            effect=rounded(mean_S[step]),
+            interval=(rounded(mean_S[step] - _Z * error_S[step]), rounded(mean_S[step] + _Z * error_S[step])),
+            flips=rounded(curve.flipped_BS[:, step].mean()) if coding.levels else None,
+            outside=rounded(curve.outside_BS[:, step].mean()),
         )
         for step, strength in enumerate(STRENGTHS)
     )
@@ -126,8 +126,8 @@ def curve_card(name: str, coding: Coding, curve: Curve) -> CurveCard:
         factor=name,
         unit="level" if coding.levels else "sd",
         points=points,
-        unit_effect=_rounded(mean_S[STRENGTHS.index(1.0)]),
-        monotone=_rounded(monotone_share(curve.change_BS)),
+        unit_effect=rounded(mean_S[STRENGTHS.index(1.0)]),
+        monotone=rounded(monotone_share(curve.change_BS)),
         usable=usable_range(mean_S),
         pictures=pictures,
     )
@@ -198,7 +198,3 @@ def _judged(
         flipped.append(judge.values(seen_BL)[:, trial.factor] == trial.targets_B)
         outside.append(extrapolation(trial.adapter, one.edited_BL) > 1.0)
     return Curve(*(np.stack(columns, axis=1).astype(np.float64) for columns in (change, flipped, outside)))
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 6)

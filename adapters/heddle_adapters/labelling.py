@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from heddle_adapters.adapter import Adapter
-from heddle_adapters.arrays import Floats
+from heddle_adapters.arrays import Floats, rounded
 from heddle_adapters.associations import Association
 from heddle_adapters.dependence import condition, condition_between, smallest_detectable
 from heddle_adapters.design import code_all
@@ -39,12 +39,12 @@ def labelling_card(
     ceilings = [ceiling for ceiling in whole.ceilings if ceiling is not None]
     ceiling = float(np.mean(ceilings)) if ceilings else None
     return LabellingCard(
-        smallest_detectable=_rounded(smallest_detectable(len(values_NF))),
+        smallest_detectable=rounded(smallest_detectable(len(values_NF))),
         permutations=pairs[0].permutations if pairs else 0,
-        condition=_rounded(_condition(adapter, values_NF)),
-        condition_between=_rounded(condition_between(values_NF, adapter.factor_set)),
-        mig_ceiling=None if ceiling is None else _rounded(ceiling),
-        mig_share=None if not ceiling or whole.mig.value is None else _rounded(whole.mig.value / ceiling),
+        condition=rounded(_condition(adapter, values_NF)),
+        condition_between=rounded(condition_between(values_NF, adapter.factor_set)),
+        mig_ceiling=None if ceiling is None else rounded(ceiling),
+        mig_share=None if not ceiling or whole.mig.value is None else rounded(whole.mig.value / ceiling),
         short_pairs=short,
         requests=tuple(_request_card(one, pool_names) for one in requests),
     )
@@ -55,7 +55,7 @@ def association_card(pair: Association, factor_set: FactorSet) -> AssociationCar
     names = factor_set.names
     return AssociationCard(
         factors=(names[pair.first], names[pair.second]),
-        value=_rounded(pair.value),
+        value=rounded(pair.value),
         measure=pair.measure,
         labels=pair.rows,
         smallest_cell=pair.smallest_cell,
@@ -64,7 +64,7 @@ def association_card(pair: Association, factor_set: FactorSet) -> AssociationCar
         cells=pair.cells,
         p=float(f"{pair.p:.3g}"),
         p_holm=float(f"{pair.p_holm:.3g}"),
-        detectable=_rounded(pair.detectable),
+        detectable=rounded(pair.detectable),
         claim=pair.claim,
     )
 
@@ -87,7 +87,3 @@ def _request_card(request: LabelRequest, pool_names: Sequence[str] | None) -> La
         pool=named,
         detail=request.sentence,
     )
-
-
-def _rounded(value: float) -> float:
-    return round(value, 6)

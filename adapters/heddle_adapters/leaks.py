@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from heddle_adapters.arrays import Floats
+from heddle_adapters.arrays import Floats, rounded
 from heddle_adapters.curves import Reported
 from heddle_adapters.design import Coding
 from heddle_adapters.judges import Judge
@@ -55,9 +55,9 @@ def leak_cards(
                 LeakCard(
                     edited=names[edited],
                     other=names[other],
-                    signed=_rounded(signed_leak(own_BD, change_BD, map_DD) / effect),
-                    unsigned=_rounded(max(0.0, size) / effect),
-                    association=_rounded(association[names[edited], names[other]]),
+                    signed=rounded(signed_leak(own_BD, change_BD, map_DD) / effect),
+                    unsigned=rounded(max(0.0, size) / effect),
+                    association=rounded(association[names[edited], names[other]]),
                 )
             )
     return tuple(cards)
@@ -108,7 +108,3 @@ def _moves(
         )
         result.append((after - plain, after - before, plain - before))
     return result
-
-
-def _rounded(value: float) -> float:
-    return round(value, 6)

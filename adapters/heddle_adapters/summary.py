@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heddle_adapters.adapter import Adapter, DetailMode
-from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.arrays import Floats, Mask, rounded
 from heddle_adapters.associations import Association
 from heddle_adapters.calibrate import calibration_error
 from heddle_adapters.dependence import smallest_detectable
@@ -121,8 +121,8 @@ def card_of(
         folds=folds,
         seed=seed,
         factors=factors,
-        accuracy=_rounded(float(np.average([card.accuracy for card in factors], weights=weights))),
-        effect=_rounded(float(np.average([card.effect or 0.0 for card in factors], weights=weights))),
+        accuracy=rounded(float(np.average([card.accuracy for card in factors], weights=weights))),
+        effect=rounded(float(np.average([card.effect or 0.0 for card in factors], weights=weights))),
         leakage_max=max(leaks) if leaks else None,
         leakage=_matrix(adapter, evidence, lambda outcome: outcome.leak_F),
         changed=changed,
@@ -157,7 +157,7 @@ def _factor_card(adapter: Adapter, evidence: Evidence, whole: SetScores, index: 
     if isinstance(factor, LevelledFactor):
         per_level = np.bincount(values_N[known_N].astype(int), minlength=len(factor.level_names))
         counts = dict(zip(factor.level_names, per_level.tolist(), strict=True))
-        error = _rounded(calibration_error(evidence.logits[index][known_N], values_N[known_N].astype(np.int64)))
+        error = rounded(calibration_error(evidence.logits[index][known_N], values_N[known_N].astype(np.int64)))
     effects = {mode: mode_effect(outcomes[index], index, readable_F) for mode, outcomes in evidence.outcomes.items()}
     chosen = effects[adapter.detail[index]]
     leak_F = _leaks(evidence.outcomes[adapter.detail[index]][index], index, readable_F)
@@ -168,12 +168,12 @@ def _factor_card(adapter: Adapter, evidence: Evidence, whole: SetScores, index: 
         labels=int(known_N.sum()),
         counts=counts,
         measure="accuracy" if isinstance(factor, LevelledFactor) else "r2",
-        accuracy=_rounded(skill.value),
-        accuracy_interval=(_rounded(skill.interval.low), _rounded(skill.interval.high)),
-        chance=_rounded(skill.chance),
+        accuracy=rounded(skill.value),
+        accuracy_interval=(rounded(skill.interval.low), rounded(skill.interval.high)),
+        chance=rounded(skill.chance),
         calibration_error=error,
         readable=skill.readable,
-        survives=_rounded(float(evidence.survives_F[index])) if factor.kind not in ("continuous", "periodic") else None,
+        survives=rounded(float(evidence.survives_F[index])) if factor.kind not in ("continuous", "periodic") else None,
         effect=chosen.effect,
         leakage=chosen.leakage,
         leakage_mean=chosen.leakage_mean,
@@ -199,13 +199,13 @@ def mode_effect(outcome: Outcome, factor: int, readable_F: Mask) -> ModeEffect:
     low = float(leak_F.max() - error_F[leak_F.argmax()])
     high = float((outcome.leak_F + error_F)[others_F].max(initial=0.0))
     return ModeEffect(
-        effect=_rounded(float(outcome.reached_B.mean())),
-        effect_interval=(_rounded(interval.low), _rounded(interval.high)),
-        leakage=_rounded(float(leak_F.max())),
-        damage=_rounded(float(outcome.left_BF[:, others_F].mean())) if others_F.any() else 0.0,
-        leakage_mean=_rounded(float(leak_F[others_F].mean())) if others_F.any() else 0.0,
+        effect=rounded(float(outcome.reached_B.mean())),
+        effect_interval=(rounded(interval.low), rounded(interval.high)),
+        leakage=rounded(float(leak_F.max())),
+        damage=rounded(float(outcome.left_BF[:, others_F].mean())) if others_F.any() else 0.0,
+        leakage_mean=rounded(float(leak_F[others_F].mean())) if others_F.any() else 0.0,
         edits=edits,
-        leakage_interval=(_rounded(max(0.0, low)), _rounded(min(1.0, high))),
+        leakage_interval=(rounded(max(0.0, low)), rounded(min(1.0, high))),
     )
 
 
@@ -220,12 +220,12 @@ def _matrix(adapter: Adapter, evidence: Evidence, share_of: Callable[[Outcome], 
     matrix = {}
     for index, name in enumerate(names):
         share_F = share_of(evidence.outcomes[adapter.detail[index]][index])
-        matrix[name] = {other: _rounded(float(share_F[place])) for place, other in enumerate(names) if place != index}
+        matrix[name] = {other: rounded(float(share_F[place])) for place, other in enumerate(names) if place != index}
     return matrix
 
 
 def _share(gap: float | None, ceiling: float | None) -> float | None:
-    return None if gap is None or not ceiling else _rounded(gap / ceiling)
+    return None if gap is None or not ceiling else rounded(gap / ceiling)
 
 
 def _interaction_card(tried: Tried, factor_set: FactorSet) -> InteractionCard:
@@ -289,7 +289,3 @@ def _protocol(rows: int, folds: int) -> dict[str, object]:
             "kept_from": f"{CLEAR_OF_NOISE:g} standard errors and a gain of {LEAST_GAIN}",
         },
     }
-
-
-def _rounded(value: float) -> float:
-    return round(value, 6)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from heddle_adapters.arrays import Floats
+from heddle_adapters.arrays import Floats, rounded
 from heddle_adapters.report import ScoreCard
 from heddle_adapters.scores.dci import dci
 from heddle_adapters.scores.jackknife import jackknife
@@ -64,9 +64,9 @@ def _gap(codes_NL: Floats, values_NF: Floats, factor_set: FactorSet, bins: int, 
         parts = [gap(codes_NL, values_NF, index) for index in range(len(kinds))]
         reach = jackknife(mean_gap, codes_NL, values_NF).as_pair() if interval and len(codes_NL) >= 100 else None
         return ScoreCard(
-            value=_rounded(float(np.mean(parts))),
-            interval=None if reach is None else (_rounded(reach[0]), _rounded(reach[1])),
-            parts={name: _rounded(part) for name, part in zip(factor_set.names, parts, strict=True)},
+            value=rounded(float(np.mean(parts))),
+            interval=None if reach is None else (rounded(reach[0]), rounded(reach[1])),
+            parts={name: rounded(part) for name, part in zip(factor_set.names, parts, strict=True)},
             protocol={"metric": "mig", "version": 1, "estimator": "histogram", "bins": bins, "n": len(codes_NL)},
         )
 
@@ -81,11 +81,11 @@ def _dci(codes_NL: Floats, values_NF: Floats, kinds: list[Any]) -> ScoreCard:
             )
         result = dci(codes_NL, values_NF, kinds)
         return ScoreCard(
-            value=_rounded(result.value),
+            value=rounded(result.value),
             parts={
-                "disentanglement": _rounded(result.disentanglement),
-                "completeness": _rounded(result.completeness),
-                "informativeness": _rounded(result.informativeness),
+                "disentanglement": rounded(result.disentanglement),
+                "completeness": rounded(result.completeness),
+                "informativeness": rounded(result.informativeness),
             },
             protocol=dict(result.protocol),
         )
@@ -95,7 +95,7 @@ def _dci(codes_NL: Floats, values_NF: Floats, kinds: list[Any]) -> ScoreCard:
 
 def _ceilings(values_NF: Floats, kinds: list[Any]) -> tuple[float | None, ...]:
     try:
-        return tuple(_rounded(value) for value in ceilings(factor_levels(values_NF, kinds, _BINS)))
+        return tuple(rounded(value) for value in ceilings(factor_levels(values_NF, kinds, _BINS)))
     except (InvalidInput, ValueError):
         return (None,) * len(kinds)
 
@@ -106,7 +106,3 @@ def _or_none(metric: str, measured: Callable[[], ScoreCard]) -> ScoreCard:
         return measured()
     except InvalidInput as error:
         return ScoreCard(value=None, protocol={"metric": metric, "not_defined": error.message, "code": error.code})
-
-
-def _rounded(value: float) -> float:
-    return round(value, 6)

@@ -209,7 +209,8 @@ def test_correlated_labels_are_warned_of(draw_tenant: Callable[..., Any]) -> Non
     _, card = score_adapter(
         tenant.latents_NL, tenant.values_NF, tenant.factor_set, base_digest=BASE, round_trip=perfect, round_trips=200
     )
-    assert [warning.code for warning in card.warnings][:2] == ["correlated_labels", "empty_cells"]
+    codes = ["correlated_labels", "empty_cells", "learnt_correlation"]
+    assert [warning.code for warning in card.warnings] == codes
     assert card.warnings[0].numbers["value"] == pytest.approx(card.associations[0].value)
     assert "label 5 more image(s) in which one is 'on', two is 'off'" in card.warnings[1].action
     assert card.labelling is not None

@@ -119,8 +119,11 @@ def test_a_high_share_of_one_level_is_not_skill() -> None:
 def test_the_tenants_own_floor_goes_before_the_defaults() -> None:
     strict = judge(card(), factor_set({"accuracy": 0.95}))
     assert "you asked for 0.95" in strict.factors["pose"].reasons[0]
+    asked = factor_set({"accuracy": 0.6, "effect": 0.3})
+    unsure = factor("pose", accuracy=0.62, accuracy_interval=(0.58, 0.66), effect=0.4)
+    assert judge(card(unsure, factor("eyes")), asked).verdict == "needs_approval"  # its lower bound misses the floor
     low = factor("pose", accuracy=0.62, accuracy_interval=(0.60, 0.64), effect=0.4)
-    assert judge(card(low, factor("eyes")), factor_set({"accuracy": 0.6, "effect": 0.3})).verdict == "pass"
+    assert judge(card(low, factor("eyes")), asked).verdict == "pass"
     assert not judge(card(low, factor("eyes")), factor_set()).factors["pose"].passed
     wide = factor("pose", leakage=0.3)
     assert judge(card(wide, factor("eyes")), factor_set(leakage_max=0.4)).verdict == "pass"

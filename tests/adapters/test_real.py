@@ -133,14 +133,21 @@ def test_real_edits_have_unit_effect_learn_no_correlation_and_go_back(
     assert {pair.claim for pair in card.associations} == {"none_found"}
     kept = {one.factor: one for one in measured.fidelity}
     assert measured.preserved is not None
-    assert measured.preserved > 0.7
+    assert measured.preserved > 0.75
     assert kept["background"].restored_reading is not None
     assert kept["background"].restored_reading > 0.8
-    # what the card says of the base's own loss is what the base loses; .25 is wanted and not met by this base
+    # what the card says of the base's own loss is what the base loses
     latents_NL = avatars.latents_NL[:1_000].astype(np.float64)
     lost_NL = avatars.round_trip(avatars.latents_NL[:1_000]) - latents_NL
     typical = np.sqrt(np.square(lost_NL).sum() / np.square(latents_NL - latents_NL.mean(axis=0)).sum())
     assert measured.round_trip_error == pytest.approx(typical, rel=0.15)
+
+
+@pytest.mark.xfail(strict=True, reason="the shipped base reads more than it draws: .57 on these avatars")
+def test_the_base_draws_what_it_reads(scored: tuple[Adapter, Card]) -> None:
+    _, card = scored
+    assert card.measured is not None
+    assert card.measured.round_trip_error < 0.25
 
 
 def test_an_unreadable_factor_has_no_endless_effect(shared_data: Path, base: BaseRuntime) -> None:
