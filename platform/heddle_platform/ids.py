@@ -1,6 +1,6 @@
 """Identifiers: a short prefix that names the kind of resource, and a time-ordered UUIDv7.
 
-Time order makes an id its own keyset-pagination cursor; the 74 random bits make it unguessable.
+Time order makes an id its own keyset-pagination cursor; the 62 random bits make it unguessable.
 """
 
 import re
@@ -23,12 +23,14 @@ def new_id(prefix: Prefix) -> str:
         prefix: the kind of resource.
 
     Returns:
-        A string that sorts by creation time (millisecond resolution) within one prefix.
+        A string that sorts by creation time (a quarter of a microsecond) within one prefix.
     """
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | secrets.randbits(80)
-    value = (value & ~(0xF << 76)) | (0x7 << 76)  # RFC 9562: version 7
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)  # RFC 9562: variant 10
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    # RFC 9562, section 6.2, method 3: the fraction of the millisecond, so that jobs queued within one keep their order
+    fraction = nanoseconds * 4096 // 1_000_000
+    value = (milliseconds << 80) | (fraction << 64) | secrets.randbits(64)
+    value = (value & ~(0xF << 76)) | (0x7 << 76)  # version 7
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)  # variant 10
     letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
     return f"{prefix}_{''.join(letters)}"
 
