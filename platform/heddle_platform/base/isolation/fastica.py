@@ -76,6 +76,9 @@ def fit_fastica(config: FastIcaConfig, latents_NL: Tensor) -> Linear:
     """
     samples = latents_NL.double()
     live = samples.std(dim=0) > _DEAD_STD
+    mapping = Linear(samples.shape[1])
+    if not bool(live.any()):
+        return mapping
     centre_L = torch.where(live, samples.mean(dim=0), 0.0)
     centred = (samples - centre_L)[:, live]
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
@@ -85,7 +88,6 @@ def fit_fastica(config: FastIcaConfig, latents_NL: Tensor) -> Linear:
     every_LL = torch.eye(samples.shape[1], dtype=torch.float64)
     rows = live.nonzero()[:, 0]
     every_LL[rows[:, None], rows[None]] = unmixing
-    mapping = Linear(samples.shape[1])
     mapping.centre_L.copy_(centre_L)
     mapping.unmixing_LL.copy_(every_LL)
     # Of the unmixing as it is kept, in single precision.
