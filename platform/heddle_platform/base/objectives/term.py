@@ -4,6 +4,7 @@ A term measures nats per image, so that weights of different terms compare. Addi
 with one subclass and one entry in the recipe's union.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,13 +43,15 @@ class Pass:
     """One batch and what the network made of it: all a term may look at.
 
     Attributes:
-        images: [B, 3, H, W] in 0..1.
-        reconstruction: [B, 3, H, W], unclamped.
+        images: [B, C, H, W] in 0..1.
+        reconstruction: [B, C, H, W], unclamped.
         mean, logvar: posterior, [B, L].
         latents: the sample that was decoded, [B, L].
         labels: int64 [B, F] over the corpus's factors, -1 where unknown.
         progress: share of the training that is done, in 0..1.
         generator: the step's source of chance.
+        encode: images [N, C, H, W] -> mean and logvar of their posterior, [N, L] each; for terms that look at others.
+        decode: latents [N, L] -> images [N, C, H, W].
     """
 
     images: Tensor
@@ -59,6 +62,8 @@ class Pass:
     labels: Tensor
     progress: float
     generator: torch.Generator
+    encode: Callable[[Tensor], tuple[Tensor, Tensor]]
+    decode: Callable[[Tensor], Tensor]
 
 
 class Term(nn.Module):
@@ -66,6 +71,10 @@ class Term(nn.Module):
 
     name: str
     schedule: Schedule
+
+    def posterior(self, mean_BL: Tensor, logvar_BL: Tensor, weight: float) -> tuple[Tensor, Tensor]:
+        """What the term makes of the posterior before it is sampled, at its present weight; most leave it alone."""
+        return mean_BL, logvar_BL
 
     def forward(self, seen: Pass) -> Tensor:
         """The term's value, a scalar in nats per image."""
