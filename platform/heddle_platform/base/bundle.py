@@ -1,11 +1,12 @@
 """A base as it is shipped and stored: a manifest and three files, addressed by the manifest's digest.
 
     manifest.json         what it is, how it was trained, what it scored, digests of the files below
-    weights.safetensors   all weights in half precision, for fine-tuning
+    weights.safetensors   the weights that no graph holds under its own name (the head of the log variance, matrices a
+                          graph holds transposed), in half precision: with the graphs' own, all one needs to fine-tune
     encoder.onnx          image [B, 3, S, S] in 0..1 -> latent [B, L], the raw posterior mean
     decoder.onnx          latent [B, L], raw -> image [B, 3, S, S] in 0..1
 
-All three files hold exactly the same weights. `manifest.json` is canonical JSON, so its SHA-256 is the base's digest.
+`manifest.json` is canonical JSON, so its SHA-256 is the base's digest.
 """
 
 import os

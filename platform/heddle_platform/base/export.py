@@ -1,7 +1,7 @@
 """From a trained network to a bundle: weights rounded once, two ONNX graphs, parity proved before anything is written.
 
-Weights are rounded to half precision first and stored so in all three files; graphs cast them back when they are
-loaded and compute in single precision. So the files agree to the bit and the bundle is half the size.
+Weights are rounded to half precision first and stored so; graphs cast them back when they are loaded and compute in
+single precision. A weight that a graph holds under its own name is stored there alone: twice the network fits a bundle.
 """
 
 import copy
@@ -30,7 +30,7 @@ from heddle_platform.base.bundle import (
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import Corpus
 from heddle_platform.base.evaluate import encode_means, evaluate
-from heddle_platform.base.graph import export_graph
+from heddle_platform.base.graph import export_graph, graph_weights
 from heddle_platform.base.isolation.fastica import FastIcaConfig
 from heddle_platform.base.isolation.flow import FlowConfig
 from heddle_platform.base.isolation.isolated import AfterConfig, Isolated, blank_mapping, isolate
@@ -108,7 +108,8 @@ def export_bundle(network: Network, recipe: Recipe, corpus: Corpus, *, steps: in
     probe = np.concatenate([part.images[:8] for part in corpus.held_out])
     parity_latent, parity_image = check_parity(rounded, graphs, to_float(probe, 3, config.image_size), std_L)
     figures = evaluate(rounded, corpus.held_out)
-    state = {name: _stored(value) for name, value in rounded.state_dict().items()}
+    drawn = {name for graph in graphs.values() for name in graph_weights(graph)}
+    state = {name: _stored(value) for name, value in rounded.state_dict().items() if name not in drawn}
     files = {WEIGHTS: safetensors.torch.save(state), **graphs}
     manifest = BaseManifest(
         name=recipe.name,
@@ -142,7 +143,14 @@ def network_from_bundle(bundle: BaseBundle) -> Network | Isolated:
     if recipe.get("after") is not None:
         after = TypeAdapter[FastIcaConfig | FlowConfig](AfterConfig).validate_python(recipe["after"])
         network = Isolated(plain, blank_mapping(after, plain.config.latents))
-    state = safetensors.torch.load(bundle.files[WEIGHTS])
+    wanted = network.state_dict()
+    graphs = {
+        name: torch.tensor(values)
+        for graph in (ENCODER, DECODER)
+        for name, values in graph_weights(bundle.files[graph]).items()
+        if name in wanted
+    }
+    state = graphs | safetensors.torch.load(bundle.files[WEIGHTS])
     network.load_state_dict({name: value.float() for name, value in state.items()})
     return network
 
