@@ -26,6 +26,7 @@ from heddle_platform.base.objectives.pin import PinConfig, PinLatents
 from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from heddle_platform.base.objectives.term import Pass, Term
 from heddle_platform.base.objectives.total_correlation import TotalCorrelation, TotalCorrelationConfig
+from heddle_platform.base.precision import Precision, computed_in, settled
 
 
 def build_term(config: TermConfig, network: NetworkConfig, factors: tuple[Factor, ...]) -> Term:
@@ -103,8 +104,13 @@ class Learner:
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._parameters = [*self.network.parameters(), *self.terms.parameters()]
         self.optimisers = build_optimisers(recipe.optimiser, self.network, self.terms)
-        self._encode = torch.compile(self.network.encoder) if recipe.compile else self.network.encoder
-        self._decode = torch.compile(self.network.decoder) if recipe.compile else self.network.decoder
+        self._compute_in(settled(recipe.precision))
+
+    def _compute_in(self, precision: Precision) -> None:
+        self.precision = precision
+        encoder, decoder = self.network.encoder, self.network.decoder
+        self._encode = computed_in(precision, torch.compile(encoder) if self.recipe.compile else encoder)
+        self._decode = computed_in(precision, torch.compile(decoder) if self.recipe.compile else decoder)
 
     def _forward(self, batch: Batch, progress: float, generator: torch.Generator) -> list[Tensor]:
         mean, logvar = self._encode(batch.images)
@@ -153,16 +159,18 @@ class Learner:
         return {name: float(value.detach()) for name, value in zip(names, values, strict=True)}
 
     def state(self) -> dict[str, Any]:
-        """All tensors, for a checkpoint."""
+        """All tensors, and the precision, for a checkpoint."""
         return {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "terms": self.terms.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "precision": self.precision,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a checkpoint's tensors."""
+        """Take up a checkpoint's tensors, and the precision that it was computed in."""
+        self._compute_in(state["precision"])
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.terms.load_state_dict(state["terms"])

@@ -31,6 +31,8 @@ class PatchConfig(BaseModel):
         decoder_blocks: mixing blocks in the decoder.
         squeeze: values a token is squeezed to before all tokens meet in one layer.
         hidden: width of that layer.
+        decoder_squeeze, decoder_hidden: the same of the decoder where it differs. Its spread layer holds what every
+            part of every style looks like where it stands; a weight of it costs one product an image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +49,8 @@ class PatchConfig(BaseModel):
     decoder_blocks: int = Field(default=3, ge=1)
     squeeze: int = Field(default=32, ge=1)
     hidden: int = Field(default=512, ge=1)
+    decoder_squeeze: int | None = Field(default=None, ge=1)
+    decoder_hidden: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _whole_patches(self) -> "PatchConfig":
@@ -170,9 +174,10 @@ class Decoder(nn.Module):
     def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         self.patch, self.tokens = config.patch, config.tokens
-        self.hidden = nn.Linear(config.latents, config.hidden)
-        self.spread = nn.Linear(config.hidden, config.tokens * config.squeeze)
-        self.widen = nn.Linear(config.squeeze, config.width)
+        squeeze, hidden = config.decoder_squeeze or config.squeeze, config.decoder_hidden or config.hidden
+        self.hidden = nn.Linear(config.latents, hidden)
+        self.spread = nn.Linear(hidden, config.tokens * squeeze)
+        self.widen = nn.Linear(squeeze, config.width)
         self.position = nn.Parameter(torch.randn(config.tokens, 1, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.decoder_blocks))
         self.norm = nn.LayerNorm(config.width)

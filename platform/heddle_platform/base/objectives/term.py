@@ -18,18 +18,24 @@ class Schedule(BaseModel):
     Attributes:
         weight: the weight once it is fully on.
         warmup: share of the training over which the weight rises linearly from 0, in 0..1.
+        final: the weight at the end of the training; None: `weight`.
+        hold: share of the training after which the weight moves linearly to `final`, in 0..1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     weight: float = Field(default=1.0, ge=0)
     warmup: float = Field(default=0.0, ge=0, le=1)
+    final: float | None = Field(default=None, ge=0)
+    hold: float = Field(default=0.0, ge=0, lt=1)
 
     def at(self, progress: float) -> float:
         """The weight at `progress`, the share of the training that is done (0..1)."""
-        if self.warmup == 0:
-            return self.weight
-        return self.weight * min(1.0, progress / self.warmup)
+        rise = 1.0 if self.warmup == 0 else min(1.0, progress / self.warmup)
+        if self.final is None:
+            return self.weight * rise
+        moved = min(1.0, max(0.0, progress - self.hold) / (1 - self.hold))
+        return (self.weight + (self.final - self.weight) * moved) * rise
 
 
 @dataclass(frozen=True)
