@@ -114,4 +114,5 @@ class ConvolutionDecoder(nn.Module):
         for convolution in self.convolutions[:-1]:
             x_BCHW = nn.functional.relu(convolution(x_BCHW))
         painted: Tensor = self.convolutions[-1](x_BCHW)
-        return torch.sigmoid(painted) if self.output == "sigmoid" else painted
+        # In single precision whatever the products were: bfloat16 has no number between .996 and 1.
+        return torch.sigmoid(painted.float()) if self.output == "sigmoid" else painted
