@@ -26,12 +26,12 @@ from heddle_platform.digest import canonical_json, sha256_hex
 LATENTS = 10
 FACTORS = ("shape", "scale", "orientation", "posX", "posY")
 CORPUS = {"images": {DSPRITES_EXACT: 30_000}, "held_out": 5_000}
+# The pair of the literature with half its channels: twice as many images in the same time.
 NETWORK = {
-    "kind": "patch", "channels": 1, "latents": LATENTS, "width": 64, "token_hidden": 64, "squeeze": 16,
-    "hidden": 256, "encoder_blocks": 1, "decoder_blocks": 1,
+    "kind": "convolution", "channels": 1, "latents": LATENTS, "maps": [16, 16, 32, 32], "output": "sigmoid",
 }  # fmt: skip
-OPTIMISER = {"kind": "muon", "batch": 64, "learning_rate": 4e-3}
-DRAW = {"kind": "reconstruction", "sigma": 0.1, "edge": 0}
+OPTIMISER = {"kind": "adamw", "batch": 64, "learning_rate": 1e-3}
+DRAW = {"kind": "bernoulli"}
 ONE_TO_ONE = [{"factor": f"{DSPRITES_EXACT}/{name}", "latents": [index]} for index, name in enumerate(FACTORS)]
 
 
@@ -54,7 +54,8 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "labels": {"images": 1000},
     },
 }
-SUPERVISED = ("ada-gvae", "anchored")
+# What weak supervision has to reach, and each more than anything without.
+BARS = {"ada-gvae": 0.25, "anchored": 0.40}
 
 
 def recipe_of(objective: str, seed: int, seconds: float | None, steps: int | None) -> Recipe:
@@ -62,7 +63,7 @@ def recipe_of(objective: str, seed: int, seconds: float | None, steps: int | Non
     length = {"minutes": seconds / 60} if steps is None and seconds is not None else {"steps": steps}
     common = {
         "name": f"dsprites-{objective}", "seed": seed, "corpus": CORPUS, "network": NETWORK, "optimiser": OPTIMISER,
-        "augment": {"share": 0}, "evaluate_seconds": 1e6,
+        "augment": {"share": 0}, "evaluate_seconds": 1e6, "precision": "auto",
     }  # fmt: skip
     return Recipe.model_validate({**common, **length, **OBJECTIVES[objective]})
 
@@ -100,7 +101,24 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     return {row["key"]: row for row in rows}
 
 
+def verdicts(medians: dict[str, float]) -> list[str]:
+    """A sentence for every bar."""
+    without = {objective: median for objective, median in medians.items() if objective not in BARS}
+    sentences = []
+    for objective, bar in BARS.items():
+        if objective not in medians or not without:
+            continue
+        best = max(without, key=without.__getitem__)
+        met = medians[objective] >= bar and medians[objective] > without[best]
+        sentences.append(
+            f"{objective}: median {medians[objective]:.3f}, at least {bar:.2f} wanted and more than {best}'s "
+            f"{without[best]:.3f}: {'met' if met else 'missed'}"
+        )
+    return sentences
+
+
 def show(rows: list[dict[str, Any]]) -> None:
+    medians: dict[str, float] = {}
     print(
         f"\n{'objective':12} seeds   MIG median (least, most)   " + "  ".join(f"{name:>11}" for name in FACTORS), end=""
     )
@@ -110,11 +128,13 @@ def show(rows: list[dict[str, Any]]) -> None:
         if not mine:
             continue
         scores = [row["mig"] for row in mine]
-        spread = f"{statistics.median(scores):.3f} ({min(scores):.3f}, {max(scores):.3f})"
+        medians[objective] = statistics.median(scores)
+        spread = f"{medians[objective]:.3f} ({min(scores):.3f}, {max(scores):.3f})"
         factors = np.median([row["per_factor"] for row in mine], axis=0)
         means = {name: statistics.mean(row[name] for row in mine) for name in ("mse", "active", "kl", "images")}
         print(f"{objective:12} {len(mine):5}   {spread:26} " + "  ".join(f"{gap:11.3f}" for gap in factors), end="")
         print(f"  {means['mse']:.4f}  {means['active']:6.1f}  {means['kl']:6.1f}  {means['images']:7.0f}")
+    print("\n".join(verdicts(medians)))
 
 
 def main() -> None:

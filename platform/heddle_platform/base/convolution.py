@@ -54,6 +54,15 @@ class ConvolutionConfig(BaseModel):
         return by_size[self.image_size]
 
 
+def _start(layer: nn.Module) -> None:
+    """Weights that keep variances through ReLUs (He 2015), no biases: images are told apart from the first step on."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        # Of a transposed convolution each output pixel sees a quarter of the kernel, of as many channels as come in.
+        seen = layer.weight.shape[0] * _STRIDE**2 if isinstance(layer, nn.ConvTranspose2d) else layer.weight[0].numel()
+        nn.init.normal_(layer.weight, std=(2 / seen) ** 0.5)
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+
 class ConvolutionEncoder(nn.Module):
     """Images [B, C, H, W] in 0..1 -> (mean, logvar), both [B, L]."""
 
@@ -68,6 +77,9 @@ class ConvolutionEncoder(nn.Module):
         self.logvar = nn.Linear(config.hidden, config.latents)
         # Measured on one core: a fifth faster than channels first, in float32 and in bfloat16.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.apply(_start)
+        # Every posterior starts as wide as the prior.
+        nn.init.zeros_(self.logvar.weight)
 
     def forward(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Encode."""
@@ -92,6 +104,7 @@ class ConvolutionDecoder(nn.Module):
             nn.ConvTranspose2d(before, after, _KERNEL, _STRIDE, _PADDING) for before, after in pairwise(channels)
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.apply(_start)
 
     def forward(self, latents_BL: Tensor) -> Tensor:
         """Decode."""
@@ -101,4 +114,5 @@ class ConvolutionDecoder(nn.Module):
         for convolution in self.convolutions[:-1]:
             x_BCHW = nn.functional.relu(convolution(x_BCHW))
         painted: Tensor = self.convolutions[-1](x_BCHW)
-        return torch.sigmoid(painted) if self.output == "sigmoid" else painted
+        # In single precision whatever the products were: bfloat16 has no number between .996 and 1.
+        return torch.sigmoid(painted.float()) if self.output == "sigmoid" else painted
