@@ -26,7 +26,7 @@ UNKNOWN = -1
 
 # Parts drawn by a module of their own; every other part is a style.
 _DRAWN = {DSPRITES: dsprites, DSPRITES_EXACT: dsprites_exact, GLYPHS: glyphs}
-_VERSION = 2
+_VERSION = 3
 _SHARD = 500
 _HELD_OUT_SEED_OFFSET = 1_000_003
 
