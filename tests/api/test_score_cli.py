@@ -50,7 +50,7 @@ def test_a_reason_is_told_once_and_eighty_columns_are_enough(tmp_path: Path) -> 
     told = CliRunner().invoke(app, ["score", str(tmp_path / "constant.npz")], env={"COLUMNS": "80"})
     assert told.exit_code == 0
     words = " ".join(told.stdout.split())
-    assert words.count("1 distinct value") == 1
+    assert words.count("factor 0 has 1") == 1
     assert words.count("as above") == 9
     assert max(map(len, told.stdout.splitlines())) <= 80
 

@@ -106,7 +106,8 @@ def _table(archive: Any, name: str, option: str) -> NDArray[np.float64]:
     array = archive[name]
     if array.dtype.kind in "US":
         fail(
-            f"{name} must be a table of numbers and holds text; number its levels: numpy.unique(column, return_inverse=True)[1]"
+            f"{name} must be a table of numbers and holds text; number its levels: "
+            "numpy.unique(column, return_inverse=True)[1]"
         )
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         fail(f"{name} must be a table of numbers, rows x {option}; it has shape {array.shape} and type {array.dtype}")
