@@ -19,7 +19,7 @@ from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.scores.columns import alive, standardised
 from heddle_adapters.scores.information import checked
 from heddle_adapters.scores.kinds import factor_levels
-from heddle_adapters.scores.pairs import DRAWN_FROM, Sharing, sharing
+from heddle_adapters.scores.pairs import DRAWN_FROM, Sharing, check_draws, sharing
 from heddle_adapters.scores.result import Score, protocol_of
 
 _AT_ONCE = 2_000_000  # numbers gathered at a time
@@ -64,6 +64,7 @@ def factor_vae(
         InvalidInput: codes `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`, `wrong_shape`,
             `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`.
     """
+    check_draws(batch, taught, judged, seed)
     codes_NL, factors_NF = checked(codes, factors)
     groups = sharing(factor_levels(factors_NF, kinds, 20))
     place_M = np.flatnonzero(alive(codes_NL))

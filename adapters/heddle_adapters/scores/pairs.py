@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from heddle_adapters.arrays import Integers
+from heddle_adapters.scores.bounds import seed_of, whole
 from heddle_platform.errors import InvalidInput
 
 DRAWN_FROM = "rows that share the value, with replacement"
@@ -38,6 +39,18 @@ class Sharing:
         ahead_PB = 1 + (random.random((points, batch)) * (size_PB - 1)).astype(np.int64)
         other_PB = start_PB + (anchor_PB - start_PB + ahead_PB) % size_PB
         return self.order_R[anchor_PB], self.order_R[other_PB]
+
+
+def check_draws(batch: int, taught: int, judged: int, seed: int) -> None:
+    """Refuse settings that nothing can be drawn with.
+
+    Raises:
+        InvalidInput: code `bad_setting`.
+    """
+    whole("batch", batch, 1, 10_000)
+    whole("taught", taught, 1, 10_000_000)
+    whole("judged", judged, 1, 10_000_000)
+    seed_of(seed)
 
 
 def sharing(columns: Sequence[Integers]) -> list[Sharing]:
