@@ -1,14 +1,16 @@
 """Identifiers: a short prefix that names the kind of resource, and a time-ordered UUIDv7.
 
-Time order makes an id its own keyset-pagination cursor; the 62 random bits make it unguessable.
+Time order makes an id its own keyset-pagination cursor; the 62 random bits make it unguessable. What has a name that
+never changes inside its owner (an image of a labelled set) gets an id derived from that name instead.
 """
 
+import hashlib
 import re
 import secrets
 import time
 from typing import Final, Literal, get_args
 
-Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img"]
+Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm"]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
@@ -31,11 +33,25 @@ def new_id(prefix: Prefix) -> str:
     value = (milliseconds << 80) | (fraction << 64) | secrets.randbits(64)
     value = (value & ~(0xF << 76)) | (0x7 << 76)  # version 7
     value = (value & ~(0x3 << 62)) | (0x2 << 62)  # variant 10
-    letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
-    return f"{prefix}_{''.join(letters)}"
+    return _spelled(prefix, value)
+
+
+def derived_id(prefix: Prefix, name: str) -> str:
+    """Return the id of what is called `name` inside its owner: equal names have equal ids, which tell nothing of them.
+
+    Args:
+        prefix: the kind of resource.
+        name: any text, at most as secret as the id: a short one can be guessed.
+    """
+    return _spelled(prefix, int.from_bytes(hashlib.sha256(name.encode()).digest()[:16]))
 
 
 def is_id(text: str, prefix: Prefix) -> bool:
     """Tell whether `text` has the shape of an id with this prefix."""
     match = _SHAPE.fullmatch(text)
     return match is not None and match.group(1) == prefix
+
+
+def _spelled(prefix: Prefix, value: int) -> str:
+    letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
+    return f"{prefix}_{''.join(letters)}"

@@ -6,6 +6,8 @@ SHA-256 in the key, so that writing one twice is harmless and a half-written one
 
 from heddle_platform.errors import InvalidInput
 
+_ADDRESSED = frozenset({"datasets", "latents", "adapters"})
+
 
 def _part(text: str) -> str:
     # SeaweedFS does not list keys with empty or trailing parts back as written, and ".." is refused
@@ -49,9 +51,24 @@ def latents(tenant_id: str, images_digest: str, base_digest: str) -> str:
     return f"{tenant_prefix(tenant_id)}latents/{_part(images_digest)}/{_part(base_digest)}.npz"
 
 
+def latents_of(tenant_id: str, images_digest: str) -> str:
+    """Return the prefix of an image set's latents under all bases, with its closing slash."""
+    return f"{tenant_prefix(tenant_id)}latents/{_part(images_digest)}/"
+
+
 def adapter_file(tenant_id: str, digest: str, file: str) -> str:
     """Return the key of one file of an adapter version (`adapter.npz`, `adapter.onnx`, `card.json`, ...)."""
     return f"{tenant_prefix(tenant_id)}adapters/{_part(digest)}/{_part(file)}"
+
+
+def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:
+    """Return the folder ("datasets", "latents", "adapters") and the digest that a key of the tenant stands under.
+
+    None for other keys: what lies there is not named by a digest.
+    """
+    folder, _, rest = key.removeprefix(tenant_prefix(tenant_id)).partition("/")
+    digest, _, file = rest.partition("/")
+    return (folder, digest) if folder in _ADDRESSED and file else None
 
 
 def probe(token: str) -> str:

@@ -17,7 +17,7 @@ from heddle_platform.records import Adapter, AdapterVersion, Alias, Approval, Ga
 PRODUCTION = "production"
 SERVABLE: tuple[VersionStatus, ...] = ("passed", "approved")
 
-_STATUS_OF_VERDICT: dict[GateVerdict, VersionStatus] = {
+STATUS_OF_VERDICT: dict[GateVerdict, VersionStatus] = {
     "pass": "passed",
     "needs_approval": "awaiting_approval",
     "fail": "refused",
@@ -41,10 +41,26 @@ class NewVersion:
     files: dict[str, str]
 
 
-async def add_version(session: AsyncSession, tenant_id: str, job_id: str, new: NewVersion) -> AdapterVersion:
-    """Add the version a job fitted; the unique job id makes a second one impossible.
+async def add_version(
+    session: AsyncSession,
+    tenant_id: str,
+    job_id: str,
+    new: NewVersion,
+    *,
+    replaces: int | None = None,
+    status: VersionStatus | None = None,
+) -> AdapterVersion:
+    """Add the version a job fitted; a unique constraint makes a second one impossible.
 
     The caller holds the job's fence in the same transaction.
+
+    Args:
+        session: open session.
+        tenant_id: owner.
+        job_id: the job.
+        new: what it fitted.
+        replaces: the version this one takes the place of.
+        status: where it stands with the gate; None: where the verdict puts it.
     """
     await session.execute(
         insert(AdapterRow)
@@ -66,7 +82,8 @@ async def add_version(session: AsyncSession, tenant_id: str, job_id: str, new: N
         version=int(latest or 0) + 1,
         tenant_id=tenant_id,
         job_id=job_id,
-        status=_STATUS_OF_VERDICT[new.verdict],
+        status=status or STATUS_OF_VERDICT[new.verdict],
+        replaces=replaces,
         **{name: getattr(new, name) for name in _COPIED},
     )
     session.add(row)
@@ -155,14 +172,14 @@ async def decide(
 
     Raises:
         NotFound: code `unknown_version`.
-        Conflict: code `gate_failed` (a refused version cannot be approved) or `already_decided`.
+        Conflict: code `gate_failed` (a refused version cannot be approved), or `already_decided` (or erased).
     """
     found = await version(session, tenant_id, adapter_id, number, lock=True)
     if found.status == "refused":
         raise Conflict(
             f"version {number} failed its gate and cannot be approved: {_first_reason(found)}", code="gate_failed"
         )
-    if found.status in ("approved", "rejected"):
+    if found.status in ("approved", "rejected", "erased"):
         raise Conflict(f"version {number} is {found.status} already", code="already_decided")
     status: VersionStatus = "approved" if decision == "approve" else "rejected"
     await session.execute(
