@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -84,17 +84,24 @@ def avatar_factors() -> dict[str, Any]:
     return {"name": "avatars", "factors": factors}
 
 
-def avatar_zip(*, break_row: int | None = None) -> bytes:
-    """Return the set as an upload; `break_row` gives that row of labels.csv a level that does not exist."""
+def avatar_zip(*, break_row: int | None = None, without: Collection[int] = ()) -> bytes:
+    """Return the set as an upload.
+
+    Args:
+        break_row: this row of labels.csv gets a level that does not exist.
+        without: rows that are left out.
+    """
     found = rendered()
     columns = [found.factors.index(name) for name in FACTORS]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", *FACTORS])
     for index, row in enumerate(found.labels):
+        if index in without:
+            continue
         cells = [found.levels[column][row[column]] for column in columns]
         writer.writerow([f"{index}.png", *(["chartreuse"] if index + 2 == break_row else cells[:1]), *cells[1:]])
-    images = {f"{index}.png": png for index, png in enumerate(found.images)}
+    images = {f"{index}.png": png for index, png in enumerate(found.images) if index not in without}
     return packed({"labels.csv": table.getvalue().encode(), **images})
 
 
@@ -120,10 +127,10 @@ class World:
         }
         return Dispatcher(self.database, works or real, settings, owner=new_id("req"))
 
-    def erasures(self) -> ErasureWork:
+    def erasures(self, kind: type[ErasureWork] = ErasureWork) -> ErasureWork:
         """Return what erases in this world."""
         rewriter = Rewriter(self.database, self.objects, self.cluster, self.limits)
-        return ErasureWork(self.database, self.objects, self.cache, rewriter, SIGNER, settle_seconds=0.0)
+        return kind(self.database, self.objects, self.cache, rewriter, SIGNER, settle_seconds=0.0)
 
     async def queue_erasure(self, *images: bytes) -> Job:
         """Ask for pictures to be erased."""

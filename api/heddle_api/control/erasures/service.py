@@ -151,7 +151,13 @@ class SigningKey(BaseModel):
 def view(job: Job) -> ErasureView:
     """Return what is shown of an erasure; what went is told once all of it went."""
     status, spec = _STATUS[job.status], job.spec
-    found: dict[str, Any] = {"erased": None, "labelled_sets": [], "adapters": [], "cache_epoch": None, "certificate": None}
+    found: dict[str, Any] = {
+        "erased": None,
+        "labelled_sets": [],
+        "adapters": [],
+        "cache_epoch": None,
+        "certificate": None,
+    }
     if status == "done":
         found |= job.result or {}
     return ErasureView.model_validate(
