@@ -1,4 +1,4 @@
-"""Object-store keys: the only place that builds them.
+"""Object-store keys, and the prefix of cache keys: the only place that builds them.
 
 Everything of a tenant lies under `tenants/<tenant id>/`; bases are shared. Immutable objects carry their
 SHA-256 in the key, so that writing one twice is harmless and a half-written one is never pointed at.
@@ -59,6 +59,11 @@ def latents_of(tenant_id: str, images_digest: str) -> str:
 def adapter_file(tenant_id: str, digest: str, file: str) -> str:
     """Return the key of one file of an adapter version (`adapter.npz`, `adapter.onnx`, `card.json`, ...)."""
     return f"{tenant_prefix(tenant_id)}adapters/{_part(digest)}/{_part(file)}"
+
+
+def cache_prefix(tenant_id: str) -> str:
+    """Return what every key of the cache begins with that holds something of the tenant."""
+    return f"heddle:{_part(tenant_id)}:"
 
 
 def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:

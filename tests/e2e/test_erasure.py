@@ -94,7 +94,8 @@ def erasure(
     wire = module_tenant
     assert len(traces(stack_objects, wire, micah)) >= len(GONE)
     path = f"/v1/datasets/{before.dataset['id']}/items"
-    items, after = [], ""
+    items: list[dict[str, Any]] = []
+    after = ""
     while len(items) < ROWS:
         page = wire.call("GET", f"{path}?limit=100{after}")
         items += page["data"]
@@ -117,6 +118,7 @@ def test_nothing_of_the_pictures_is_left(
     erasure: dict[str, Any], module_tenant: Wire, before: Before, micah: LabelledImages, stack_objects: S3ObjectStore
 ) -> None:
     assert erasure["erased"]["images"] == len(GONE)
+    assert erasure["cache_entries"] >= 2, "the latent and the picture of the edit before"
     assert traces(stack_objects, module_tenant, micah) == []
     after = module_tenant.call("GET", f"/v1/datasets/{before.dataset['id']}")
     assert (after["images"], after["status"]) == (ROWS - len(GONE), "ready")

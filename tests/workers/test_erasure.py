@@ -106,10 +106,14 @@ async def test_erased_rows_leave_sets_latents_adapters_and_the_store(world: Worl
         world.objects.get(keys.latents(world.tenant.id, str(before.digest), base)), rows=120
     ).astype(np.float64)
     old_adapter, old_statistics = unpack(stored(world, old, "adapter.npz")), statistics_of(world, old)
+    await world.cache.set(f"{keys.cache_prefix(world.tenant.id)}latent:x", b"x", ttl_seconds=60)
+    await world.cache.set(f"{keys.cache_prefix('ten_other')}latent:x", b"x", ttl_seconds=60)
     assert any(sha256_hex(rendered().images[3]).encode() in data for data in contents(world).values())
 
     result = result_of(await erase(world, *GONE))
     assert_no_trace(world, GONE)
+    assert result["cache_entries"] == 1
+    assert await world.cache.get(f"{keys.cache_prefix('ten_other')}latent:x") == b"x"
 
     after = await world.dataset(before.id)
     assert (after.images, after.status) == (117, "ready")

@@ -18,6 +18,7 @@ from heddle_infra.database import erasures, jobs, queue, tenants
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_infra.signing import Signer
+from heddle_platform import keys
 from heddle_platform.errors import Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import AdapterVersion, Job, JobError
@@ -69,7 +70,8 @@ class ErasureWork:
         await self._announce()
         await asyncio.sleep(self._settle_seconds)
         deleted = await sweep(self._database, self._objects, job.tenant_id)
-        log.info("images_erased", **found["erased"], objects=sum(deleted.values()))
+        found = {**found, "cache_entries": await self._forget_cached(job.tenant_id)}
+        log.info("images_erased", **found["erased"], objects=sum(deleted.values()), cached=found["cache_entries"])
         return self._ended(job, found)
 
     def give_up(self, job: Job, error: JobError) -> Ending:
@@ -130,6 +132,12 @@ class ErasureWork:
             await jobs.close(session, job.id, status="succeeded", result=result)
 
         return Ending(record, "succeeded")
+
+    async def _forget_cached(self, tenant_id: str) -> int | None:
+        try:
+            return await self._cache.forget(keys.cache_prefix(tenant_id))
+        except Unavailable:
+            return None  # out of reach by the new epoch, and its time runs out; an outage must not hold the tenant up
 
     async def _announce(self) -> None:
         try:

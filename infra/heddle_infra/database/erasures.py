@@ -40,9 +40,7 @@ class Replacement:
 
 async def create(session: AsyncSession, tenant_id: str, spec: dict[str, Any]) -> Job:
     """Queue an erasure; `spec` holds at least {images: [SHA-256]} and {key_id}, of who asked for it."""
-    return await jobs.create(
-        session, tenant_id, job_type="erase", spec=spec, dataset_id=None, priority=1, job_id=new_id("era")
-    )
+    return await jobs.create(session, tenant_id, job_type="erase", spec=spec, dataset_id=None, job_id=new_id("era"))
 
 
 async def get(session: AsyncSession, tenant_id: str, erasure_id: str) -> Job:

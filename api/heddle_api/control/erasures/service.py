@@ -132,6 +132,10 @@ class ErasureView(BaseModel):
     labelled_sets: list[SetErasure]
     adapters: list[AdapterErasure]
     cache_epoch: int | None = Field(description="What was cached before this epoch of yours is never asked for again.")
+    cache_entries: int | None = Field(
+        description="How many cached latents and pictures of yours were deleted; null while it is not done, or if the "
+        "cache was away: then they are out of reach, and their time runs out within a day."
+    )
     certificate: SignedDocument | None = Field(
         description="Check it with `heddle certificate verify`, or: Ed25519 over the document's canonical JSON (sorted "
         "keys, no spaces, UTF-8) with the key of GET /v1/signing_key."
@@ -151,13 +155,8 @@ class SigningKey(BaseModel):
 def view(job: Job) -> ErasureView:
     """Return what is shown of an erasure; what went is told once all of it went."""
     status, spec = _STATUS[job.status], job.spec
-    found: dict[str, Any] = {
-        "erased": None,
-        "labelled_sets": [],
-        "adapters": [],
-        "cache_epoch": None,
-        "certificate": None,
-    }
+    found: dict[str, Any] = dict.fromkeys(("erased", "cache_epoch", "cache_entries", "certificate"))
+    found |= {"labelled_sets": [], "adapters": []}
     if status == "done":
         found |= job.result or {}
     return ErasureView.model_validate(
