@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, queue, tenants, uploads
+from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, queue, tenants, uploads
 from heddle_infra.database.engine import Database
 from heddle_platform.errors import Conflict, LeaseLost, NotFound, PreconditionFailed, PreconditionRequired
 from heddle_platform.factors import FactorSet, parse_factor_set
@@ -55,58 +55,6 @@ async def test_a_flood_of_one_tenant_lets_anothers_single_job_go_second(database
         assert await queue.position(session, single.id) == 1
         assert await queue.position(session, flood[-1].id) == 20
     assert [job.id for job in await claim(database, limit=2)] == [flood[0].id, single.id]
-
-
-async def queue_erasure(session: AsyncSession, tenant: Tenant) -> Job:
-    return await erasures.create(session, tenant.id, {"images": [], "key_id": "key_x"})
-
-
-async def close(database: Database, job: Job) -> None:
-    async with database.transaction() as session:
-        await jobs.close(session, job.id, status="succeeded", result={})
-
-
-async def test_an_erasure_starts_when_the_jobs_before_it_are_over_and_those_behind_it_then(database: Database) -> None:
-    async with database.transaction() as session:
-        tenant, other = await new_tenant(session), await new_tenant(session)
-    made = []
-    for add in (queue_job, queue_erasure, queue_job, queue_erasure):  # each in its own transaction, as requests are
-        async with database.transaction() as session:
-            made.append(await add(session, tenant))
-    async with database.transaction() as session:
-        elsewhere = await queue_job(session, other)
-        assert await queue.position(session, made[2].id) == 3, "who waits for an erasure has a place in the queue"
-    before, erasure, behind, last = made
-    assert {job.id for job in await claim(database)} == {before.id, elsewhere.id}
-    for one, following in ((before, erasure), (erasure, behind), (behind, last)):
-        assert await claim(database) == []
-        await close(database, one)
-        assert [job.id for job in await claim(database)] == [following.id]
-
-
-async def test_a_running_erasure_bars_a_job_whose_request_was_committed_late(database: Database) -> None:
-    async with database.transaction() as session:
-        tenant = await new_tenant(session)
-    async with database.transaction() as late:
-        fit = await queue_job(late, tenant)
-        async with database.transaction() as session:
-            erasure = await queue_erasure(session, tenant)
-        assert [job.id for job in await claim(database)] == [erasure.id]
-    assert fit.created_at < erasure.created_at
-    assert await claim(database) == []
-    await close(database, erasure)
-    assert [job.id for job in await claim(database)] == [fit.id]
-
-
-async def test_what_noted_a_result_is_tried_beyond_the_limit(database: Database) -> None:
-    async with database.transaction() as session:
-        tenant = await new_tenant(session)
-        erasure = await queue_erasure(session, tenant)
-    await claim(database, lease_seconds=0, max_attempts=1)
-    async with database.transaction() as session:
-        await erasures.note(session, erasure.id, {"erased": {}})
-    [again] = await claim(database, max_attempts=1)
-    assert (again.id, again.attempt, again.result) == (erasure.id, 2, {"erased": {}})
 
 
 async def test_concurrent_claims_never_share_a_job(database: Database) -> None:
