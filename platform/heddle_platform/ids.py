@@ -4,11 +4,12 @@ Time order makes an id its own keyset-pagination cursor; the 62 random bits make
 never changes inside its owner (an image of a labelled set) gets an id derived from that name instead.
 """
 
-import hashlib
 import re
 import secrets
 import time
 from typing import Final, Literal, get_args
+
+from heddle_platform.digest import sha256_hex
 
 Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm"]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
@@ -33,7 +34,8 @@ def new_id(prefix: Prefix) -> str:
     value = (milliseconds << 80) | (fraction << 64) | secrets.randbits(64)
     value = (value & ~(0xF << 76)) | (0x7 << 76)  # version 7
     value = (value & ~(0x3 << 62)) | (0x2 << 62)  # variant 10
-    return _spelled(prefix, value)
+    letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
+    return f"{prefix}_{''.join(letters)}"
 
 
 def derived_id(prefix: Prefix, name: str) -> str:
@@ -43,15 +45,10 @@ def derived_id(prefix: Prefix, name: str) -> str:
         prefix: the kind of resource.
         name: any text, at most as secret as the id: a short one can be guessed.
     """
-    return _spelled(prefix, int.from_bytes(hashlib.sha256(name.encode()).digest()[:16]))
+    return f"{prefix}_{sha256_hex(name.encode())[:_LENGTH]}"  # hexadecimal digits are of the alphabet
 
 
 def is_id(text: str, prefix: Prefix) -> bool:
     """Tell whether `text` has the shape of an id with this prefix."""
     match = _SHAPE.fullmatch(text)
     return match is not None and match.group(1) == prefix
-
-
-def _spelled(prefix: Prefix, value: int) -> str:
-    letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
-    return f"{prefix}_{''.join(letters)}"

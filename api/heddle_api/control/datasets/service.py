@@ -150,9 +150,13 @@ async def items(control: Control, tenant_id: str, reference: str, turn: Turn) ->
             param="dataset",
         )
     key = keys.dataset_manifest(tenant_id, dataset.digest)
-    images = (await asyncio.to_thread(Manifest.from_bytes, await control.read(key))).all
+    return await asyncio.to_thread(_items, await control.read(key), after, turn.limit)
+
+
+def _items(manifest: bytes, after: str | None, limit: int) -> Page[ItemView]:
+    images = Manifest.from_bytes(manifest).all
     start = _place_of(images, after) + 1 if after else 0
-    shown = [ItemView(id=image.item_id, **image.model_dump()) for image in images[start : start + turn.limit]]
+    shown = [ItemView(id=image.item_id, **image.model_dump()) for image in images[start : start + limit]]
     return page_of(shown, start + len(shown) < len(images), lambda item: item.id)
 
 

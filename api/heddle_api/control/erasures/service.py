@@ -229,17 +229,18 @@ async def _digests_of(control: Control, dataset: Dataset, items: Collection[str]
             param="dataset",
         )
     manifest = await _manifest(control, dataset.tenant_id, dataset.digest)
-    known = {image.item_id: image.sha256 for image in manifest.all}
+    known = await asyncio.to_thread(lambda: {image.item_id: image.sha256 for image in manifest.all})
     _refuse_unknown([item for item in items if item not in known], len(items), "item", f"labelled set {dataset.id}")
     return {known[item] for item in items}
 
 
 async def _check_images(control: Control, sets: list[Dataset], images: Collection[str]) -> None:
-    missing = dict.fromkeys(images)
-    for digest in {dataset.digest: dataset.tenant_id for dataset in sets} if missing else ():
-        manifest = await _manifest(control, sets[0].tenant_id, str(digest))
-        missing = {image: None for image in missing if image not in {known.sha256 for known in manifest.all}}
-    _refuse_unknown(list(missing), len(images), "image", "any labelled set of yours")
+    missing = set(images)
+    for digest in {dataset.digest for dataset in sets}:
+        if missing:
+            manifest = await _manifest(control, sets[0].tenant_id, str(digest))
+            missing -= {image.sha256 for image in manifest.all}
+    _refuse_unknown([image for image in images if image in missing], len(images), "image", "any labelled set of yours")
 
 
 def _refuse_unknown(unknown: list[str], named: int, what: str, where: str) -> None:
