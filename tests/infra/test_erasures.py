@@ -10,10 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, erasures, jobs, queue
-from heddle_infra.database.adapters import NewVersion
+from heddle_infra.database import adapters, erasures, jobs, queue, versions
 from heddle_infra.database.engine import Database
 from heddle_infra.database.erasures import Replacement
+from heddle_infra.database.versions import NewVersion
 from heddle_platform.errors import NotFound
 from heddle_platform.records import AdapterVersion, Job, Tenant
 from heddle_platform.settings import DatabaseSettings
@@ -135,7 +135,7 @@ async def test_aliases_follow_and_no_way_back_to_what_was_erased_is_left(databas
     async with database.transaction() as session:
         tenant = await new_tenant(session)
         old = await fitted(session, tenant)
-        second = await adapters.add_version(
+        second = await versions.add_version(
             session, tenant.id, (await queue_job(session, tenant)).id, replace(successor(old), digest="c" * 64)
         )
         move = {"if_match": None, "checked": False}

@@ -5,10 +5,10 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, datasets, factor_sets, jobs
-from heddle_infra.database.adapters import NewVersion
+from heddle_infra.database import datasets, factor_sets, jobs, versions
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
+from heddle_infra.database.versions import NewVersion
 from heddle_platform.errors import Conflict, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import GateVerdict, Job, JobError, JobStatus
@@ -134,7 +134,7 @@ class FitWork:
             error = JobError(code="gate_failed", message=str(fitted.gate["reasons"][0]))
 
         async def record(session: AsyncSession) -> None:
-            version = await adapters.add_version(session, job.tenant_id, job.id, new)
+            version = await versions.add_version(session, job.tenant_id, job.id, new)
             url = f"/v1/adapters/{version.adapter_id}/versions/{version.version}/card"
             result = {
                 "adapter": new.adapter_name,

@@ -5,9 +5,9 @@ from itertools import groupby
 from typing import Any
 
 from heddle_infra.database import adapters, bases, erasures, factor_sets
-from heddle_infra.database.adapters import NewVersion
 from heddle_infra.database.engine import Database
 from heddle_infra.database.erasures import Replacement
+from heddle_infra.database.versions import NewVersion
 from heddle_platform import keys
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import AdapterVersion, Base, Job

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, jobs
-from heddle_infra.database.adapters import SERVABLE, STATUS_OF_VERDICT, NewVersion
+from heddle_infra.database import jobs, versions
+from heddle_infra.database.adapters import SERVABLE
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, DatasetRow, JobRow
 from heddle_infra.database.paging import page
+from heddle_infra.database.versions import STATUS_OF_VERDICT, NewVersion
 from heddle_platform.errors import NotFound
 from heddle_platform.ids import new_id
 from heddle_platform.records import AdapterVersion, Dataset, GateVerdict, Job, VersionStatus
@@ -140,7 +141,7 @@ async def replace(session: AsyncSession, job: Job, replacement: Replacement) -> 
     new = None
     if replacement.new is not None:
         status = _status({row.status for row in old}, replacement.new.verdict)
-        new = await adapters.add_version(
+        new = await versions.add_version(
             session, job.tenant_id, job.id, replacement.new, replaces=min(gone), status=status
         )
         if status == "approved":
