@@ -8,7 +8,7 @@ stay fits on them instead. `Unlearned.parts` says which is which, part by part.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,8 @@ from heddle_adapters.sums import covariance_of, image_spread
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, LevelledFactor
 
-Part = Literal["exact", "replaced", "kept"]
+Part = Literal["exact", "replaced", "kept", "refitted"]
+REFITTED: Final[dict[str, Part]] = {"everything": "refitted"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,8 @@ class Unlearned:
         adapter: without the rows.
         statistics: without the rows, for the next that go.
         parts: part of the adapter -> "exact" (what a fit without the rows finds), "replaced" (by what needs no
-            row), or "kept" (chosen when the rows were still there: a switch or a strength, no direction).
+            row), or "kept" (chosen when the rows were still there: a switch or a strength, no direction); `REFITTED`
+            where the rows that stay were at hand and made an adapter of their own.
     """
 
     adapter: Adapter

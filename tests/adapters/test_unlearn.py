@@ -15,6 +15,7 @@ from heddle_adapters.solution import solve
 from heddle_adapters.statistics import Statistics, gather, pack_statistics, unpack_statistics
 from heddle_adapters.sums import covariance_of, latent_sums
 from heddle_adapters.unlearn import closed_form, unlearn
+from heddle_adapters.unlearn_check import refit_difference
 from heddle_platform.errors import DataCorrupt, InvalidInput
 from tests.adapters.conftest import Tenant, make_tenant
 
@@ -44,6 +45,7 @@ def largest(found: NDArray[Any], expected: NDArray[Any]) -> float:
 
 def assert_as_refitted(left: Statistics, latents: Any, values: Any, pool: Any) -> None:
     """Compare with a solve of the rows that stay."""
+    assert refit_difference(left, latents, values, pool) < 1e-8
     form = closed_form(left)
     live_L = live_latents(latents, pool)
     kept = solve(
@@ -124,6 +126,8 @@ def test_rows_may_leave_one_by_one_or_together(tenant: Tenant, adapter: Adapter)
     for row in range(1, 6):
         some = slice(row, row + 1)
         done = unlearn(done.adapter, done.statistics, tenant.latents_NL[some], tenant.values_NF[some])
+    assert refit_difference(done.statistics, tenant.latents_NL[6:], tenant.values_NF[6:], None) < 1e-8
+    assert refit_difference(done.statistics, tenant.latents_NL[5:], tenant.values_NF[5:], None) > 1e-6, "a row too many"
     assert largest(closed_form(done.statistics).read_LC, closed_form(together.statistics).read_LC) < 1e-9
 
 
