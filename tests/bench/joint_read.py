@@ -26,7 +26,7 @@ from heddle_adapters.solve import encode_jointly
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.factors import parse_factor_set
-from tests.bench.interactions import DATA, HELD_OUT, SETS
+from tests.bench.interactions import HELD_OUT, SETS, load_set
 
 RIDGE, SWEEPS = 3.0, 2
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ def joint_read(
 
 def bench(name: str, base: BaseRuntime, labels: Sequence[int], draws: int) -> None:
     """Print one set's table."""
-    stored = np.load(DATA / f"{name}.npz")
+    stored = load_set(name)
     rows = SETS[name][0]
     used = [np.unique(one, return_inverse=True)[1] for one in stored["factors"].T]
     values_NF = np.stack(used, axis=1)[:rows].astype(np.float64)
