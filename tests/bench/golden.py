@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,10 +68,10 @@ def main() -> int:
     asked = parser.parse_args()
     arrays = dict(np.load(SHARED / "metric_golden.npz"))
     factors = arrays["factors"]
-    good = [compare(name, lambda name=name: measured(arrays[name], factors), GOLDEN[name], NEAR) for name in GOLDEN]
+    good = [compare(name, partial(measured, arrays[name], factors), GOLDEN[name], NEAR) for name in GOLDEN]
     for name, golden in {} if asked.without_boosted else BOOSTED.items():
         near = dict.fromkeys(golden, BOOSTED_NEAR)
-        good.append(compare(f"{name}, boosted", lambda name=name: boosted(arrays[name], factors), golden, near))
+        good.append(compare(f"{name}, boosted", partial(boosted, arrays[name], factors), golden, near))
     return 0 if all(good) else 1
 
 
