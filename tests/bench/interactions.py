@@ -78,7 +78,8 @@ def domain_of(name: str, base: BaseRuntime) -> Domain:
         for column, (factor, (levels, _)) in enumerate(zip(stored["factor_names"], used, strict=True))
     ]
     images = stored["images"][:rows]
-    right_F = judge.accuracy(images[-2_000:], values_NF[rows - 2_000 : rows])
+    last = slice(max(0, rows - 2_000), rows)
+    right_F = judge.accuracy(images[last], values_NF[last])
     print(
         f"\n{name}: judge right in {right_F.mean():.4f} of held-out real images (worst factor {right_F.min():.3f}; "
         f"taught in {judge.seconds:.0f} s)"
