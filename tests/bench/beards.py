@@ -48,7 +48,7 @@ KINDS = {
         "micah",
         {
             "hair": {"fringe": "dannyPhantom", "quiff": "fonze", "long": "full", "bob": "pixie"},
-            "facialHair": {"none": "", "scruff": "scruff", "beard": "beard"},
+            "beard": {"none": "", "scruff": "scruff", "beard": "beard"},
             "glasses": {"none": "", "round": "round", "square": "square"},
         },
         {
@@ -110,8 +110,9 @@ def _options(
     for (name, table), level in zip(tables.items(), labels_F.tolist(), strict=True):
         value = list(table.values())[level]
         if name in kind.parts:
-            options[f"{name}Variant"] = [value or next(filter(None, table.values()))]
-            options[f"{name}Probability"] = 100 if value else 0
+            part = "facialHair" if (kind.style, name) == ("micah", "beard") else name
+            options[f"{part}Variant"] = [value or next(filter(None, table.values()))]
+            options[f"{part}Probability"] = 100 if value else 0
         else:
             options |= {option: [value] for option in kind.colors[name]}
     return options
