@@ -43,10 +43,10 @@ def largest(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
 
 
-def assert_as_refitted(left: Statistics, latents: Any, values: Any, pool: Any) -> None:
+def assert_as_refitted(left: Statistics, share: float, latents: Any, values: Any, pool: Any) -> None:
     """Compare with a solve of the rows that stay."""
-    assert refit_difference(left, latents, values, pool) < 1e-8
-    form = closed_form(left)
+    assert refit_difference(left, latents, values, pool, share) < 1e-8
+    form = closed_form(left, share)
     live_L = live_latents(latents, pool)
     kept = solve(
         latents[:, live_L],
@@ -54,11 +54,11 @@ def assert_as_refitted(left: Statistics, latents: Any, values: Any, pool: Any) -
         form.codings,
         ridge=RIDGE,
         pool_ML=None if pool is None else pool[:, live_L],
-        steps=(0,),
+        share=share,
     )
     assert np.array_equal(form.live_L, live_L)
-    assert largest(form.read_LC, kept.path[0][0]) < 1e-8
-    assert largest(form.read_bias_C, kept.path[0][1]) < 1e-8
+    assert largest(form.read_LC, kept.read[0]) < 1e-8
+    assert largest(form.read_bias_C, kept.read[1]) < 1e-8
     for name in ("effects_PL", "residual_LL", "covariance_LL", "design_PP", "cross_PL", "mean_L", "center_P"):
         assert largest(getattr(form.encoding, name), getattr(kept.encoding, name)) < 1e-8, name
 
@@ -95,6 +95,7 @@ def test_removed_rows_leave_what_a_refit_without_them_finds(
     )
     assert_as_refitted(
         done.statistics,
+        done.adapter.residual_share,
         tenant.latents_NL[~going_N],
         tenant.values_NF[~going_N],
         None if pool_ML is None else pool_ML[3:],
@@ -107,7 +108,12 @@ def test_the_adapter_is_the_one_fitted_without_the_rows(tenant: Tenant, adapter:
     assert set(fitted.read_kinds) == {"closed_form"}
     done = unlearn(fitted, summed(few, fitted), few.latents_NL[:10], few.values_NF[:10])
     refitted = fit_adapter(
-        few.latents_NL[10:], few.values_NF[10:], few.factor_set, base_digest="b" * 64, ridge=fitted.ridge
+        few.latents_NL[10:],
+        few.values_NF[10:],
+        few.factor_set,
+        base_digest="b" * 64,
+        ridge=fitted.ridge,
+        residual_share=fitted.residual_share,
     )
     for name in ("read_LC", "read_bias_C", "write_PL", "usable_F2", "spread_CL", "mean_L", "whiten_LL", "live_L"):
         assert getattr(done.adapter, name) == pytest.approx(getattr(refitted, name), rel=1e-5, abs=1e-6), name

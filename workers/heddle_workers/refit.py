@@ -75,7 +75,11 @@ def refit_without(
             raise
         return Refitted(None, None, {"code": error.code, "message": error.message})
     difference = refit_difference(
-        sums.statistics, latents_NL[:rows][kept_N], values_NF[kept_N], latents_NL[rows:][pool_kept_N]
+        sums.statistics,
+        latents_NL[:rows][kept_N],
+        values_NF[kept_N],
+        latents_NL[rows:][pool_kept_N],
+        adapter.residual_share,
     )
     done = Unlearned(
         unpack(fitted.files[ADAPTER_FILE]), unpack_statistics(fitted.files[STATISTICS_FILE]), dict(REFITTED)
