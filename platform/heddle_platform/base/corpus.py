@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from heddle_platform.base import dsprites, glyphs, rendered
+from heddle_platform.base import dsprites, dsprites_exact, glyphs, rendered
 from heddle_platform.base.styles import style_spec
 
 DSPRITES = "dsprites"
+DSPRITES_EXACT = "dsprites-exact"
 GLYPHS = "glyphs"
 UNKNOWN = -1
 
 # Parts drawn by a module of their own; every other part is a style.
-_DRAWN = {DSPRITES: dsprites, GLYPHS: glyphs}
+_DRAWN = {DSPRITES: dsprites, DSPRITES_EXACT: dsprites_exact, GLYPHS: glyphs}
 _VERSION = 2
 _SHARD = 500
 _HELD_OUT_SEED_OFFSET = 1_000_003
@@ -37,7 +38,7 @@ class CorpusConfig(BaseModel):
     """What the corpus holds.
 
     Attributes:
-        images: images per part; the parts are the styles of `styles.STYLES`, "dsprites" and "glyphs".
+        images: images per part; the parts are the styles of `styles.STYLES`, "dsprites", "dsprites-exact" and "glyphs".
         weights: part -> how much more often one of its images is drawn than others'; 1 where not named.
         held_out: images per part kept for measuring, drawn from another seed.
         seed: seed of every draw.

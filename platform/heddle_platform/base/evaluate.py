@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from heddle_platform.base.batches import to_float
 from heddle_platform.base.corpus import Part
+from heddle_platform.base.isolation.isolated import Isolated
 from heddle_platform.base.network import Network
 from heddle_platform.base.objectives.kl import kl_per_latent
 
@@ -30,18 +31,20 @@ class Evaluation:
     kl_per_latent: tuple[float, ...]
 
 
-def encode_means(network: Network, images_NHWC: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_means(network: Network | Isolated, images_NHWC: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
     """Posterior mean and logvar of uint8 images, [N, L] each, without gradients."""
-    with torch.inference_mode():
+    shape = (network.config.channels, network.config.image_size)
+    with torch.no_grad():
         chunks = [
-            network.encoder(to_float(images_NHWC[start : start + _BATCH]))
+            network.encoder(to_float(images_NHWC[start : start + _BATCH], *shape))
             for start in range(0, len(images_NHWC), _BATCH)
         ]
     return torch.cat([mean for mean, _ in chunks]), torch.cat([logvar for _, logvar in chunks])
 
 
-def evaluate(network: Network, parts: tuple[Part, ...]) -> Evaluation:
+def evaluate(network: Network | Isolated, parts: tuple[Part, ...]) -> Evaluation:
     """Measure a network on held-out parts."""
+    shape = (network.config.channels, network.config.image_size)
     mse: dict[str, float] = {}
     means, kls = [], []
     for part in parts:
@@ -49,7 +52,7 @@ def evaluate(network: Network, parts: tuple[Part, ...]) -> Evaluation:
         errors = []
         with torch.inference_mode():
             for start in range(0, len(mean), _BATCH):
-                images = to_float(part.images[start : start + _BATCH])
+                images = to_float(part.images[start : start + _BATCH], *shape)
                 decoded = network.decoder(mean[start : start + _BATCH]).clamp(0, 1)
                 errors.append((decoded - images).square().mean(dim=(1, 2, 3)))
         mse[part.name] = float(torch.cat(errors).mean())

@@ -120,7 +120,7 @@ class _Loop:
     def __init__(self, recipe: Recipe, corpus: Corpus, out_dir: Path, progress: TrainListener | None) -> None:
         self.recipe, self.corpus, self.out_dir, self.progress = recipe, corpus, out_dir, progress
         self.learner = Learner(recipe, corpus.factors)
-        self.source = BatchSource(corpus, recipe.optimiser.batch, recipe.augment, recipe.corpus.weights)
+        self.source = BatchSource.of(recipe, corpus)
         self.step, self.elapsed = 0, 0.0
         self.losses: dict[str, float] = {}
         self._told = (0, 0.0)
