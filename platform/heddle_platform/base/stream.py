@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from heddle_platform.base.sources.shards import Loaded
+
 Scalar = TypeVar("Scalar", bound=np.generic)
-Loaded = tuple[NDArray[np.uint8], NDArray[np.int16]]
 
 
 class Rows(Generic[Scalar]):
@@ -37,7 +38,7 @@ class Rows(Generic[Scalar]):
 
 
 class Window:
-    """What of a streamed part is in memory: `images` uint8 [N, S, S, C] and `labels` int16 [N, F], by row."""
+    """What of a streamed part is in memory: `images` uint8 [N, S, S, 3] and `labels` int16 [N, F], by row."""
 
     def __init__(self, loaded: Sequence[Loaded]) -> None:
         self.images = Rows([images for images, _ in loaded])

@@ -47,7 +47,7 @@ class Columns:
     def _leave_out(self, column: str, fault: str, where: str) -> None:
         if self._wanted is not None:
             raise InvalidInput(
-                f"{where}, column {column!r} cannot be a factor: {fault}; make levels of it, or do not name it in labels",
+                f"{where}, column {column!r} cannot be a factor: {fault}; make levels of it, or leave it out of labels",
                 code="not_a_factor",
                 param=column,
             )

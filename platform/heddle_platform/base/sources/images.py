@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from heddle_platform.archive import IMAGE_SUFFIXES, LABELS_FILE, LABELS_MAX_BYTES, open_archive
 from heddle_platform.base.sources.place import Entry, Place
-from heddle_platform.base.sources.sample import IMAGE_MAX_BYTES, Sample
+from heddle_platform.base.sources.sample import IMAGE_MAX_BYTES, Sample, standing_at
 from heddle_platform.errors import InvalidInput, TooLarge
 from heddle_platform.labels import FaultReport, read_csv
 
@@ -23,7 +23,7 @@ def read_folder(place: Place) -> Iterator[Sample]:
     images = [entry for entry in entries if entry.suffix in IMAGE_SUFFIXES]
     if not images:
         raise InvalidInput(
-            f"{place} holds {len(entries)} file(s) and no PNG, JPEG or WebP image among them; point at a folder that does",
+            f"{place} holds {len(entries)} file(s) and no PNG, JPEG or WebP image among them",
             code="no_images",
         )
     table: Table = {}
@@ -45,6 +45,7 @@ def read_zips(place: Place, zips: tuple[Entry, ...]) -> Iterator[Sample]:
         report = FaultReport()
         where = f"{place}: {entry.name}"
         with (
+            standing_at(where),
             place.open(entry.name) as file,
             open_archive(file, report, max_images=_ZIP_MAX_IMAGES, labels_needed=False) as archive,
         ):
@@ -54,7 +55,8 @@ def read_zips(place: Place, zips: tuple[Entry, ...]) -> Iterator[Sample]:
                 table = _table(archive.read(LABELS_FILE, max_bytes=LABELS_MAX_BYTES), set(archive.images), where)
             for done, name in enumerate(archive.images):
                 share = (index + (done + 1) / len(archive.images)) / len(zips)
-                data = archive.read(name, max_bytes=IMAGE_MAX_BYTES)
+                with standing_at(f"{where}: {name}"):
+                    data = archive.read(name, max_bytes=IMAGE_MAX_BYTES)
                 yield Sample(f"{where}: {name}", data, share, table.get(name, {}))
 
 

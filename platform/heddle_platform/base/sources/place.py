@@ -75,7 +75,8 @@ class LocalPlace:
         return Entry(name, known.st_size, str(known.st_mtime_ns))
 
     def _file(self, name: str) -> Path:
-        return self._path if self._path.is_file() else self._path / name
+        # A path that is a file has no other below it; asking for one finds nothing.
+        return self._path if self._path.is_file() and name == self._path.name else self._path / name
 
     def open(self, name: str) -> AbstractContextManager[BinaryIO]:
         """Open a file; see `Place.open`."""
@@ -85,7 +86,7 @@ class LocalPlace:
         """Read a file; see `Place.read`."""
         try:
             return self._file(name).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write(self, name: str, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """A sample: one image as its source holds it, the labels that stand beside it, and its pixels as the base sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -47,11 +48,22 @@ def sample_pixels(sample: Sample, size: int, channels: int) -> NDArray[np.uint8]
     Raises:
         InvalidInput: what is wrong with the image, and where it stands.
     """
-    try:
+    with standing_at(sample.where):
         image_HWC = _rgb(sample.image)
-    except InvalidInput as error:
-        raise InvalidInput(f"{sample.where}: {error.message}", code=error.code, param=error.param) from error
     return as_channels(pixels.resize(image_HWC, size), channels)
+
+
+@contextmanager
+def standing_at(where: str) -> Iterator[None]:
+    """Say in every InvalidInput raised inside where the fault stands, unless it says so already."""
+    try:
+        yield
+    except InvalidInput as error:
+        if error.message.startswith(where):
+            raise
+        raise type(error)(
+            f"{where}: {error.message}", code=error.code, param=error.param, details=error.details
+        ) from error
 
 
 def as_channels(images_XC: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
@@ -64,11 +76,10 @@ def as_channels(images_XC: NDArray[np.uint8], channels: int) -> NDArray[np.uint8
 
 
 def as_size(images_NHWC: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Scale images uint8 [N, H, W, C] to [N, size, size, C]; the same array where they have that size already."""
+    """Scale images uint8 [N, H, W, 3] to [N, size, size, 3]; the same array where they have that size already."""
     if images_NHWC.shape[1:3] == (size, size):
         return images_NHWC
-    channels = images_NHWC.shape[-1]
-    return np.stack([as_channels(pixels.resize(as_channels(image, 3), size), channels) for image in images_NHWC])
+    return np.stack([pixels.resize(image, size) for image in images_NHWC])
 
 
 def _rgb(image: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:

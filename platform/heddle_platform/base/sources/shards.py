@@ -23,7 +23,7 @@ INDEX: Final = "corpus.json"
 UNKNOWN: Final = -1
 
 Loaded = tuple[NDArray[np.uint8], NDArray[np.int16]]
-"""Images uint8 [N, S, S, C] and labels int16 [N, F], -1 where unknown."""
+"""Images uint8 [N, S, S, 3] and labels int16 [N, F], -1 where unknown."""
 
 
 class Shard(BaseModel):
@@ -111,12 +111,11 @@ class ShardSet:
         place: where they lie.
         index: their index.
         size: side the images are wanted in; the shards' own is best, others are scaled while loading.
-        channels: 1 grey, 3 RGB.
     """
 
-    def __init__(self, place: Place, index: ShardIndex, *, size: int, channels: int) -> None:
+    def __init__(self, place: Place, index: ShardIndex, *, size: int) -> None:
         self.index = index
-        self._place, self._size, self._channels = place, size, channels
+        self._place, self._size = place, size
         self._levels = [
             (column, {level: number for number, level in enumerate(levels)}) for column, levels in index.factors.items()
         ]
@@ -144,7 +143,7 @@ class ShardSet:
                 labels[row, column] = numbers.get(str(sample.labels.get(name, "")), UNKNOWN)
         shape = (len(samples), self.index.size, self.index.size, self.index.channels)
         stacked = np.stack(images) if images else np.empty(shape, dtype=np.uint8)
-        return as_channels(as_size(stacked, self._size), self._channels), labels
+        return as_size(as_channels(stacked, 3), self._size), labels
 
     def load_held_out(self, most: int) -> Loaded:
         """Read up to `most` held-out images, spread over all shards that hold some."""

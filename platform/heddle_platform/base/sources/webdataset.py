@@ -58,7 +58,7 @@ def read_tar(file: BinaryIO, where: str) -> Iterator[Sample]:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 # The list of all members is for going back; nobody does, and it would grow with the shard.
-                tar.members = []
+                tar.members = []  # type: ignore[attr-defined]
                 key, _, kind = _split(member.name)
                 if not member.isfile() or not key:
                     continue
