@@ -126,11 +126,11 @@ def test_every_objective_learns_to_draw_beside_its_penalty(
 def test_the_convolutional_pair_learns_grey_sprites(output: str, likelihood: str, cache: Path, tmp_path: Path) -> None:
     pair = {"kind": "convolution", "channels": 1, "latents": 6, "maps": (8, 8, 16, 16), "hidden": 32, "output": output}
     wanted = recipe(
-        corpus={"images": {"dsprites-exact": 200}, "held_out": 40, "processes": 1},
+        corpus={"images": {"dsprites-exact": 1000}, "held_out": 40, "processes": 1},
         network=pair,
-        optimiser={**TINY["optimiser"], "batch": 16, "learning_rate": 0.01},  # type: ignore[dict-item]
+        optimiser={"kind": "adamw", "batch": 32, "learning_rate": 0.003, "warmup_steps": 5, "average": 0.95},
         terms=[{"kind": likelihood}, {"kind": "kl"}],
-        steps=200,
+        steps=300,
         augment={"share": 0},
         checkpoint_seconds=1e6,
     )

@@ -101,18 +101,22 @@ class ConvolutionDecoder(nn.Module):
         self.hidden = nn.Linear(config.latents, config.hidden)
         self.spread = nn.Linear(config.hidden, self.inner * _LAST_SIDE**2)
         self.convolutions = nn.ModuleList(
-            nn.ConvTranspose2d(before, after, _KERNEL, _STRIDE, _PADDING) for before, after in pairwise(channels)
+            nn.ConvTranspose2d(before, after, _KERNEL, _STRIDE, _PADDING) for before, after in pairwise(channels[:-1])
         )
+        self.paint = nn.ConvTranspose2d(channels[-2], channels[-1], _KERNEL, _STRIDE, _PADDING)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.apply(_start)
+        with torch.no_grad():
+            # Pictures start plain: what a linear output would draw at full variance is far outside 0..1.
+            self.paint.weight *= 0.1
 
     def forward(self, latents_BL: Tensor) -> Tensor:
         """Decode."""
         hidden = nn.functional.relu(self.hidden(latents_BL))
         spread = nn.functional.relu(self.spread(hidden))
         x_BCHW = spread.reshape(-1, self.inner, _LAST_SIDE, _LAST_SIDE)
-        for convolution in self.convolutions[:-1]:
+        for convolution in self.convolutions:
             x_BCHW = nn.functional.relu(convolution(x_BCHW))
-        painted: Tensor = self.convolutions[-1](x_BCHW)
+        painted: Tensor = self.paint(x_BCHW)
         # In single precision whatever the products were: bfloat16 has no number between .996 and 1.
         return torch.sigmoid(painted.float()) if self.output == "sigmoid" else painted

@@ -164,9 +164,10 @@ def round_weights(network: Trained) -> Trained:
 
 
 def _stored(value: Tensor) -> Tensor:
-    """Half precision where that is exact."""
+    """Half precision where that is exact, and row by row in memory: convolutions are kept channels last."""
     half = value.half()
-    return half if torch.equal(half.float(), value) else value.clone()
+    kept = half if torch.equal(half.float(), value) else value.clone()
+    return kept.contiguous()
 
 
 def latent_statistics(

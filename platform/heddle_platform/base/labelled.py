@@ -34,7 +34,7 @@ class LabelsConfig(BaseModel):
 def labelled_rows(config: LabelsConfig, sizes: Sequence[int]) -> list[NDArray[np.bool_]]:
     """Return for each part, of these sizes, which of its images are labelled."""
     total = sum(sizes)
-    count = config.images if config.images is not None else round(total * float(config.share or 0))
+    count = config.images if config.images is not None else max(1, round(total * float(config.share or 0)))
     chosen = np.zeros(total, dtype=bool)
     chosen[np.random.default_rng(config.seed).permutation(total)[:count]] = True
     return np.split(chosen, np.cumsum(sizes)[:-1])

@@ -7,7 +7,7 @@ bfloat16. On CPUs with AMX or AVX-512 BF16 and on GPUs they are several times fa
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -47,7 +47,8 @@ def computed_in(precision: Precision, forward: Callable[[Tensor], Result]) -> Ca
     def narrowed(given: Tensor) -> Result:
         with torch.autocast(given.device.type, dtype=torch.bfloat16):
             found = forward(given)
-        single = found.float() if isinstance(found, Tensor) else tuple(one.float() for one in found)
-        return cast(Result, single)
+        if isinstance(found, Tensor):
+            return found.float()
+        return found[0].float(), found[1].float()
 
     return narrowed

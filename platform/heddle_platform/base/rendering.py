@@ -24,7 +24,7 @@ GLYPHS = "glyphs"
 # Parts drawn by a module of their own; every other part is a style.
 _DRAWN = {DSPRITES: dsprites, DSPRITES_EXACT: dsprites_exact, GLYPHS: glyphs}
 PARTS = (*STYLES, *_DRAWN)
-_VERSION = 2
+_VERSION = 3
 _SHARD = 500
 
 Progress = Callable[[int, int], None]

@@ -77,7 +77,9 @@ class EventView(BaseModel):
 def view(job: Job, queue_position: int | None) -> JobView:
     """Return what is shown of a job."""
     spec = job.spec
-    factor_set = FactorSetRef(id=spec["factor_set_id"], version=spec["factor_set_version"])
+    factor_set = (
+        FactorSetRef(id=spec["factor_set_id"], version=spec["factor_set_version"]) if "factor_set_id" in spec else None
+    )
     base = (
         BaseRef(id=spec["base_id"], name=spec["base_name"], digest=spec["base_digest"]) if "base_id" in spec else None
     )
@@ -181,7 +183,7 @@ async def cancel(session: AsyncSession, tenant_id: str, job_id: str) -> Reply:
 
     Raises:
         NotFound: code `unknown_job`.
-        Conflict: codes `job_finished`, `validation_not_cancellable`.
+        Conflict: codes `job_finished`, `validation_not_cancellable`, `erasure_not_cancellable`.
     """
     job = await jobs.get(session, tenant_id, job_id, lock=True)
     if job.type == "validate":
@@ -190,6 +192,8 @@ async def cancel(session: AsyncSession, tenant_id: str, job_id: str) -> Reply:
             "delete the set afterwards",
             code="validation_not_cancellable",
         )
+    if job.type == "erase":
+        raise Conflict(f"job {job_id} erases images and ends by itself", code="erasure_not_cancellable")
     return Reply(view(await jobs.cancel(session, tenant_id, job_id), None))
 
 
