@@ -1,6 +1,6 @@
 """Object-store keys, and the prefix of cache keys: the only place that builds them.
 
-Everything of a tenant lies under `tenants/<tenant id>/`; bases are shared. Immutable objects carry their
+Everything of a tenant lies under `tenants/<tenant id>/`; bases and corpora are shared. Immutable objects carry their
 SHA-256 in the key, so that writing one twice is harmless and a half-written one is never pointed at.
 """
 
@@ -19,6 +19,16 @@ def _part(text: str) -> str:
 def base_file(name: str, digest: str, file: str) -> str:
     """Return `bases/<name>/<digest>/<file>`."""
     return f"bases/{_part(name)}/{_part(digest)}/{_part(file)}"
+
+
+def corpus_prefix(name: str) -> str:
+    """Return the prefix below which a corpus's files lie, with its closing slash."""
+    return f"corpora/{_part(name)}/"
+
+
+def corpus_file(name: str, path: str) -> str:
+    """Return the key of one file of a corpus; `path` may have folders (`images/0001.png`)."""
+    return corpus_prefix(name) + "/".join(_part(step) for step in path.split("/"))
 
 
 def tenant_prefix(tenant_id: str) -> str:

@@ -110,7 +110,7 @@ def check_labels(data: bytes, factor_set: FactorSet, report: FaultReport) -> Lab
         InvalidInput: the bytes are not CSV text at all.
     """
     before = report.count
-    header, rows = _read_csv(data)
+    header, rows = read_csv(data)
     columns = _match_columns(header, factor_set, report)
     if report.count > before:
         return None
@@ -157,7 +157,18 @@ def _value(text: str, factor: FactorSpec, line: int, report: FaultReport) -> flo
         return np.nan
 
 
-def _read_csv(data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_csv(data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read CSV text whatever its columns mean.
+
+    Args:
+        data: UTF-8 with or without a byte-order mark.
+
+    Returns:
+        The header's cells, and (line, cells) of every row below it that is not empty.
+
+    Raises:
+        InvalidInput: codes `not_utf8`, `not_text`, `malformed_csv`, `empty_csv`.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

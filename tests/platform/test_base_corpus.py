@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heddle_platform.base.corpus import UNKNOWN, CorpusConfig, build_corpus, corpus_factors, part_factors
+from heddle_platform.base.corpus import (
+    UNKNOWN,
+    CorpusConfig,
+    build_corpus,
+    corpus_factors,
+    part_factors,
+    resident_parts,
+)
 
 CONFIG = CorpusConfig(images={"dylan": 6, "dsprites": 8}, held_out=3, processes=1)
 
@@ -21,8 +28,8 @@ def test_counts_and_shapes(cache: Path) -> None:
     corpus = build_corpus(CONFIG, cache_dir=cache)
     assert corpus.counts == {"dylan": 6, "dsprites": 8}
     assert [len(part.images) for part in corpus.held_out] == [3, 3]
-    assert corpus.parts[0].images.shape == (6, 64, 64, 3)
-    assert corpus.parts[0].labels.shape == (6, len(corpus.factors))
+    assert resident_parts(corpus)[0].images.shape == (6, 64, 64, 3)
+    assert resident_parts(corpus)[0].labels.shape == (6, len(corpus.factors))
 
 
 def test_shared_roles_are_one_factor_and_others_unknown() -> None:
@@ -36,7 +43,7 @@ def test_shared_roles_are_one_factor_and_others_unknown() -> None:
 def test_labels_say_the_part_and_leave_the_rest_unknown(cache: Path) -> None:
     corpus = build_corpus(CONFIG, cache_dir=cache)
     keys = [factor.key for factor in corpus.factors]
-    sprites = corpus.parts[1]
+    sprites = resident_parts(corpus)[1]
     assert (sprites.labels[:, 0] == 1).all()
     assert (sprites.labels[:, keys.index("dylan/hair")] == UNKNOWN).all()
     assert (sprites.labels[:, keys.index("dsprites/shape")] >= 0).all()
@@ -57,10 +64,10 @@ def test_lost_shard_is_rendered_again_the_same(cache: Path) -> None:
     # What a killed renderer leaves behind must not be taken for a shard.
     (cache / "left.part").write_bytes(b"half")
     second = build_corpus(CONFIG, cache_dir=cache)
-    np.testing.assert_array_equal(first.parts[1].images, second.parts[1].images)
-    np.testing.assert_array_equal(first.parts[1].labels, second.parts[1].labels)
+    np.testing.assert_array_equal(resident_parts(first)[1].images, resident_parts(second)[1].images)
+    np.testing.assert_array_equal(resident_parts(first)[1].labels, resident_parts(second)[1].labels)
 
 
 def test_held_out_images_are_others(cache: Path) -> None:
     corpus = build_corpus(CONFIG, cache_dir=cache)
-    assert (corpus.held_out[0].images != corpus.parts[0].images[:3]).any()
+    assert (corpus.held_out[0].images != resident_parts(corpus)[0].images[:3]).any()

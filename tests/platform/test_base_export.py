@@ -11,7 +11,7 @@ import torch
 from heddle_platform.base.batches import to_float
 from heddle_platform.base.bundle import DECODER, ENCODER, BaseBundle
 from heddle_platform.base.config import Recipe
-from heddle_platform.base.corpus import Corpus, build_corpus
+from heddle_platform.base.corpus import Corpus, build_corpus, resident_parts
 from heddle_platform.base.export import (
     ParityError,
     check_parity,
@@ -129,7 +129,7 @@ def test_a_graph_of_another_network_is_refused(bundle: BaseBundle, corpus: Corpu
 
 
 def test_statistics_standardise_the_training_images(bundle: BaseBundle, corpus: Corpus) -> None:
-    latents = BaseRuntime.from_bundle(bundle).encode(np.concatenate([part.images for part in corpus.parts]))
+    latents = BaseRuntime.from_bundle(bundle).encode(np.concatenate([part.images for part in resident_parts(corpus)]))
     np.testing.assert_allclose(latents.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(latents.std(axis=0, ddof=1), 1, atol=1e-3)
 

@@ -12,7 +12,7 @@ from heddle_adapters.scores.mig import mig
 from heddle_platform.base.batches import to_float
 from heddle_platform.base.bundle import DECODER, ENCODER
 from heddle_platform.base.config import Recipe
-from heddle_platform.base.corpus import build_corpus
+from heddle_platform.base.corpus import build_corpus, resident_parts
 from heddle_platform.base.export import export_bundle, network_from_bundle
 from heddle_platform.base.isolation.fastica import FastIcaConfig, fit_fastica
 from heddle_platform.base.isolation.flow import Flow, FlowConfig, fit_flow
@@ -162,7 +162,9 @@ def test_the_bundle_contains_the_map(after: dict[str, object], tmp_path: Path) -
         # What comes out of the decoder's graph is the plain network's own reconstruction.
         own = loaded.decoder.decoder(loaded.encoder.encoder(images)[0]).clamp(0, 1)
     np.testing.assert_allclose(decoder.run(None, {"latent": latents})[0], own, atol=1e-4)
-    sample = np.concatenate([part.images for part in corpus.parts]).astype(np.float32).transpose(0, 3, 1, 2) / 255
+    sample = (
+        np.concatenate([part.images for part in resident_parts(corpus)]).astype(np.float32).transpose(0, 3, 1, 2) / 255
+    )
     every = encoder.run(None, {"image": sample})[0]
     if after["kind"] == "fastica":
         np.testing.assert_allclose(np.cov(every.T), np.eye(4), atol=2e-2)

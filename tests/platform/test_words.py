@@ -50,6 +50,15 @@ def test_no_key_can_leave_its_tenants_prefix(part: str) -> None:
         keys.upload("ten_1", part)
     with pytest.raises(InvalidInput):
         keys.upload(part, "up_1")
+    with pytest.raises(InvalidInput):
+        keys.corpus_file(part, "a.png")
+
+
+@pytest.mark.parametrize("path", ["", "../a.png", "a//b.png", "/a.png", "a/", "a/../../b"])
+def test_no_key_can_leave_its_corpus(path: str) -> None:
+    with pytest.raises(InvalidInput):
+        keys.corpus_file("art", path)
+    assert keys.corpus_file("art", "a/b.png") == "corpora/art/a/b.png"
 
 
 def test_a_key_tells_the_digest_it_stands_under() -> None:

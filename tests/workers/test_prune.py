@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from heddle_platform.archive import open_archive
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import TooLarge, Unavailable
 from heddle_platform.factors import FactorSet
@@ -18,7 +19,6 @@ from heddle_platform.labels import FaultReport
 from heddle_platform.manifest import Manifest
 from heddle_platform.ports import Part
 from heddle_platform.settings import LimitSettings
-from heddle_workers.archive import open_archive
 from heddle_workers.image_set import ImageSet, open_image_set
 from heddle_workers.progress import silent
 from heddle_workers.prune import prune, send_parts

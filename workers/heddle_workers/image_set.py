@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_platform import pixels
+from heddle_platform.archive import Archive, open_archive
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.labels import FaultReport
 from heddle_platform.settings import LimitSettings
-from heddle_workers.archive import Archive, open_archive
 
 _SMALL_KEPT = 4_096  # 12 KB each at 64 x 64: 50 MB
 

@@ -8,10 +8,10 @@ from typing import BinaryIO, Final
 
 import httpx
 
+from heddle_platform.archive import LABELS_FILE
 from heddle_platform.errors import TooLarge, Unavailable
 from heddle_platform.manifest import Manifest
 from heddle_platform.ports import Part
-from heddle_workers.archive import LABELS_FILE
 from heddle_workers.image_set import ImageSet
 from heddle_workers.progress import Report
 

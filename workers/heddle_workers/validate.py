@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from heddle_platform import pixels
+from heddle_platform.archive import LABELS_FILE, LABELS_MAX_BYTES, Archive, open_archive
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet, LevelledFactor
 from heddle_platform.labels import FaultReport, LabelTable, check_labels
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.settings import LimitSettings
-from heddle_workers.archive import LABELS_FILE, LABELS_MAX_BYTES, Archive, open_archive
 from heddle_workers.fetch import Fetched
 from heddle_workers.progress import Report
 

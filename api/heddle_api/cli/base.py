@@ -1,4 +1,4 @@
-"""`heddle base`: train a base from a recipe. Torch is imported only when it runs."""
+"""`heddle base`: prepare a corpus, train a base from a recipe. Torch is imported only when it runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from heddle_api.cli.connection import fail
+from heddle_api.cli.shards import object_store, shards
 from heddle_platform.errors import HeddleError
 
 app = typer.Typer(no_args_is_help=True, help="Bases: the shared encoder and decoder that every adapter stands on.")
@@ -21,9 +22,7 @@ CacheFolder = Annotated[
 Anew = Annotated[bool, typer.Option("--anew", help="Start again instead of going on from the checkpoint in --out.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `train` a subcommand although it is the only one."""
+app.command()(shards)
 
 
 @app.command()
@@ -42,7 +41,10 @@ def train(recipe: RecipeFile, out: OutFolder, cache: CacheFolder = None, anew: A
         fail(f"the package {error.name} is missing; install what training needs: pip install 'heddle[demo]'")
     try:
         with shown_progress() as progress:
-            bundle = run(load_recipe(recipe), out, cache_dir=cache, resume=not anew, progress=progress)
+            wanted = load_recipe(recipe)
+            stored = any(source.stored for source in wanted.corpus.sources.values())
+            store = object_store() if stored else None
+            bundle = run(wanted, out, cache_dir=cache, resume=not anew, progress=progress, store=store)
     except HeddleError as error:
         fail(error.message)
     typer.echo(f"The bundle is in {bundle}. Its metrics stand in {bundle / 'manifest.json'}.")

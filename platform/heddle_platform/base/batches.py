@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from heddle_platform.base.augment import AugmentConfig, augment
 from heddle_platform.base.config import Recipe
-from heddle_platform.base.corpus import UNKNOWN, Corpus
+from heddle_platform.base.corpus import UNKNOWN, Corpus, resident_parts
 from heddle_platform.base.labelled import LabelsConfig, labelled_rows
 from heddle_platform.base.pairs import PairsConfig, Partners
 
@@ -85,16 +85,19 @@ class BatchSource:
         labels: LabelsConfig | None = None,
         pairs: PairsConfig | None = None,
     ) -> None:
-        self._parts = corpus.parts
-        self._shares = torch.tensor([len(part.images) * (weights or {}).get(part.name, 1.0) for part in corpus.parts])
+        self._streams = corpus.parts
+        self._shares = torch.tensor([part.count * (weights or {}).get(part.name, 1.0) for part in corpus.parts])
+        self._drawn_per_step = (self._shares / self._shares.sum() * (batch // 2 if pairs else batch)).tolist()
+        self._parts = [part.at(0.0) for part in corpus.parts]
         self._batch, self._augment = batch, augment
         self._channels, self._image_size = channels, image_size
-        self._known = labelled_rows(labels, [len(part.images) for part in corpus.parts]) if labels else None
+        whole = resident_parts(corpus) if labels or pairs else []
+        self._known = labelled_rows(labels, [part.count for part in whole]) if labels else None
         self._labelled = [
             (part, int(row)) for part, known in enumerate(self._known or []) for row in known.nonzero()[0]
         ]
         self._of_batch = labels.of_batch if labels else 0.0
-        self._partners = [Partners(part, corpus.factors, pairs) for part in corpus.parts] if pairs else []
+        self._partners = [Partners(part, corpus.factors, pairs) for part in whole] if pairs else []
 
     @classmethod
     def of(cls, recipe: Recipe, corpus: Corpus) -> Self:
@@ -110,8 +113,12 @@ class BatchSource:
             pairs=recipe.pairs if recipe.needs_pairs else None,
         )
 
-    def draw(self, generator: torch.Generator) -> Batch:
-        """Draw one batch; its first images (of both halves, with pairs) are the augmented ones, unlabelled."""
+    def draw(self, generator: torch.Generator, step: int = 0) -> Batch:
+        """Draw one batch; its first images (of both halves, with pairs) are the augmented ones, unlabelled.
+
+        `step` says how far streamed parts have moved on; parts in memory are drawn from alike at every step.
+        """
+        self._parts = [part.at(step * rate) for part, rate in zip(self._streams, self._drawn_per_step, strict=True)]
         count = self._batch // 2 if self._partners else self._batch
         chosen = self._choose(count, generator)
         images = self._floats([self._parts[part].images[row] for part, row in chosen])

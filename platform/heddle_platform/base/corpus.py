@@ -1,33 +1,32 @@
-"""The corpus the base learns from: rendered avatars, letters and dSprites, with every label they were drawn from.
+"""The corpus the base learns from: parts it renders itself, and parts made by others, with every label that is known.
 
-Images are rendered once into shards in a cache directory, by several processes, and can be interrupted at any
-time: a shard is there whole or not at all. Nothing is downloaded.
+Each part is prepared once into shards: rendered, or read from its source, decoded and scaled. Parts that fit into a
+window are held in memory, larger ones are streamed through it.
 """
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from heddle_platform.base import dsprites, dsprites_exact, glyphs, rendered
-from heddle_platform.base.styles import style_spec
+from heddle_platform.base.rendering import DSPRITES as DSPRITES
+from heddle_platform.base.rendering import DSPRITES_EXACT as DSPRITES_EXACT
+from heddle_platform.base.rendering import GLYPHS as GLYPHS
+from heddle_platform.base.rendering import PARTS, RenderedShard, render_missing, rendered_levels, rendered_shards
+from heddle_platform.base.sources.place import LocalPlace
+from heddle_platform.base.sources.read import SourceConfig, open_place
+from heddle_platform.base.sources.sample import as_size
+from heddle_platform.base.sources.shards import UNKNOWN as UNKNOWN
+from heddle_platform.base.sources.shards import Loaded, ShardSet, read_index
+from heddle_platform.base.sources.write import source_digest, write_shards
+from heddle_platform.base.stream import StreamedPart
+from heddle_platform.errors import InvalidInput
+from heddle_platform.ports import ObjectStore
 
-DSPRITES = "dsprites"
-DSPRITES_EXACT = "dsprites-exact"
-GLYPHS = "glyphs"
-UNKNOWN = -1
-
-# Parts drawn by a module of their own; every other part is a style.
-_DRAWN = {DSPRITES: dsprites, DSPRITES_EXACT: dsprites_exact, GLYPHS: glyphs}
-_VERSION = 3
-_SHARD = 500
 _HELD_OUT_SEED_OFFSET = 1_000_003
 
 Progress = Callable[[int, int], None]
@@ -38,20 +37,41 @@ class CorpusConfig(BaseModel):
     """What the corpus holds.
 
     Attributes:
-        images: images per part; the parts are the styles of `styles.STYLES`, "dsprites", "dsprites-exact" and "glyphs".
+        images: images per rendered part; these are the styles of `styles.STYLES`, "dsprites", "dsprites-exact" and
+            "glyphs".
+        sources: parts made by others, by names of their own.
         weights: part -> how much more often one of its images is drawn than others'; 1 where not named.
-        held_out: images per part kept for measuring, drawn from another seed.
+        held_out: images per part kept for measuring: rendered from another seed, at most one in twenty of a source.
+        image_size: side of all images in pixels; rendered parts are drawn at 64 and scaled.
+        window: most images of one part in memory at once; a larger part is streamed.
         seed: seed of every draw.
         processes: how many processes render.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    images: dict[str, int] = Field(min_length=1)
+    images: dict[str, int] = Field(default_factory=dict)
+    sources: dict[str, SourceConfig] = Field(default_factory=dict)
     weights: dict[str, float] = Field(default_factory=dict)
     held_out: int = Field(default=250, ge=1)
+    image_size: int = Field(default=64, ge=8, le=512)
+    window: int = Field(default=20_000, ge=1)
     seed: int = 0
     processes: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _some_parts(self) -> "CorpusConfig":
+        if not self.images and not self.sources:
+            raise ValueError("a corpus has at least one part; name some in images or in sources")
+        for name in self.sources:
+            if name in PARTS:
+                raise ValueError(f"{name!r} is a rendered part; give the source another name")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All parts, in order: rendered ones first."""
+        return (*self.images, *self.sources)
 
 
 @dataclass(frozen=True)
@@ -64,11 +84,20 @@ class Factor:
 
 @dataclass(frozen=True)
 class Part:
-    """Images uint8 [N, 64, 64, 3] of one style and labels int16 [N, F] over the corpus's factors (-1: unknown)."""
+    """A part held in memory: images uint8 [N, S, S, 3] and labels int16 [N, F], -1 where unknown."""
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.int16]
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    def at(self, drawn: float) -> "Part":
+        """What of it is in memory after `drawn` images: all, always; see `StreamedPart.at`."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -76,123 +105,145 @@ class Corpus:
     """All parts for training, the same parts held out, and the factors their labels refer to."""
 
     factors: tuple[Factor, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[Part | StreamedPart, ...]
     held_out: tuple[Part, ...]
 
     @property
     def counts(self) -> dict[str, int]:
         """Training images per part."""
-        return {part.name: len(part.images) for part in self.parts}
+        return {part.name: part.count for part in self.parts}
 
 
-@dataclass(frozen=True)
-class _Shard:
-    part: str
-    index: int
-    count: int
-    seed: int
+def resident_parts(corpus: Corpus) -> list[Part]:
+    """All parts, if all are in memory.
 
-    def path(self, cache_dir: Path) -> Path:
-        return cache_dir / f"v{_VERSION}-{self.part}-s{self.seed}-{self.index:04d}-{self.count}.npz"
+    Raises:
+        InvalidInput: code `part_is_streamed`.
+    """
+    for part in corpus.parts:
+        if isinstance(part, StreamedPart):
+            raise InvalidInput(
+                f"pairs and a labelled fraction need whole parts in memory, and {part.name!r} has {part.count} images "
+                f"and is streamed; raise corpus.window to {part.count} or leave them out",
+                code="part_is_streamed",
+            )
+    return [part for part in corpus.parts if isinstance(part, Part)]
 
 
 def default_cache_dir() -> Path:
-    """The user's cache directory for rendered shards (XDG_CACHE_HOME or ~/.cache)."""
+    """The user's cache directory for prepared shards (XDG_CACHE_HOME or ~/.cache)."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "heddle" / "corpus"
 
 
 def part_factors(part: str) -> tuple[Factor, ...]:
-    """The factors one part is labelled with, in its own column order."""
-    if part in _DRAWN:
-        return tuple(Factor(key, levels) for key, levels in _DRAWN[part].factor_levels())
-    return tuple(Factor(each.key, each.levels) for each in style_spec(part).factors())
+    """The factors one rendered part is labelled with, in its own column order."""
+    return tuple(Factor(key, levels) for key, levels in rendered_levels(part))
 
 
-def corpus_factors(parts: Iterator[str] | tuple[str, ...]) -> tuple[Factor, ...]:
+def source_factors(part: str, shards: ShardSet) -> tuple[Factor, ...]:
+    """The factors a source is labelled with, in the column order of its shards; keys are `<part>/<column>`."""
+    return tuple(Factor(f"{part}/{column}", levels) for column, levels in shards.index.factors.items())
+
+
+def corpus_factors(parts: Iterable[str], sources: Mapping[str, ShardSet] | None = None) -> tuple[Factor, ...]:
     """Every factor of the given parts once: first a factor "part" that says which part an image is from."""
-    names = tuple(parts)
+    names, opened = tuple(parts), sources or {}
     merged: dict[str, Factor] = {"part": Factor("part", names)}
     for name in names:
-        for factor in part_factors(name):
+        for factor in source_factors(name, opened[name]) if name in opened else part_factors(name):
             merged.setdefault(factor.key, factor)
     return tuple(merged.values())
 
 
-def build_corpus(config: CorpusConfig, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Corpus:
-    """Render what is missing and load the corpus.
+def build_corpus(
+    config: CorpusConfig,
+    *,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    store: ObjectStore | None = None,
+) -> Corpus:
+    """Prepare what is missing and open the corpus.
 
     Args:
-        config: what to render.
+        config: what it holds.
         cache_dir: where shards live; the user's cache directory if None.
         progress: called after every shard.
+        store: where sources named `stored` lie.
     Returns:
-        The corpus in memory (12 kB an image).
+        The corpus; 12 kB of memory an image at 64 px, up to `window` images a part.
+    Raises:
+        InvalidInput: a source cannot be read; the sentence says what is wrong and where.
+        DataCorrupt: prepared shards are damaged.
     """
     cache = cache_dir or default_cache_dir()
     cache.mkdir(parents=True, exist_ok=True)
-    train = {name: list(_shards(name, count, config.seed)) for name, count in config.images.items()}
     held_seed = config.seed + _HELD_OUT_SEED_OFFSET
-    held = {name: list(_shards(name, config.held_out, held_seed)) for name in config.images}
-    # Round robin over parts, so that an interrupted rendering has some of everything.
-    wanted = [shard for group in (held, train) for shards in _round_robin(group) for shard in shards]
-    _render_missing(wanted, cache, config.processes, progress)
-    factors = corpus_factors(tuple(config.images))
-    return Corpus(
-        factors=factors,
-        parts=tuple(_load(name, shards, cache, factors) for name, shards in train.items()),
-        held_out=tuple(_load(name, shards, cache, factors) for name, shards in held.items()),
-    )
+    train = {name: rendered_shards(name, count, config.seed) for name, count in config.images.items()}
+    held = {name: rendered_shards(name, config.held_out, held_seed) for name in config.images}
+    if train:
+        render_missing((held, train), cache, config.processes, progress)
+    sources = {name: _opened(source, config, cache, progress, store) for name, source in config.sources.items()}
+    factors = corpus_factors(config.names, sources)
+    readers = {name: _Reader(name, factors, sources.get(name), config) for name in config.names}
+    rendered = [readers[name].rendered(train[name], held[name], cache) for name in config.images]
+    others = [readers[name].streamed(shards) for name, shards in sources.items()]
+    parts, held_out = zip(*rendered, *others, strict=True)
+    return Corpus(factors=factors, parts=parts, held_out=held_out)
 
 
-def _round_robin(groups: dict[str, list[_Shard]]) -> Iterator[list[_Shard]]:
-    longest = max(len(shards) for shards in groups.values())
-    for position in range(longest):
-        yield [shards[position] for shards in groups.values() if position < len(shards)]
+def _opened(
+    source: SourceConfig, config: CorpusConfig, cache: Path, progress: Progress | None, store: ObjectStore | None
+) -> ShardSet:
+    """The source's shards: its own if it is prepared already, else those in the cache, written now if need be."""
+    place = open_place(source, store)
+    index = read_index(place)
+    if index is None:
+        digest = source_digest(place, source, config.image_size, 3)
+        target = LocalPlace(cache / f"source-{digest[:16]}")
+        index = write_shards(place, source, target, size=config.image_size, channels=3, progress=progress)
+        place = target
+    return ShardSet(place, index, size=config.image_size)
 
 
-def _shards(part: str, count: int, seed: int) -> Iterator[_Shard]:
-    for index, start in enumerate(range(0, count, _SHARD)):
-        yield _Shard(part, index, min(_SHARD, count - start), seed)
+class _Reader:
+    """Loads one part's shards as the corpus has them: its side in pixels, its factors as label columns."""
 
+    def __init__(self, name: str, factors: tuple[Factor, ...], source: ShardSet | None, config: CorpusConfig) -> None:
+        self._name, self._config, self._width = name, config, len(factors)
+        column_of = {factor.key: column for column, factor in enumerate(factors)}
+        own = source_factors(name, source) if source else part_factors(name)
+        self._columns = [column_of[factor.key] for factor in own]
+        self._number = factors[0].levels.index(name)
 
-def _render_missing(shards: list[_Shard], cache_dir: Path, processes: int, progress: Progress | None) -> None:
-    total = sum(shard.count for shard in shards)
-    missing = [shard for shard in shards if not shard.path(cache_dir).exists()]
-    ready = total - sum(shard.count for shard in missing)
-    if progress:
-        progress(ready, total)
-    if not missing:
-        return
-    # Spawned, not forked: the parent may already hold torch's threads.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_render_shard, shard, cache_dir): shard for shard in missing}
-        for future in as_completed(futures):
-            future.result()
-            ready += futures[future].count
-            if progress:
-                progress(ready, total)
+    def rendered(
+        self, train: list[RenderedShard], held: list[RenderedShard], cache: Path
+    ) -> tuple[Part | StreamedPart, Part]:
+        counts = [shard.count for shard in train]
+        return (
+            self._part(counts, lambda number: self._fit(train[number].load(cache))),
+            self._joined([self._fit(shard.load(cache)) for shard in held]),
+        )
 
+    def streamed(self, source: ShardSet) -> tuple[Part | StreamedPart, Part]:
+        shards = source.index.train
+        return (
+            self._part([shard.images for shard in shards], lambda number: self._fit(source.load(shards[number]))),
+            self._joined([self._fit(source.load_held_out(self._config.held_out))]),
+        )
 
-def _render_shard(shard: _Shard, cache_dir: Path) -> None:
-    seed = shard.seed * 100_003 + shard.index
-    if shard.part in _DRAWN:
-        images, labels = _DRAWN[shard.part].render_batch(shard.count, seed)
-    else:
-        images, labels = rendered.render_batch(shard.part, shard.count, seed)
-    handle, name = tempfile.mkstemp(dir=cache_dir, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        np.savez(file, images=images, labels=labels)
-    os.replace(name, shard.path(cache_dir))
+    def _part(self, counts: list[int], load: Callable[[int], Loaded]) -> Part | StreamedPart:
+        if sum(counts) <= self._config.window:
+            return self._joined([load(number) for number in range(len(counts))])
+        return StreamedPart(self._name, counts, load, window=self._config.window, seed=self._config.seed)
 
+    def _fit(self, loaded: Loaded) -> Loaded:
+        images, own = loaded
+        labels = np.full((len(images), self._width), UNKNOWN, dtype=np.int16)
+        labels[:, 0] = self._number
+        labels[:, self._columns] = own
+        return as_size(images, self._config.image_size), labels
 
-def _load(name: str, shards: list[_Shard], cache_dir: Path, factors: tuple[Factor, ...]) -> Part:
-    loaded = [np.load(shard.path(cache_dir)) for shard in shards]
-    images = np.concatenate([each["images"] for each in loaded])
-    own = np.concatenate([each["labels"] for each in loaded])
-    column_of = {factor.key: column for column, factor in enumerate(factors)}
-    labels = np.full((len(images), len(factors)), UNKNOWN, dtype=np.int16)
-    labels[:, column_of["part"]] = factors[0].levels.index(name)
-    for column, factor in enumerate(part_factors(name)):
-        labels[:, column_of[factor.key]] = own[:, column]
-    return Part(name, images, labels)
+    def _joined(self, loaded: list[Loaded]) -> Part:
+        images = np.concatenate([images for images, _ in loaded])
+        return Part(self._name, images, np.concatenate([labels for _, labels in loaded]))

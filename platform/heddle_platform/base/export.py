@@ -179,15 +179,18 @@ def latent_statistics(
 
 
 def _sample(corpus: Corpus, seed: int) -> NDArray[np.uint8]:
-    sizes = [len(part.images) for part in corpus.parts]
+    parts = [part.at(0.0) for part in corpus.parts]  # of a streamed part its first window, a random one
+    sizes = [len(part.images) for part in parts]
     total = sum(sizes)
     rows = np.random.default_rng(seed).permutation(total)[:_STATISTICS_IMAGES]
     starts = np.cumsum([0, *sizes])
-    chosen = [
-        part.images[np.sort(rows[(rows >= start) & (rows < start + size)]) - start]
-        for part, start, size in zip(corpus.parts, starts, sizes, strict=False)
-    ]
-    return np.concatenate(chosen)
+    return np.stack(
+        [
+            part.images[row]
+            for part, start, size in zip(parts, starts, sizes, strict=False)
+            for row in np.sort(rows[(rows >= start) & (rows < start + size)]) - start
+        ]
+    )
 
 
 def check_parity(

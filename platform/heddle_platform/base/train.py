@@ -22,6 +22,7 @@ from heddle_platform.base.evaluate import evaluate
 from heddle_platform.base.export import export_bundle
 from heddle_platform.base.learner import Learner
 from heddle_platform.errors import InvalidInput
+from heddle_platform.ports import ObjectStore
 
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.jsonl"
@@ -72,6 +73,7 @@ def train(
     cache_dir: Path | None = None,
     resume: bool = True,
     progress: TrainListener | None = None,
+    store: ObjectStore | None = None,
 ) -> Path:
     """Train a base and write its bundle.
 
@@ -81,13 +83,15 @@ def train(
         cache_dir: where rendered images live; the user's cache directory if None.
         resume: go on from `out_dir`'s checkpoint if there is one; otherwise start anew.
         progress: is told how it goes.
+        store: where the corpus's sources named `stored` lie.
     Returns:
         The bundle's directory.
     Raises:
         InvalidInput: the checkpoint is of another network, corpus or set of terms.
         ParityError: the exported graphs do not compute what the network computes.
     """
-    corpus = build_corpus(recipe.corpus, cache_dir=cache_dir, progress=progress.rendering if progress else None)
+    told = progress.rendering if progress else None
+    corpus = build_corpus(recipe.corpus, cache_dir=cache_dir, progress=told, store=store)
     learner, steps = run_training(recipe, corpus, out_dir, resume=resume, progress=progress)
     if progress:
         progress.exporting()
@@ -165,7 +169,7 @@ class _Loop:
 
     def take_step(self) -> None:
         generator = step_generator(self.recipe.seed, self.step)
-        values = self.learner.step(self.source.draw(generator), generator, self.step, self.done())
+        values = self.learner.step(self.source.draw(generator, self.step), generator, self.step, self.done())
         self.step += 1
         for name, value in values.items():
             self.losses[name] = value + _SMOOTHING * (self.losses.get(name, value) - value)
@@ -212,5 +216,5 @@ def recipe_shape(recipe: Recipe) -> str:
     network = recipe.network.model_dump_json()
     terms = ", ".join(term.kind for term in recipe.terms)
     return (
-        f"network {network}, optimiser {recipe.optimiser.kind}, terms {terms}, parts {', '.join(recipe.corpus.images)}"
+        f"network {network}, optimiser {recipe.optimiser.kind}, terms {terms}, parts {', '.join(recipe.corpus.names)}"
     )

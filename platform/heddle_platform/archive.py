@@ -34,6 +34,11 @@ class Archive:
         self._members = members
 
     @property
+    def labelled(self) -> bool:
+        """Whether there is a `labels.csv` to read."""
+        return LABELS_FILE in self._members
+
+    @property
     def images(self) -> tuple[str, ...]:
         """Paths of all images, sorted."""
         return tuple(sorted(name for name in self._members if name != LABELS_FILE))
@@ -70,7 +75,9 @@ class Archive:
 
 
 @contextmanager
-def open_archive(source: BinaryIO, report: FaultReport, *, max_images: int) -> Iterator[Archive]:
+def open_archive(
+    source: BinaryIO, report: FaultReport, *, max_images: int, labels_needed: bool = True
+) -> Iterator[Archive]:
     """Open a zip and judge its directory.
 
     Entries that escape their folder, are links, encrypted, twice there or of an unknown type are noted in `report`
@@ -81,6 +88,7 @@ def open_archive(source: BinaryIO, report: FaultReport, *, max_images: int) -> I
         source: the zip, a file with a descriptor.
         report: takes the faults.
         max_images: most images taken; a zip of many more entries is not looked into.
+        labels_needed: refuse a zip without `labels.csv` at its root.
 
     Raises:
         InvalidInput: codes `not_a_zip`, `no_labels_file`.
@@ -99,7 +107,8 @@ def open_archive(source: BinaryIO, report: FaultReport, *, max_images: int) -> I
                 code="not_a_zip",
             ) from error
         with opened:
-            yield Archive(opened, _below_root(_judge(opened, file.size, report, max_entries), report))
+            members = _judge(opened, file.size, report, max_entries)
+            yield Archive(opened, _below_root(members, report, labels_needed=labels_needed))
 
 
 class _BoundedFile(io.FileIO):
@@ -197,10 +206,14 @@ def _refuse_overlaps(members: dict[str, zipfile.ZipInfo], report: FaultReport) -
         end = max(end, info.header_offset + 30 + info.compress_size)  # 30: least length of a local header
 
 
-def _below_root(members: dict[str, zipfile.ZipInfo], report: FaultReport) -> dict[str, zipfile.ZipInfo]:
+def _below_root(
+    members: dict[str, zipfile.ZipInfo], report: FaultReport, *, labels_needed: bool
+) -> dict[str, zipfile.ZipInfo]:
     if LABELS_FILE not in members:
         root = next(iter(members), "").partition("/")[0] + "/"
         if f"{root}{LABELS_FILE}" not in members or not all(name.startswith(root) for name in members):
+            if not labels_needed:
+                return {name: info for name, info in members.items() if not name.endswith(f"/{LABELS_FILE}")}
             raise InvalidInput(
                 f"the zip holds no {LABELS_FILE} at its root; add one with a column `file` and a column per factor",
                 code="no_labels_file",
