@@ -6,7 +6,6 @@ loaded and compute in single precision. So the files agree to the bit and the bu
 
 import copy
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import onnxruntime
@@ -30,6 +29,7 @@ from heddle_platform.base.corpus import Corpus
 from heddle_platform.base.evaluate import encode_means, evaluate
 from heddle_platform.base.graph import export_graph
 from heddle_platform.base.network import Decoder, Encoder, Network, NetworkConfig
+from heddle_platform.base.run_log import code_version
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import HeddleError
 
@@ -105,7 +105,7 @@ def export_bundle(network: Network, recipe: Recipe, corpus: Corpus, *, steps: in
             parity_latent=parity_latent,
             parity_image=parity_image,
         ),
-        code_version=_code_version(),
+        code_version=code_version(),
         trained_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         files={name: sha256_hex(data) for name, data in files.items()},
     )
@@ -177,10 +177,3 @@ def check_parity(
         if not worst <= allowed:
             raise ParityError(f"ONNX {name} differ from torch by {worst:.2e}, allowed {allowed:.0e}; do not ship this")
     return worst_latent, worst_image
-
-
-def _code_version() -> str:
-    try:
-        return version("heddle")
-    except PackageNotFoundError:
-        return "0+source"

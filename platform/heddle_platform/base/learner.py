@@ -20,6 +20,7 @@ from heddle_platform.base.objectives.moments import Moments, MomentsConfig
 from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from heddle_platform.base.objectives.term import Pass, Term
 from heddle_platform.base.objectives.total_correlation import TotalCorrelation, TotalCorrelationConfig
+from heddle_platform.base.peers import Alone, Peers, term_generator
 
 
 def build_term(config: TermConfig, latents: int, factors: tuple[Factor, ...]) -> Term:
@@ -75,9 +76,10 @@ def build_optimisers(config: OptimiserConfig, network: Network, terms: nn.Module
 class Learner:
     """Everything a checkpoint must hold."""
 
-    def __init__(self, recipe: Recipe, factors: tuple[Factor, ...]) -> None:
+    def __init__(self, recipe: Recipe, factors: tuple[Factor, ...], peers: Peers | None = None) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.peers: Peers = peers or Alone()
         self.network = Network(recipe.network)
         self.terms = nn.ModuleList(build_term(config, recipe.network.latents, factors) for config in recipe.terms)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
@@ -88,14 +90,22 @@ class Learner:
 
     def _forward(self, batch: Batch, progress: float, generator: torch.Generator) -> list[Tensor]:
         mean, logvar = self._encode(batch.images)
-        noise = torch.randn(mean.shape, generator=generator)
+        peers = self.peers
+        whole = (self.recipe.optimiser.batch, mean.shape[1])
+        noise = torch.randn(whole, generator=generator)[peers.rank :: peers.size]
         latents = mean + noise * torch.exp(0.5 * logvar)
-        seen = Pass(batch.images, self._decode(latents), mean, logvar, latents, batch.labels, progress, generator)
+        chance = term_generator(peers, generator)
+        seen = Pass(batch.images, self._decode(latents), mean, logvar, latents, batch.labels, progress, chance)
         return [term(seen) for term in self.terms]
 
     def step(self, batch: Batch, generator: torch.Generator, step: int, progress: float) -> dict[str, float]:
         """Take one optimiser step.
 
+        Args:
+            batch: this process's share of the step's batch.
+            generator: the step's, having drawn the batch.
+            step: steps taken before.
+            progress: share of the training that is done.
         Returns:
             Each term's value in nats per image, unweighted.
         """
@@ -109,6 +119,7 @@ class Learner:
         for parameter in self._parameters:
             parameter.grad = None
         total.backward()  # type: ignore[no-untyped-call]
+        self.peers.average(self._parameters)
         nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()
