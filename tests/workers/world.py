@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ from heddle_platform.settings import DispatchSettings, LimitSettings, RaySetting
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.fit_job import FitWork
+from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.progress import Report
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
@@ -54,9 +55,10 @@ class CountingCluster(Cluster):
         *,
         cpus: float | None = None,
         gpus: float = 0.0,
+        told: Callable[[Any], Awaitable[None]] | None = None,
     ) -> Result:
         self.ran.append(task.__name__)
-        return await super().run(task, request, report, cpus=cpus, gpus=gpus)
+        return await super().run(task, request, report, cpus=cpus, gpus=gpus, told=told)
 
 
 @lru_cache(maxsize=1)
@@ -111,6 +113,7 @@ class World:
         real: dict[JobType, Work] = {
             "validate": ValidationWork(self.database, self.objects, self.cluster, self.limits),
             "fit": FitWork(self.database, self.objects, self.cache, self.cluster, self.limits),
+            "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster),
         }
         return Dispatcher(self.database, works or real, settings, owner=new_id("req"))
 

@@ -22,6 +22,7 @@ from heddle_workers.cluster import Cluster
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.fit_job import FitWork
 from heddle_workers.leftovers import forget_decided_uploads
+from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
 
@@ -81,6 +82,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     works: dict[JobType, Work] = {
         "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits),
         "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
+        "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster),
     }
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     dispatcher = Dispatcher(ports.database, works, settings.dispatch, owner=owner)
