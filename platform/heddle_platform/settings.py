@@ -107,6 +107,13 @@ class DispatchSettings(_Concern):
         return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
 
 
+class TrackingSettings(_Concern):
+    """Where runs of bases are logged beside their own log: `HEDDLE_MLFLOW_TRACKING_URI` (sqlite:///... or a server)."""
+
+    mlflow_tracking_uri: str | None = None
+    mlflow_experiment: str = "heddle-bases"
+
+
 class ServiceSettings(_Concern):
     """Where people and programs reach the two planes, as seen from outside."""
 
@@ -128,6 +135,7 @@ class Settings(BaseModel):
     limits: LimitSettings
     dispatch: DispatchSettings
     service: ServiceSettings
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -144,4 +152,5 @@ class Settings(BaseModel):
             limits=LimitSettings(),
             dispatch=DispatchSettings(),
             service=ServiceSettings(),
+            tracking=TrackingSettings(),
         )

@@ -23,7 +23,7 @@ from heddle_platform.digest import sha256_hex
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.ids import new_id
 from heddle_platform.records import AdapterVersion, Base, Dataset, FactorSetVersion, Job, JobType, Tenant
-from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings
+from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings, TrackingSettings
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.fit_job import FitWork
@@ -113,7 +113,7 @@ class World:
         real: dict[JobType, Work] = {
             "validate": ValidationWork(self.database, self.objects, self.cluster, self.limits),
             "fit": FitWork(self.database, self.objects, self.cache, self.cluster, self.limits),
-            "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster),
+            "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
         }
         return Dispatcher(self.database, works or real, settings, owner=new_id("req"))
 

@@ -13,10 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_infra.database import bases, jobs, queue
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
+from heddle_infra.tracking import MlflowTracker, open_tracker
 from heddle_platform import keys
+from heddle_platform.base.bundle import CARD_HTML
+from heddle_platform.base.readings import Measurement
 from heddle_platform.errors import HeddleError, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import Job, JobError, JobStatus
+from heddle_platform.settings import TrackingSettings
+from heddle_platform.telemetry import code_version
 from heddle_workers.cluster import Cluster
 from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
 from heddle_workers.progress import Report
@@ -35,11 +40,14 @@ class PretrainWork:
     Spec of the job: {recipe, workers}.
     """
 
-    def __init__(self, database: Database, objects: ObjectStore, cache: Cache, cluster: Cluster) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, cache: Cache, cluster: Cluster, tracking: TrackingSettings
+    ) -> None:
         self._database = database
         self._objects = objects
         self._cache = cache
         self._cluster = cluster
+        self._tracking = tracking
 
     async def run(self, job: Job, report: Report) -> Ending:
         """Train from the last checkpoint on, then store the base and its card; see `Work.run`."""
@@ -48,8 +56,12 @@ class PretrainWork:
         cpus = self._cluster.pretrain_cpus
         request = PretrainRequest(job.spec["recipe"], job.spec["workers"], urls[0] if urls else None, cpus)
 
+        tracker = open_tracker(self._tracking, run=job.id, name=str(request.recipe.get("name")))
+        if tracker is not None:
+            await asyncio.to_thread(tracker.started, request.recipe, code_version())
+
         async def told(message: Any) -> None:
-            await self._told(job, message)
+            await self._told(job, tracker, message)
 
         if kept:
             log.info("pretraining_resumed", checkpoint=kept[-1])
@@ -60,6 +72,8 @@ class PretrainWork:
             await put_first(self._objects, keys.base_file(trained.name, trained.digest, file), data)
         for file, data in trained.files.items():
             await put_addressed(self._objects, keys.base_file(trained.name, trained.digest, file), data)
+        if tracker is not None:
+            await asyncio.to_thread(tracker.finished, trained.digest, {CARD_HTML: trained.card_files[CARD_HTML]})
         log.info("base_trained", base=trained.name, digest=trained.digest, **trained.figures)
         return self._published(job, trained)
 
@@ -89,14 +103,16 @@ class PretrainWork:
 
         return Ending(record, "succeeded", lambda: self._announce(job))
 
-    async def _told(self, job: Job, message: Any) -> None:
+    async def _told(self, job: Job, tracker: MlflowTracker | None, message: Any) -> None:
         match message:
             case Kept(step, data):
                 await asyncio.to_thread(self._keep, job.id, step, data)
             case Noted(kind, data):
                 await self._note(job, kind, data)
-            case Measured(measurement, _):
+            case Measured(measurement, traversal):
                 await self._note(job, "measured", measurement)
+                if tracker is not None:
+                    await asyncio.to_thread(tracker.measured, Measurement.model_validate(measurement), traversal)
 
     async def _note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
         try:

@@ -82,7 +82,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     works: dict[JobType, Work] = {
         "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits),
         "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
-        "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster),
+        "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
     }
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     dispatcher = Dispatcher(ports.database, works, settings.dispatch, owner=owner)

@@ -1,7 +1,9 @@
 """`heddle base`: train a base from a recipe, write its model card. Torch is imported only when it trains."""
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,37 +24,59 @@ CacheFolder = Annotated[
 ]
 BundleFolder = Annotated[Path, typer.Argument(help="A bundle's folder.", exists=True, file_okay=False)]
 CardFile = Annotated[Path, typer.Option("--out", help="The HTML file to write; the JSON gets the same name.")]
+Workers = Annotated[
+    int,
+    typer.Option("--workers", min=1, max=64, help="Processes that share every batch, by Ray Train; 1: in process."),
+]
 Anew = Annotated[bool, typer.Option("--anew", help="Start again instead of going on from the checkpoint in --out.")]
 
 
 @app.command()
-def train(recipe: RecipeFile, out: OutFolder, cache: CacheFolder = None, anew: Anew = False) -> None:
-    """Train a base and pack it as a bundle (manifest, weights, two ONNX graphs).
+def train(
+    recipe: RecipeFile, out: OutFolder, cache: CacheFolder = None, anew: Anew = False, workers: Workers = 1
+) -> None:
+    """Train a base and pack it as a bundle (manifest, weights, two ONNX graphs), with its model card.
 
     Killed or stopped with Ctrl-C it goes on from its last checkpoint when run again with the same --out.
 
     Example: heddle base train --recipe platform/heddle_platform/base/recipes/default.yaml --out base-output
     """
+    if workers > 1:
+        _train_side_by_side(recipe, out, workers, cache, anew)
     try:
         from heddle_adapters.base_scores import base_scores_with_intervals
+        from heddle_infra.tracking import open_tracker
         from heddle_platform.base.config import load_recipe
         from heddle_platform.base.progress import shown_progress
         from heddle_platform.base.train import train as run
+        from heddle_platform.settings import TrackingSettings
     except ModuleNotFoundError as error:
         fail(f"the package {error.name} is missing; install what training needs: pip install 'heddle[demo]'")
     try:
+        wanted = load_recipe(recipe)
+        tracker = open_tracker(TrackingSettings(), run=f"{wanted.name} {out.resolve()}", name=wanted.name)
         with shown_progress() as progress:
             bundle = run(
-                load_recipe(recipe),
+                wanted,
                 out,
                 cache_dir=cache,
                 resume=not anew,
                 progress=progress,
                 score=base_scores_with_intervals,
+                tracker=tracker,
             )
     except HeddleError as error:
         fail(error.message)
     typer.echo(f"The bundle is in {bundle}, its model card is {bundle / CARD_HTML}.")
+
+
+def _train_side_by_side(recipe: Path, out: Path, workers: int, cache: Path | None, anew: bool) -> NoReturn:
+    """Hand over to the workers' own program: this side knows no Ray."""
+    if cache is not None:
+        fail("--cache is for one worker; several share your cache directory (XDG_CACHE_HOME)")
+    command = [sys.executable, "-m", "heddle_workers.train_local", f"--recipe={recipe}", f"--out={out}"]
+    command += [f"--workers={workers}", *(["--anew"] if anew else [])]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 @app.command()

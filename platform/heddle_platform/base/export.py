@@ -29,9 +29,9 @@ from heddle_platform.base.corpus import Corpus
 from heddle_platform.base.evaluate import encode_means, evaluate
 from heddle_platform.base.graph import export_graph
 from heddle_platform.base.network import Decoder, Encoder, Network, NetworkConfig
-from heddle_platform.base.run_log import code_version
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import HeddleError
+from heddle_platform.telemetry import code_version
 
 LATENT_TOLERANCE = 1e-5
 IMAGE_TOLERANCE = 1e-4

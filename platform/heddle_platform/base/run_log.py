@@ -8,12 +8,12 @@ A tracker (MLflow) may be told the same; the folder is written either way, so th
 """
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.readings import Measurement
+from heddle_platform.telemetry import code_version
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
@@ -31,14 +31,6 @@ class RunTracker(Protocol):
 
     def finished(self, digest: str, files: dict[str, bytes]) -> None:
         """The base is exported under this digest; `files` are worth keeping with the run."""
-
-
-def code_version() -> str:
-    """Version of heddle that runs."""
-    try:
-        return version("heddle")
-    except PackageNotFoundError:
-        return "0+source"
 
 
 class RunLog:
