@@ -5,6 +5,7 @@ start goes on. `heddle base train --workers N` runs it.
 """
 
 import argparse
+import logging
 import os
 import secrets
 import sys
@@ -82,7 +83,7 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
         num_cpus=max(workers, os.cpu_count() or 1),
         include_dashboard=False,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
     )
     try:
