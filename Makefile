@@ -3,9 +3,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# what a browser runs the one-file editor with; only the tests need it
+ONNX_WEB := .browser/node_modules/onnxruntime-web
+ONNX_WEB_VERSION := 1.30.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format up down status base clean
+.PHONY: help setup demo test check browser format up down status base clean
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +35,13 @@ check: setup  ## Format check, lint, types, import contracts
 test: check  ## All checks and all tests
 	$(BIN)/pytest
 
+$(ONNX_WEB)/package.json: Makefile
+	@command -v npm >/dev/null || { echo "npm is needed for this (Debian: apt-get install npm); nothing else needs it"; exit 1; }
+	npm install --prefix .browser --ignore-scripts --no-save --no-audit --no-fund onnxruntime-web@$(ONNX_WEB_VERSION)
+	@touch $@
+
+browser: $(ONNX_WEB)/package.json  ## Fetch onnxruntime-web for the editor's browser test (150 MB, npm)
+
 format: setup  ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -49,4 +59,4 @@ base: setup  ## Train the default base from its committed recipe (hours)
 	$(BIN)/heddle base train --recipe platform/heddle_platform/base/recipes/default.yaml --out base-output
 
 clean:  ## Remove the environment and everything made by running
-	rm -rf $(VENV) .heddle demo-output screenshots base-output
+	rm -rf $(VENV) .heddle demo-output screenshots base-output .browser

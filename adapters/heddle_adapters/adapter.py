@@ -48,6 +48,7 @@ class Adapter:
         write_condition: condition number that decided about `write_kind`.
         read_kinds: per factor, which read won out of fold.
         ridge: pseudo-counts per level of the joint fit; unlearning keeps it.
+        residual_share: how far the residual covariance was shrunk, share of the Gaussian optimum; kept likewise.
         interactions: pairs of factors whose effects do not add up; most adapters have none.
         interact_QL: latent change per unit of each of their Q product columns, pair after pair.
     """
@@ -72,6 +73,7 @@ class Adapter:
     write_condition: float
     read_kinds: tuple[ReadKind, ...]
     ridge: float
+    residual_share: float
     interactions: tuple[Interaction, ...] = ()
     interact_QL: Singles = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 

@@ -12,6 +12,7 @@ from heddle_adapters.adapter import Adapter
 from heddle_adapters.design import Coding
 from heddle_adapters.interaction import Interaction
 from heddle_adapters.sealed_zip import npy_bytes, zipped
+from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.factors import parse_factor_set
@@ -47,6 +48,7 @@ def pack(adapter: Adapter) -> bytes:
         "write_condition": adapter.write_condition,
         "read_kinds": adapter.read_kinds,
         "ridge": adapter.ridge,
+        "residual_share": adapter.residual_share,
     }
     if adapter.interactions:
         header["interactions"] = [[one.factor, one.on, one.gain, one.error, one.thin] for one in adapter.interactions]
@@ -85,6 +87,7 @@ def unpack(data: bytes) -> Adapter:
             write_condition=header["write_condition"],
             read_kinds=tuple(header["read_kinds"]),
             ridge=header.get("ridge", 3.0),  # what all fits had before it was chosen
+            residual_share=header.get("residual_share", RESIDUAL_SHARE),  # likewise
             interactions=tuple(_interaction(*row) for row in header.get("interactions", ())),
             **arrays,
         )

@@ -10,7 +10,7 @@ NEWTON_STEPS = 30
 SETTLED = 1e-4  # share of the inverse temperature; a smaller step is not taken
 
 
-def temperature_of(logits_NK: Floats, levels_N: Integers) -> tuple[float, float]:
+def temperature_of(logits_NK: Floats, levels_N: Integers, first: float = 1.0) -> tuple[float, float]:
     """Return the temperature that makes out-of-fold logits most likely (Guo et al. 2017), and the mean loss there.
 
     The loss is convex in the inverse temperature, whose Newton step is (mean logit of the truth - mean expected
@@ -19,26 +19,33 @@ def temperature_of(logits_NK: Floats, levels_N: Integers) -> tuple[float, float]
     Args:
         logits_NK: out-of-fold logits.
         levels_N: true levels.
+        first: temperature to begin at.
 
     Returns:
         (temperature in .05..50, mean negative log-likelihood in nats).
     """
-    logits_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)
-    rows = np.arange(len(levels_N))
-    truth = float(logits_NK[rows, levels_N].mean())
-    inverse = 1.0
+    # levels first: sums over a few levels are then sums of long rows
+    logits_KN = np.ascontiguousarray(logits_NK.T)
+    logits_KN -= logits_KN.max(axis=0)
+    rows = len(levels_N)
+    truth = float(logits_KN[levels_N, np.arange(rows)].mean())
+    inverse = 1.0 / first
     for _ in range(NEWTON_STEPS):
-        weight_NK = np.exp(inverse * logits_NK)
-        weight_NK /= weight_NK.sum(axis=1, keepdims=True)
-        expected_N = (weight_NK * logits_NK).sum(axis=1)
-        spread = float(((weight_NK * logits_NK**2).sum(axis=1) - expected_N**2).mean())
-        step = (truth - float(expected_N.mean())) / max(spread, 1e-12)
+        weight_KN = np.exp(inverse * logits_KN)
+        total_N = weight_KN.sum(axis=0)
+        weight_KN *= logits_KN
+        expected_N = weight_KN.sum(axis=0) / total_N
+        weight_KN *= logits_KN
+        square_N = weight_KN.sum(axis=0) / total_N
+        spread = float(square_N.sum() - expected_N @ expected_N) / rows
+        step = (truth - float(expected_N.sum()) / rows) / max(spread, 1e-12)
         # a step may not more than double or halve: far out the curvature says nothing
-        moved = float(np.clip(inverse + step, max(inverse / 2, 1 / HOTTEST), min(inverse * 2, 1 / COLDEST)))
+        lowest, highest = max(inverse / 2, 1 / HOTTEST), min(inverse * 2, 1 / COLDEST)
+        moved = min(max(inverse + step, lowest), highest)
         if abs(moved - inverse) < SETTLED * inverse:
             break
         inverse = moved
-    loss = np.log(np.exp(inverse * logits_NK).sum(axis=1)).mean() - inverse * truth
+    loss = np.log(np.exp(inverse * logits_KN).sum(axis=0)).mean() - inverse * truth
     return 1.0 / inverse, float(loss)
 
 

@@ -15,7 +15,13 @@ TOLERANCE: Final = 1e-8
 
 
 def unlearning_certificate(
-    before: bytes, statistics: Statistics, done: Unlearned, row_digests: Sequence[str], at: datetime
+    before: bytes,
+    statistics: Statistics,
+    done: Unlearned,
+    row_digests: Sequence[str],
+    at: datetime,
+    *,
+    difference: float | None = None,
 ) -> dict[str, Any]:
     """Return the document of one unlearning.
 
@@ -25,6 +31,7 @@ def unlearning_certificate(
         done: what `unlearn` returned.
         row_digests: SHA-256 of each image that went, labelled or not; the certificate names no file.
         at: when, with a time zone.
+        difference: what `unlearn_check.refit_difference` measured; None: the rows that stay were not at hand.
 
     Raises:
         InvalidInput: code `row_count_mismatch`: there is not one digest per row that went.
@@ -51,10 +58,16 @@ def unlearning_certificate(
             "unlabelled_before": statistics.pool.count,
             "unlabelled_after": done.statistics.pool.count,
         },
+        "check": {
+            "difference": difference,
+            "tolerance": TOLERANCE,
+            "of": "closed-form matrices in float64: statistics less these rows, against a solve of the rows that stay",
+        },
         "parts": dict(sorted(done.parts.items())),
         "meaning": {
             "exact": f"equals a refit without the rows, in float64 to {TOLERANCE:g}, stored as float32",
             "replaced": "holds nothing of the rows, and is not what a refit would choose",
+            "refitted": "fitted anew on the rows that stay and on nothing else",
             "kept": "chosen when the rows were still there; a strength or a switch, no direction",
         },
     }

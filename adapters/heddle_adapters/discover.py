@@ -93,7 +93,7 @@ def find_interactions(
     with threadpool_limits(1):
         latents_NL = latents_NL[:, live_latents(latents_NL, None)]
         codings = codings_of(latents_NL, values_NF, factor_set, ridge)
-        design_NP = solve(latents_NL, values_NF, codings, ridge=ridge, steps=(0,)).design_NP
+        design_NP = solve(latents_NL, values_NF, codings, ridge=ridge).design_NP
         pairs = _screened(latents_NL, values_NF, design_NP, codings, ridge)
         if not pairs:
             return ()

@@ -30,7 +30,8 @@ from heddle_platform.digest import canonical_json
 _UNBOUNDED = 3e38
 _OUTPUTS = ("edited", "values", "confidence", "scores", "extrapolation")
 # Operators of the editor; onnxruntime-web's wasm backend is ONNX Runtime's CPU engine with its full operator coverage
-# (its README); docs/OperatorKernels.md of ONNX Runtime lists the engine's operators. Run there: onnxruntime-web 1.30.
+# (its README); docs/OperatorKernels.md of ONNX Runtime lists the engine's operators.
+# tests/e2e/test_editor.py runs an editor there.
 # fmt: off
 OPERATORS = frozenset((
     "Abs", "Add", "And", "ArgMax", "Atan", "Cast", "Clip", "Concat", "Cos", "Div", "Equal", "Erf", "Gather",

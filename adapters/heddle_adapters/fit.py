@@ -3,9 +3,9 @@
 1. Code all factors' labels as one design matrix (`design`), missing labels allowed per factor.
 2. Encoding model: ridge regression of latents on the whole design (`solve`), its ridge chosen by leave-one-out
    (`leave_one_out`).
-3. Read: Gaussian classifier or posterior mean per factor (`linear`); with enough labels the discriminative
-   read started from it (`refine`) wins where out-of-fold rows say so.
-4. Calibrate on out-of-fold rows (`calibrate`).
+3. Read: Gaussian classifier or posterior mean per factor (`linear`), calibrated on out-of-fold rows, which with few
+   labels choose the noise's shrinkage too (`held_out`).
+4. With enough labels the discriminative read started from it wins where out-of-fold rows say so (`discriminate`).
 5. Write: the hybrid of joint effects and probes (`linear`), or the effects alone where the probes are too
    badly conditioned. Pairs of factors found to interact (`discover`) get product columns in the same solve.
 
@@ -13,7 +13,7 @@ The same input gives the same bytes whatever the number of threads: sums run on 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,31 +22,17 @@ from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, DetailMode, ReadKind
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
-from heddle_adapters.calibrate import angle_error, temperature_of
-from heddle_adapters.design import Coding, score_slices
-from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.discriminate import Walked, stay, walk
+from heddle_adapters.held_out import read_held_out
 from heddle_adapters.intake import check_values, codings_of, live_latents
 from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
-from heddle_adapters.refine import PATH
 from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
 TRUSTED_SHARE = 0.99  # of the tenant's images that lie within the radius
-DISCRIMINATIVE_ROWS = 200  # labels of a factor from which the discriminative read is tried
-# Folds of the calibration: with few labels a fit on two thirds of them is clearly worse than on all, and its
-# confidence would be calibrated too low; with many it is not, and three are cheaper.
-FEW_ROWS, FEW_ROWS_FOLDS, MANY_ROWS_FOLDS = 500, 5, 3
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """What out-of-fold rows said of one factor: the step of the path that won, and its temperature there."""
-
-    step: int
-    temperature: float
 
 
 def fit_adapter(
@@ -57,6 +43,7 @@ def fit_adapter(
     base_digest: str,
     pool_ML: Floats | None = None,
     ridge: float | None = None,
+    residual_share: float | None = None,
     refine: bool = True,
     interactions: Sequence[Interaction] = (),
 ) -> Adapter:
@@ -69,6 +56,7 @@ def fit_adapter(
         base_digest: digest of the base the latents come from.
         pool_ML: latents of unlabelled images of the same tenant.
         ridge: pseudo-counts per level; None chooses them by leave-one-out (`leave_one_out`).
+        residual_share: how far the noise is shrunk; None chooses it where labels are few (`held_out`).
         refine: try the discriminative read where labels are many; without it the read is the closed form, and the
             adapter the one that `fleet` solves for in bulk.
         interactions: pairs whose write directions depend on each other (`discover.find_interactions`); reads and
@@ -87,11 +75,12 @@ def fit_adapter(
         pool_ML = None if pool_ML is None else pool_ML[:, live_L]
         codings = codings_of(latents_NL, values_NF, factor_set, RIDGE)
         ridge = best_ridge(latents_NL, values_NF, codings) if ridge is None else ridge
-        choices = _choose(latents_NL, values_NF, codings, ridge, refine)
-        steps = tuple({choice.step for choice in choices})
-        solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, steps=steps)
+        held = read_held_out(latents_NL, values_NF, codings, ridge, residual_share)
+        walked = walk(held, latents_NL, values_NF, codings) if refine else stay(held, latents_NL.shape[1])
+        solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, share=held.share)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
-        adapter = _assemble(factor_set, base_digest, codings, values_NF, images_ML, live_L, solution, choices, ridge)
+        kept = ridge, held.share
+        adapter = _assemble(factor_set, base_digest, values_NF, images_ML, live_L, solution, walked, kept)
         return _interacting(adapter, latents_NL, values_NF, solution, interactions, ridge) if interactions else adapter
 
 
@@ -120,95 +109,31 @@ def _interacting(
     )
 
 
-def fold_count(rows: int) -> int:
-    """Return how many folds a set of this size is calibrated on."""
-    return FEW_ROWS_FOLDS if rows < FEW_ROWS else MANY_ROWS_FOLDS
-
-
-def _choose(
-    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, refine: bool
-) -> tuple[_Choice, ...]:
-    """Solve on all folds but one, read the one, and choose per factor what reads best and how sure it may be."""
-    enough = refine and any(
-        coding.levels and np.count_nonzero(~np.isnan(values_NF[:, index])) >= DISCRIMINATIVE_ROWS
-        for index, coding in enumerate(codings)
-    )
-    steps = PATH if enough else (0,)
-    folds = fold_count(len(values_NF))
-    fold_N = fold_of_rows(values_NF, folds, seed=0)
-    scores: dict[int, Floats] = {}
-    for fold in range(folds):
-        held_N = fold_N == fold
-        if any(np.isnan(values_NF[~held_N, index]).all() for index in range(len(codings))):
-            continue  # too few labels of a factor to leave some out; its prior stays
-        path = solve(latents_NL[~held_N], values_NF[~held_N], codings, ridge=ridge, steps=steps).path
-        for step, (direction_LC, offset_C) in path.items():
-            whole_NC = scores.setdefault(step, np.full((len(latents_NL), len(offset_C)), np.nan))
-            whole_NC[held_N] = latents_NL[held_N] @ direction_LC + offset_C
-    blocks = score_slices(codings)
-    return tuple(
-        _choose_one({step: score_NC[:, block] for step, score_NC in scores.items()}, values_NF[:, index], coding)
-        for index, (coding, block) in enumerate(zip(codings, blocks, strict=True))
-    )
-
-
-def _choose_one(scores: dict[int, Floats], values_N: Floats, coding: Coding) -> _Choice:
-    if not scores:
-        return _Choice(0, 1.0)
-    known_N = ~np.isnan(values_N) & ~np.isnan(scores[0]).any(axis=1)
-    if not known_N.any():
-        return _Choice(0, 1.0)
-    if not coding.levels:
-        return _Choice(0, _typical_error(scores[0][known_N], values_N[known_N], coding))
-    level_N = values_N[known_N].astype(np.int64)
-    ranked: list[tuple[int, float, int, _Choice]] = []
-    for step in sorted(scores) if known_N.sum() >= DISCRIMINATIVE_ROWS else [0]:
-        logits_NK = scores[step][known_N]
-        temperature, loss = temperature_of(logits_NK, level_N)
-        right = int(np.count_nonzero(logits_NK.argmax(axis=1) == level_N))
-        # accuracy decides, the loss settles ties; the earlier step stays where neither is better
-        ranked.append((right, -loss, -step, _Choice(step, temperature)))
-    return max(ranked, key=lambda candidate: candidate[:3])[3]
-
-
-def _typical_error(score_NC: Floats, values_N: Floats, coding: Coding) -> float:
-    if coding.kind == "periodic":
-        angle_N = np.arctan2(score_NC[:, 1], score_NC[:, 0]) * (coding.spread / (2 * np.pi))
-        error_N = angle_error(angle_N, values_N, coding.spread)
-    else:
-        error_N = score_NC[:, 0] - values_N
-    return float(max(np.sqrt(np.square(error_N).mean()), 1e-6))
-
-
 def _assemble(
     factor_set: FactorSet,
     base_digest: str,
-    codings: tuple[Coding, ...],
     values_NF: Floats,
     images_ML: Floats,
     live_L: Mask,
     solution: Solution,
-    choices: Sequence[_Choice],
-    ridge: float,
+    walked: Walked,
+    kept: tuple[float, float],
 ) -> Adapter:
-    encoding = solution.encoding
-    direction_LC, offset_C = (array.copy() for array in solution.path[0])
-    for choice, block in zip(choices, score_slices(codings), strict=True):
-        direction_LC[:, block] = solution.path[choice.step][0][:, block]
-        offset_C[block] = solution.path[choice.step][1][block]
+    encoding, codings = solution.encoding, solution.codings
+    direction_LC, offset_C = solution.read[0] + walked.move_LC, solution.read[1] + walked.move_C
     write_PL, condition = hybrid_write(encoding, PROBE_RIDGE)
     mean_L = images_ML.mean(axis=0)
     whiten_LL = whitening(encoding.covariance_LL)
     radius = float(np.quantile(np.linalg.norm((images_ML - mean_L) @ whiten_LL, axis=1), TRUSTED_SHARE))
     decode: list[DetailMode] = ["decode" for _ in codings]
-    read_kinds: tuple[ReadKind, ...] = tuple("discriminative" if choice.step else "closed_form" for choice in choices)
+    read_kinds: tuple[ReadKind, ...] = tuple("discriminative" if one else "closed_form" for one in walked.walked_F)
     return Adapter(
         factor_set=factor_set,
         base_digest=base_digest,
         codings=codings,
         read_LC=among_all(direction_LC, live_L, axis=0),
         read_bias_C=offset_C.astype(np.float32),
-        temperature_F=np.array([choice.temperature for choice in choices], np.float32),
+        temperature_F=walked.temperature_F.astype(np.float32),
         write_PL=among_all(write_PL, live_L, axis=1),
         gain_F=np.ones(len(codings), np.float32),
         detail=tuple(decode),
@@ -222,7 +147,8 @@ def _assemble(
         write_kind="additive" if condition > WORST_CONDITION else "hybrid",
         write_condition=condition,
         read_kinds=read_kinds,
-        ridge=ridge,
+        ridge=kept[0],
+        residual_share=kept[1],
     )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from heddle_adapters.arrays import Floats, Mask
-from heddle_adapters.fit import FEW_ROWS_FOLDS
+from heddle_adapters.held_out import FEW_ROWS_FOLDS
 from heddle_adapters.statistics import Statistics, gather, ground_slices, less
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, LevelledFactor

@@ -86,7 +86,7 @@ def monotone_share(latents_NL: Floats, values_NF: Floats, codings: Sequence[Codi
     for half_N in (halves, ~halves):
         if half_is_empty(values_NF[half_N], codings):
             continue
-        encoding = solve(latents_NL[half_N], values_NF[half_N], codings, ridge=ridge, steps=(0,)).encoding
+        encoding = solve(latents_NL[half_N], values_NF[half_N], codings, ridge=ridge).encoding
         effect_L = encoding.effects_PL[column_slices(codings)[index]][0]
         direction_L = np.linalg.solve(encoding.covariance_LL + 1e-9 * np.eye(len(effect_L)), effect_L)
         found, possible = pairs_in_order(latents_NL[~half_N] @ direction_L, values_NF[~half_N, index])

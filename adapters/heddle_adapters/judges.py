@@ -129,8 +129,8 @@ def _can_teach(values_RF: Floats, least: int) -> bool:
 def _independent(editor: Adapter, latents_RL: Floats, values_RF: Floats) -> Adapter:
     live_L = editor.live_L
     direction_LC, offset_C = solve(
-        latents_RL[:, live_L], values_RF, editor.codings, ridge=editor.ridge, steps=(0,)
-    ).path[0]
+        latents_RL[:, live_L], values_RF, editor.codings, ridge=editor.ridge, share=editor.residual_share
+    ).read
     read_LC = np.zeros((editor.latents, direction_LC.shape[1]), np.float32)
     read_LC[live_L] = direction_LC
     return replace(

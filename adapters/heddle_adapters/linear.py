@@ -18,18 +18,32 @@ def closed_form_read(encoding: Encoding, codings: Sequence[Coding], counts: Sequ
     whose noise is the residual covariance plus the covariance that the *other* factors explain. A number is
     read as its posterior mean under the same noise and a Gaussian prior, in its own unit.
 
+    Every factor's noise (`noise_without`) is what they share, T = residual + A'DA, less terms of its own: S = T -
+    A_f'(DA)_f - (DA)_f'A_f + A_f'D_ff A_f. So T is factored once, and a factor needs a system twice as wide as its own
+    columns (Woodbury's identity).
+
     Args:
         encoding: the encoding model.
         codings: per factor.
         counts: per factor the label counts of its levels [K] (empty for numbers), the prior.
     """
+    effects_PL, columns = encoding.effects_PL, len(encoding.center_P)
+    both_UL = np.vstack([effects_PL, encoding.design_PP @ effects_PL])
+    solved_LU = solve_symmetric(encoding.residual_LL + effects_PL.T @ both_UL[columns:], both_UL.T)
+    inner_UU = both_UL @ solved_LU
     directions, offsets = [], []
     for coding, block, count_K in zip(codings, column_slices(codings), counts, strict=True):
-        noise_LL = noise_without(encoding, block)
+        own = np.r_[block, columns + block.start : columns + block.stop]
+        swap_JJ = -inner_UU[np.ix_(own, own)]
+        size = coding.columns
+        swap_JJ[:size, size:] += np.eye(size)
+        swap_JJ[size:, :size] += np.eye(size)
+        swap_JJ[size:, size:] += encoding.design_PP[block, block]
+        weighted_LP = solved_LU[:, block] + solved_LU[:, own] @ np.linalg.solve(swap_JJ, inner_UU[own, block])
         if coding.levels:
-            direction_LC, offset_C = _class_scores(encoding, coding, block, noise_LL, count_K)
+            direction_LC, offset_C = _class_scores(encoding, coding, block, weighted_LP, count_K)
         else:
-            direction_LC, offset_C = _posterior_mean(encoding, coding, block, noise_LL)
+            direction_LC, offset_C = _posterior_mean(encoding, coding, block, weighted_LP)
         directions.append(direction_LC)
         offsets.append(offset_C - encoding.mean_L @ direction_LC)
     return np.hstack(directions), np.concatenate(offsets)
@@ -75,17 +89,16 @@ def whitening(covariance_LL: Floats) -> Floats:
 
 
 def _class_scores(
-    encoding: Encoding, coding: Coding, block: slice, noise_LL: Floats, count_K: Floats
+    encoding: Encoding, coding: Coding, block: slice, weighted_LP: Floats, count_K: Floats
 ) -> tuple[Floats, Floats]:
-    means_KL = (coding.table_KP - encoding.center_P[block]) @ encoding.effects_PL[block]
-    direction_LK = solve_symmetric(noise_LL, means_KL.T)
+    table_KP = coding.table_KP - encoding.center_P[block]
+    means_KL, direction_LK = table_KP @ encoding.effects_PL[block], weighted_LP @ table_KP.T
     prior_K = (count_K + 1.0) / (count_K.sum() + len(count_K))
     return direction_LK, -0.5 * (means_KL * direction_LK.T).sum(axis=1) + np.log(prior_K)
 
 
-def _posterior_mean(encoding: Encoding, coding: Coding, block: slice, noise_LL: Floats) -> tuple[Floats, Floats]:
+def _posterior_mean(encoding: Encoding, coding: Coding, block: slice, weighted_LP: Floats) -> tuple[Floats, Floats]:
     effects_PL = encoding.effects_PL[block]
-    weighted_LP = solve_symmetric(noise_LL, effects_PL.T)
     size = coding.columns
     prior_PP = solve_symmetric(encoding.design_PP[block, block] + 1e-9 * np.eye(size), np.eye(size))
     direction_LP = solve_symmetric(effects_PL @ weighted_LP + prior_PP, weighted_LP.T).T

@@ -17,6 +17,7 @@ from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.calibrate import angle_error
 from heddle_adapters.design import Coding, coding_of, score_slices
 from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.held_out import read_held_out
 from heddle_adapters.intake import check_values, live_latents
 from heddle_adapters.label_next import Next, label_next
 from heddle_adapters.leave_one_out import best_ridge
@@ -108,8 +109,9 @@ def _preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet,
     latents = latents_NL[labelled][:, live_L]
     codings = [coding_of(factor, values[:, place]) for place, factor in enumerate(taught.factors)]
     ridge = best_ridge(latents, values, codings)
-    scores, curve = _judge(latents, values, codings, ridge)
-    solution = solve(latents, values, codings, ridge=ridge, steps=(0,))
+    share = read_held_out(latents, values, codings, ridge).share
+    scores, curve = _judge(latents, values, codings, ridge, share)
+    solution = solve(latents, values, codings, ridge=ridge, share=share)
     chosen = label_next(
         latents,
         values,
@@ -117,7 +119,7 @@ def _preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet,
         values_NF[candidates][:, [factor_set.names.index(name) for name in taught.names]],
         taught,
         codings,
-        solution.path[0],
+        solution.read,
         dict(zip(taught.names, scores, strict=True)),
         count,
     )
@@ -165,7 +167,7 @@ def _taught(values_NF: Floats, factor_set: FactorSet) -> tuple[FactorSet, Floats
 
 
 def _judge(
-    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float
+    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, residual_share: float
 ) -> tuple[list[float], tuple[CurvePoint, ...]]:
     """Return each factor's out-of-fold score, and the mean of them at growing numbers of teaching rows."""
     fold_N = fold_of_rows(values_NF, FOLDS, seed=0)
@@ -184,7 +186,8 @@ def _judge(
                 for place in range(len(codings))
             ):
                 continue
-            direction_LC, offset_C = solve(latents_NL[rows], values_NF[rows], codings, ridge=ridge, steps=(0,)).path[0]
+            taught = solve(latents_NL[rows], values_NF[rows], codings, ridge=ridge, share=residual_share)
+            direction_LC, offset_C = taught.read
             held_N = fold_N == fold
             scores_NC[held_N] = latents_NL[held_N] @ direction_LC + offset_C
         found = [

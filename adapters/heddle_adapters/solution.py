@@ -1,7 +1,7 @@
-"""One solve of one labelled set: the encoding model, the closed-form read, and the discriminative path from it."""
+"""One solve of one labelled set: the encoding model and the closed-form read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve
@@ -11,8 +11,7 @@ from heddle_adapters.design import Coding, code_all, pseudo_counts, score_slices
 from heddle_adapters.interaction import Interaction, product_columns, product_penalty
 from heddle_adapters.linear import closed_form_read
 from heddle_adapters.read import softmax
-from heddle_adapters.refine import PATH, descend
-from heddle_adapters.solve import Encoding, encode_jointly
+from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, encode_jointly
 
 FILL_ROUNDS = 2  # of expectation and solve for missing labels; a third changes readings by less than a per mille
 
@@ -23,14 +22,22 @@ class Solution:
 
     Attributes:
         encoding: how factors move latents.
-        path: step -> (score directions [L, C], offsets [C]); step 0 is the closed form, later steps differ in
-            the columns of levelled factors only.
+        read: the closed form, score directions [L, C] and offsets [C].
         design_NP: the design rows, missing labels filled with what was expected of them.
+        codings: per factor.
+        counts: per factor the label counts of its levels; empty for numbers.
     """
 
     encoding: Encoding
-    path: dict[int, tuple[Floats, Floats]]
+    read: tuple[Floats, Floats]
     design_NP: Floats
+    codings: tuple[Coding, ...]
+    counts: tuple[Floats, ...]
+
+    def shrunk(self, share: float) -> "Solution":
+        """Return the same read through a residual covariance shrunk by another share; see `solve.shrink_residual`."""
+        encoding = self.encoding.shrunk(share)
+        return replace(self, encoding=encoding, read=closed_form_read(encoding, self.codings, self.counts))
 
 
 def solve(
@@ -40,12 +47,13 @@ def solve(
     *,
     ridge: float,
     pool_ML: Floats | None = None,
-    steps: Sequence[int] = PATH,
+    share: float = RESIDUAL_SHARE,
 ) -> Solution:
     """Solve one labelled set.
 
     Missing labels are filled with what the other latents say of them (expected design rows), and the solve is
-    repeated: one imagined picture per missing label, as sure as the reading is.
+    repeated: one imagined picture per missing label, as sure as the reading is. Filling always reads with the usual
+    share, so that several shares can be tried on one solve.
 
     Args:
         latents_NL: latents, every column alive.
@@ -53,24 +61,22 @@ def solve(
         codings: per factor.
         ridge: pseudo-counts per level.
         pool_ML: unlabelled latents.
-        steps: steps of the discriminative path to keep; (0,) for the closed form alone.
+        share: of the residual covariance's shrinkage.
     """
     design_NP = code_all(values_NF, codings)
     missing_NP = np.isnan(design_NP)
     center_P = np.nanmean(design_NP, axis=0)
     design_NP = np.where(missing_NP, center_P, design_NP)
     penalty_PP = pseudo_counts(codings, ridge)
-    counts = [level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings)]
+    counts = tuple(level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings))
     for left in range(FILL_ROUNDS if missing_NP.any() else 0, -1, -1):
         encoding = encode_jointly(latents_NL, design_NP, penalty_PP, pool_ML)
         direction_LC, offset_C = closed_form_read(encoding, codings, counts)
         if left:
             expected_NP = expected_design(latents_NL @ direction_LC + offset_C, codings)
             design_NP = np.where(missing_NP, expected_NP, design_NP)
-    path = {0: (direction_LC, offset_C)}
-    if max(steps) > 0:
-        path |= _discriminative_path(latents_NL, values_NF, codings, direction_LC, offset_C, steps)
-    return Solution(encoding, path, design_NP)
+    solution = Solution(encoding, (direction_LC, offset_C), design_NP, tuple(codings), counts)
+    return solution if share == RESIDUAL_SHARE else solution.shrunk(share)
 
 
 def interacting_effects(
@@ -125,43 +131,3 @@ def expected_design(scores_NC: Floats, codings: Sequence[Coding]) -> Floats:
         else:
             blocks.append(score_NC)
     return np.hstack(blocks)
-
-
-def _discriminative_path(
-    latents_NL: Floats,
-    values_NF: Floats,
-    codings: Sequence[Coding],
-    direction_LC: Floats,
-    offset_C: Floats,
-    steps: Sequence[int],
-) -> dict[int, tuple[Floats, Floats]]:
-    levelled = [index for index, coding in enumerate(codings) if coding.levels]
-    if not levelled:
-        return {}
-    blocks = score_slices(codings)
-    columns = np.concatenate([np.arange(blocks[index].start, blocks[index].stop) for index in levelled])
-    targets, known = [], []
-    for index in levelled:
-        value_N, levels = values_NF[:, index], codings[index].levels
-        known_N = ~np.isnan(value_N)
-        one_hot_NK = np.zeros((len(value_N), levels), np.float32)
-        one_hot_NK[known_N, value_N[known_N].astype(int)] = 1.0
-        targets.append(one_hot_NK)
-        known.append(np.repeat(known_N[:, None], levels, axis=1))
-    known_NC = np.hstack(known)
-    starts = np.cumsum([0, *(target.shape[1] for target in targets)])[:-1].tolist()
-    walked = descend(
-        latents_NL,
-        np.hstack(targets),
-        None if known_NC.all() else known_NC,
-        starts,
-        direction_LC[:, columns],
-        offset_C[columns],
-        steps,
-    )
-    path = {}
-    for step, (some_LC, some_C) in walked.items():
-        whole_LC, whole_C = direction_LC.copy(), offset_C.copy()
-        whole_LC[:, columns], whole_C[columns] = some_LC, some_C
-        path[step] = (whole_LC, whole_C)
-    return path

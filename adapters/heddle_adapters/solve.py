@@ -4,14 +4,14 @@
 what one factor does with the others held fixed: correlated labels do not leak into it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from heddle_adapters.arrays import Floats
 
-RESIDUAL_SHARE = 0.25  # of the textbook shrinkage that the residual covariance gets, see `shrink_residual`
+RESIDUAL_SHARE = 0.25  # of the textbook shrinkage that the residual covariance gets where none is chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,9 @@ class Encoding:
         mean_L: mean of the labelled latents.
         center_P: mean of the design columns over labelled rows.
         effects_PL: A, latent change per unit of each design column, others held fixed.
-        residual_LL: shrunk covariance of what the factors do not explain.
+        left_LL: covariance of what the factors do not explain.
+        freedom: rows less the fitted effects, its degrees of freedom.
+        residual_LL: the same, shrunk for reading.
         design_PP: covariance of the design columns.
         covariance_LL: Sigma, Ledoit-Wolf covariance of all images, labelled or not.
         cross_PL: covariance of design columns with latents.
@@ -32,11 +34,17 @@ class Encoding:
     mean_L: Floats
     center_P: Floats
     effects_PL: Floats
+    left_LL: Floats
+    freedom: float
     residual_LL: Floats
     design_PP: Floats
     covariance_LL: Floats
     cross_PL: Floats
     rows: int
+
+    def shrunk(self, share: float) -> "Encoding":
+        """Return the same with its residual covariance shrunk by another share; see `shrink_residual`."""
+        return replace(self, residual_LL=shrink_residual(self.left_LL, self.freedom, share))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +99,14 @@ def encoding_of(moments: Moments, penalty_PP: Floats) -> Encoding:
     explained_LL = effects_PL.T @ cross_PL
     left_LL = moments.scatter_LL - explained_LL - explained_LL.T + effects_PL.T @ gram_PP @ effects_PL
     freedom = rows - 1.0 - float(np.trace(cho_solve(factor, gram_PP)))
+    left_LL = (left_LL + left_LL.T) / (2 * rows)
     return Encoding(
         moments.mean_L,
         moments.center_P,
         effects_PL,
-        shrink_residual((left_LL + left_LL.T) / (2 * rows), freedom),
+        left_LL,
+        freedom,
+        shrink_residual(left_LL, freedom),
         gram_PP / rows,
         moments.covariance_LL,
         cross_PL / rows,
@@ -103,24 +114,25 @@ def encoding_of(moments: Moments, penalty_PP: Floats) -> Encoding:
     )
 
 
-def shrink_residual(covariance_LL: Floats, freedom: float) -> Floats:
-    """Pull the residual covariance towards a multiple of the identity by a quarter of the Gaussian optimum.
+def shrink_residual(covariance_LL: Floats, freedom: float, share: float = RESIDUAL_SHARE) -> Floats:
+    """Pull the residual covariance towards a multiple of the identity by a share of the Gaussian optimum.
 
     The optimum (Chen et al. 2010, eq. 17, the Rao-Blackwellised Ledoit-Wolf share, with the degrees of freedom in
-    place of rows) comes nearest to the covariance; what reads is its inverse, which wants less: a quarter read as
-    well or better on three drawn sets at 100 to 1,000 labels. The share is a function of the covariance and of
-    counts, so it needs no row: that is what makes unlearning exact.
+    place of rows) comes nearest to the covariance; what reads is its inverse, which often wants less, and how much
+    less differs from base to base (`choose.SHARES`). The pull is a function of the covariance, of counts and of the
+    share, so it needs no row: that is what makes unlearning exact.
 
     Args:
         covariance_LL: mean of residual products.
         freedom: rows less the fitted effects, see `encoding_of`.
+        share: of the optimum, 0..1.
     """
     size, freedom = len(covariance_LL), max(freedom, 3.0)
     trace, square = float(np.trace(covariance_LL)), float(np.square(covariance_LL).sum())
     spread = square - trace**2 / size  # distance of the covariance from the target
     wanted = ((freedom - 2) / freedom * square + trace**2) / (freedom + 2)
-    share = RESIDUAL_SHARE * min(1.0, wanted / spread) if spread > 1e-12 * square else 0.0
-    result: Floats = (1 - share) * covariance_LL + share * trace / size * np.eye(size)
+    pull = share * min(1.0, wanted / spread) if spread > 1e-12 * square else 0.0
+    result: Floats = (1 - pull) * covariance_LL + pull * trace / size * np.eye(size)
     return result
 
 

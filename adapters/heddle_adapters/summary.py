@@ -251,7 +251,7 @@ def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[floa
     # the interval comes from the chord errors, which are a number like any other
     cosine, sine = (judged_numbers(turned(read_N * turn), turned(truth_N * turn))[1] for turned in (np.cos, np.sin))
     reach = max(cosine.high - cosine.low, sine.high - sine.low) / 2
-    return value, Interval(value - reach, value + reach, cosine.protocol)
+    return value, Interval(value, value - reach, value + reach, cosine.protocol)
 
 
 def _protocol(rows: int, folds: int) -> dict[str, object]:

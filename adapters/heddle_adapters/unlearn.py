@@ -8,7 +8,7 @@ stay fits on them instead. `Unlearned.parts` says which is which, part by part.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,14 @@ from heddle_adapters.forgotten import without
 from heddle_adapters.intake import DEAD_BELOW
 from heddle_adapters.linear import WORST_CONDITION, closed_form_read, hybrid_write, noise_without, whitening
 from heddle_adapters.solution import FILL_ROUNDS, expected_design
-from heddle_adapters.solve import Encoding, Moments, encoding_of, solve_symmetric
+from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, Moments, encoding_of, solve_symmetric
 from heddle_adapters.statistics import Statistics, design_of_ground
 from heddle_adapters.sums import covariance_of, image_spread
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, LevelledFactor
 
-Part = Literal["exact", "replaced", "kept"]
+Part = Literal["exact", "replaced", "kept", "refitted"]
+REFITTED: Final[dict[str, Part]] = {"everything": "refitted"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,8 @@ class Unlearned:
         adapter: without the rows.
         statistics: without the rows, for the next that go.
         parts: part of the adapter -> "exact" (what a fit without the rows finds), "replaced" (by what needs no
-            row), or "kept" (chosen when the rows were still there: a switch or a strength, no direction).
+            row), or "kept" (chosen when the rows were still there: a switch or a strength, no direction); `REFITTED`
+            where the rows that stay were at hand and made an adapter of their own.
     """
 
     adapter: Adapter
@@ -100,12 +102,12 @@ def unlearn(
     pool = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents")
     with threadpool_limits(1):
         left = without(statistics, latents_NL, np.asarray(values_NF, dtype=np.float64), pool)
-        form = closed_form(left)
+        form = closed_form(left, adapter.residual_share)
     return Unlearned(_rebuilt(adapter, left, form), left, _parts(adapter))
 
 
-def closed_form(statistics: Statistics) -> ClosedForm:
-    """Solve from statistics what `fit_adapter` solves from rows.
+def closed_form(statistics: Statistics, residual_share: float = RESIDUAL_SHARE) -> ClosedForm:
+    """Solve from statistics what `fit_adapter` solves from rows, with the residual share that it chose.
 
     Raises:
         InvalidInput: code `no_live_latent`.
@@ -127,7 +129,7 @@ def closed_form(statistics: Statistics) -> ClosedForm:
     filled_KP = np.where(missing_KP, _known_mean(statistics, codings, sparse_KP), sparse_KP)
     for left in range(FILL_ROUNDS if missing_KP.any() else 0, -1, -1):
         moments = _moments(statistics, codings, filled_KP, live_L, covariance_LL)
-        encoding = encoding_of(moments, penalty_PP)
+        encoding = encoding_of(moments, penalty_PP).shrunk(RESIDUAL_SHARE if left else residual_share)
         read_LC, read_bias_C = closed_form_read(encoding, codings, counts)
         if left:
             expected_KP = expected_design(latents_KL @ read_LC + read_bias_C, codings)
@@ -237,4 +239,10 @@ def _parts(adapter: Adapter) -> dict[str, Part]:
         parts["interactions"] = "replaced"
     if any(isinstance(factor, LevelledFactor) and factor.kind == "ordinal" for factor in adapter.factor_set.factors):
         parts["order_of_ordinal_levels"] = "kept"
-    return parts | {"ridge": "kept", "gains": "kept", "drawing_modes": "kept", "refused_factors": "kept"}
+    return parts | {
+        "ridge": "kept",
+        "residual_share": "kept",
+        "gains": "kept",
+        "drawing_modes": "kept",
+        "refused_factors": "kept",
+    }

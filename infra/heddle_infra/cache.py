@@ -5,6 +5,7 @@ few failures in a row the breaker answers for the server, at once, until a singl
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
@@ -26,6 +27,8 @@ FAILURES_TO_OPEN = 5
 OPEN_SECONDS = 1.0
 _RESUBSCRIBE_SECONDS = (0.1, 2.0)
 _LISTENER_CONNECT_SECONDS = 2.0
+_SCANNED = 1_000  # keys a step of a walk looks at: well under a millisecond, in which nobody else is served
+_GLOB = re.compile(r"[*?\[\]\\]")
 
 
 class CircuitBreaker:
@@ -105,6 +108,20 @@ class RedisCache:
     async def delete(self, key: str) -> None:
         """Forget a value; see `Cache.delete`."""
         await self._call(lambda redis: redis.delete(key))
+
+    async def forget(self, prefix: str) -> int:
+        """Forget what starts with `prefix`, walking through all keys step by step; see `Cache.forget`."""
+        pattern = _GLOB.sub(r"\\\g<0>", prefix) + "*"
+        found, cursor = 0, 0
+        while True:
+            cursor, some = await self._forget_step(cursor, pattern)
+            found += some
+            if not cursor:
+                return found
+
+    async def _forget_step(self, cursor: int, pattern: str) -> tuple[int, int]:
+        following, keys = await self._call(lambda redis: redis.scan(cursor, match=pattern, count=_SCANNED))
+        return following, await self._call(lambda redis: redis.unlink(*keys)) if keys else 0
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers; see `Cache.publish`."""

@@ -160,6 +160,13 @@ class MemoryCache:
         """Forget a value; see `Cache.delete`."""
         self._values.pop(key, None)
 
+    async def forget(self, prefix: str) -> int:
+        """Forget what starts with `prefix`; see `Cache.forget`."""
+        found = [key for key in self._values if key.startswith(prefix)]
+        for key in found:
+            del self._values[key]
+        return len(found)
+
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers; see `Cache.publish`."""
         for queue in self._listeners.get(channel, ()):

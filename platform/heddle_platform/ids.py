@@ -1,6 +1,7 @@
 """Identifiers: a short prefix that names the kind of resource, and a time-ordered UUIDv7.
 
-Time order makes an id its own keyset-pagination cursor; the 62 random bits make it unguessable.
+Time order makes an id its own keyset-pagination cursor; the 62 random bits make it unguessable. What has a name that
+never changes inside its owner (an image of a labelled set) gets an id derived from that name instead.
 """
 
 import re
@@ -8,7 +9,9 @@ import secrets
 import time
 from typing import Final, Literal, get_args
 
-Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img"]
+from heddle_platform.digest import sha256_hex
+
+Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm"]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
@@ -33,6 +36,16 @@ def new_id(prefix: Prefix) -> str:
     value = (value & ~(0x3 << 62)) | (0x2 << 62)  # variant 10
     letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
     return f"{prefix}_{''.join(letters)}"
+
+
+def derived_id(prefix: Prefix, name: str) -> str:
+    """Return the id of what is called `name` inside its owner: equal names have equal ids, which tell nothing of them.
+
+    Args:
+        prefix: the kind of resource.
+        name: any text, at most as secret as the id: a short one can be guessed.
+    """
+    return f"{prefix}_{sha256_hex(name.encode())[:_LENGTH]}"  # hexadecimal digits are of the alphabet
 
 
 def is_id(text: str, prefix: Prefix) -> bool:

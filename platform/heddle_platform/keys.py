@@ -1,10 +1,12 @@
-"""Object-store keys: the only place that builds them.
+"""Object-store keys, and the prefix of cache keys: the only place that builds them.
 
 Everything of a tenant lies under `tenants/<tenant id>/`; bases are shared. Immutable objects carry their
 SHA-256 in the key, so that writing one twice is harmless and a half-written one is never pointed at.
 """
 
 from heddle_platform.errors import InvalidInput
+
+_ADDRESSED = frozenset({"datasets", "latents", "adapters"})
 
 
 def _part(text: str) -> str:
@@ -59,9 +61,29 @@ def latents(tenant_id: str, images_digest: str, base_digest: str) -> str:
     return f"{tenant_prefix(tenant_id)}latents/{_part(images_digest)}/{_part(base_digest)}.npz"
 
 
+def latents_of(tenant_id: str, images_digest: str) -> str:
+    """Return the prefix of an image set's latents under all bases, with its closing slash."""
+    return f"{tenant_prefix(tenant_id)}latents/{_part(images_digest)}/"
+
+
 def adapter_file(tenant_id: str, digest: str, file: str) -> str:
     """Return the key of one file of an adapter version (`adapter.npz`, `adapter.onnx`, `card.json`, ...)."""
     return f"{tenant_prefix(tenant_id)}adapters/{_part(digest)}/{_part(file)}"
+
+
+def cache_prefix(tenant_id: str) -> str:
+    """Return what every key of the cache begins with that holds something of the tenant."""
+    return f"heddle:{_part(tenant_id)}:"
+
+
+def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:
+    """Return the folder ("datasets", "latents", "adapters") and the digest that a key of the tenant stands under.
+
+    None for other keys: what lies there is not named by a digest.
+    """
+    folder, _, rest = key.removeprefix(tenant_prefix(tenant_id)).partition("/")
+    digest, _, file = rest.partition("/")
+    return (folder, digest) if folder in _ADDRESSED and file else None
 
 
 def probe(token: str) -> str:

@@ -4,7 +4,7 @@ It depends on the uploaded bytes alone, never on a factor set, so that its key (
 address: whoever uses the set reads the cells with the factor set at hand.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import DataCorrupt, InvalidInput
 from heddle_platform.factors import FactorSet
+from heddle_platform.ids import derived_id
 from heddle_platform.labels import LabelTable
 
 
@@ -23,6 +24,11 @@ class ManifestImage(BaseModel):
     file: str
     sha256: str
     labels: dict[str, str] = {}
+
+    @property
+    def item_id(self) -> str:
+        """Its id in the set, which stays when other images are erased."""
+        return derived_id("itm", self.file)
 
 
 class Manifest(BaseModel):
@@ -61,9 +67,22 @@ class Manifest(BaseModel):
             ) from error
 
     @property
+    def all(self) -> tuple[ManifestImage, ...]:
+        """All images: labelled ones first, then the others; latents lie in this order."""
+        return (*self.rows, *self.unlabelled)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Paths of all images: labelled ones first, then the others."""
-        return tuple(image.file for image in (*self.rows, *self.unlabelled))
+        return tuple(image.file for image in self.all)
+
+    def without(self, digests: Set[str], images: str) -> "Manifest":
+        """Return the manifest less the images with these SHA-256, `images` being the archive's without them."""
+        return Manifest(
+            images=images,
+            rows=tuple(image for image in self.rows if image.sha256 not in digests),
+            unlabelled=tuple(image for image in self.unlabelled if image.sha256 not in digests),
+        )
 
     def table(self, factor_set: FactorSet) -> LabelTable:
         """Read the labels with a factor set.

@@ -99,6 +99,9 @@ class Cache(Protocol):
     async def delete(self, key: str) -> None:
         """Forget a value; not an error if there is none."""
 
+    async def forget(self, prefix: str) -> int:
+        """Forget all values whose key starts with `prefix`; return how many were found."""
+
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers of a channel."""
 

@@ -11,14 +11,14 @@ Scope = Literal["factors", "data", "jobs", "adapters", "approve", "edits", "feed
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in ALL_SCOPES if scope != "admin")
 
-JobType = Literal["fit", "validate", "pretrain"]
+JobType = Literal["fit", "validate", "pretrain", "erase"]
 JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
 ]
 FINAL_STATUSES: frozenset[JobStatus] = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
 DatasetStatus = Literal["validating", "ready", "rejected"]
 UploadStatus = Literal["open", "complete", "consumed"]
-VersionStatus = Literal["passed", "awaiting_approval", "approved", "rejected", "refused"]
+VersionStatus = Literal["passed", "awaiting_approval", "approved", "rejected", "refused", "erased"]
 GateVerdict = Literal["pass", "needs_approval", "fail"]
 
 
@@ -163,7 +163,11 @@ class Adapter(Record):
 
 
 class AdapterVersion(Record):
-    """One fitted version: immutable files under `digest`, the card, and where it stands with the gate."""
+    """One fitted version: immutable files under `digest`, the card, and where it stands with the gate.
+
+    `replaces` is the version that an erasure made this one for, `replaced_by` the one made for this. An `erased`
+    version is a name only: its files are gone, gate and card are empty.
+    """
 
     adapter_id: str
     tenant_id: str
@@ -180,6 +184,8 @@ class AdapterVersion(Record):
     gate: dict[str, Any]
     card: dict[str, Any]
     files: dict[str, str]
+    replaces: int | None = None
+    replaced_by: int | None = None
     created_at: datetime
 
 

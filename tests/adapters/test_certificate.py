@@ -21,9 +21,10 @@ def test_a_certificate_says_what_went_what_is_left_and_what_is_exact(tenant: Ten
     )
     done = unlearn(adapter, statistics, tenant.latents_NL[:2], tenant.values_NF[:2])
     digests = [hashlib.sha256(name).hexdigest() for name in (b"one", b"other")]
-    document = unlearning_certificate(pack(adapter), statistics, done, digests, AT)
+    document = unlearning_certificate(pack(adapter), statistics, done, digests, AT, difference=2e-12)
     assert document["adapter"] == {"before": digest_of(pack(adapter)), "after": digest_of(pack(done.adapter))}
     assert document["adapter"]["before"] != document["adapter"]["after"]
+    assert document["check"] == {**document["check"], "difference": 2e-12, "tolerance": 1e-8}
     assert document["rows"]["removed"] == sorted(digests)
     assert (document["rows"]["labelled_before"], document["rows"]["labelled_after"]) == (400, 398)
     assert document["at"] == "2030-01-02T03:04:05+00:00"

@@ -105,6 +105,7 @@ def assert_same(one: Adapter, other: Adapter) -> None:
     """Assert that two adapters are equal to 1e-6 of their largest entry."""
     assert one.codings == other.codings
     assert (one.write_kind, one.read_kinds, one.detail) == (other.write_kind, other.read_kinds, other.detail)
+    assert one.residual_share == other.residual_share
     assert one.radius == pytest.approx(other.radius, rel=1e-6)
     assert one.write_condition == pytest.approx(other.write_condition, rel=1e-6)
     for name in ARRAYS:
@@ -131,6 +132,13 @@ def test_a_given_ridge_is_everybodys(fleet: list[FleetTenant]) -> None:
 def test_tenants_choose_different_ridges(fleet: list[FleetTenant]) -> None:
     fitted = fit_fleet(fleet, device="cpu")
     assert len({fitted.ridge(index) for index in range(len(fleet))}) >= 3
+
+
+def test_tenants_with_few_labels_choose_how_far_to_shrink_their_noise(fleet: list[FleetTenant]) -> None:
+    fitted = fit_fleet(fleet, device="cpu")
+    shares = [fitted.adapter(index).residual_share for index in range(len(fleet))]
+    assert len(set(shares)) >= 2
+    assert shares[2] == shares[4] == 0.25  # 700 and 520 labels
 
 
 def test_exactly_dependent_latents_are_solvable(draw: Callable[..., FleetTenant]) -> None:

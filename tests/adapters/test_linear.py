@@ -20,6 +20,8 @@ def exact_encoding(noise_LL: Any) -> Encoding:
         np.zeros(3),
         effects_PL,
         noise_LL,
+        1_000_000.0,
+        noise_LL,
         design_PP,
         covariance_LL,
         design_PP @ effects_PL,

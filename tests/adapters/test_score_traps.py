@@ -167,3 +167,16 @@ def test_modularity_is_never_shown_without_explicitness() -> None:
 def test_a_jackknife_takes_a_score_as_it_is() -> None:
     interval = scores.jackknife(scores.mig, CODES, FACTORS)
     assert interval.low < VALUES["mig"] < interval.high
+
+
+def test_lps_does_not_see_a_rotation() -> None:
+    turned = NOISE @ np.linalg.qr(RANDOM.normal(size=(4, 4)))[0]
+    assert scores.lps(turned).value == pytest.approx(scores.lps(NOISE).value, abs=0.02)
+
+
+@pytest.mark.parametrize("estimator", ["forest", "lasso"])
+def test_dci_shows_how_little_it_reads_beside_how_disentangled_it_looks(estimator: Any) -> None:
+    result = scores.dci(NOISE, FACTORS, estimator=estimator)
+    assert str(result.protocol["model"]) in str(result)
+    assert f"{result.informativeness:.4f}" in str(result)
+    assert result.informativeness < 0.1

@@ -64,7 +64,7 @@ def test_twice_the_same_code_has_no_gap() -> None:
 def test_lasso_of_own_codes_is_diagonal() -> None:
     result = dci(OWN, FACTORS, estimator="lasso")
     assert result.value > 0.95
-    assert result.importance_LF.argmax(axis=0).tolist() == [0, 1, 2]
+    assert result.importance.argmax(axis=0).tolist() == [0, 1, 2]
 
 
 def test_lps_is_the_cross_validated_r_squared_of_each_code() -> None:
@@ -88,7 +88,7 @@ def test_boosted_trees_see_what_lines_do_not() -> None:
     one_N = RANDOM.normal(size=400)
     codes = np.stack([one_N, one_N**2], axis=1)
     assert lps(codes, folds=2).per_code[1] < 0.3
-    assert lps(codes, "boosted", folds=2).per_code[1] > 0.6
+    assert lps(codes, estimator="boosted", folds=2).per_code[1] > 0.6
 
 
 def test_total_correlation_of_two_codes_is_the_textbook_one() -> None:

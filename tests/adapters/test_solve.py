@@ -71,3 +71,4 @@ def test_the_residual_is_pulled_by_a_quarter_of_the_gaussian_share() -> None:
     assert shrink_residual(covariance, 10.0) == pytest.approx(0.75 * covariance + 0.25 * 2.0 * np.eye(2))
     assert shrink_residual(covariance, 1e9) == pytest.approx(covariance, abs=1e-6)
     assert shrink_residual(np.eye(3), 5.0) == pytest.approx(np.eye(3))
+    assert shrink_residual(covariance, 10.0, 1.0) == pytest.approx(2.0 * np.eye(2))

@@ -15,6 +15,7 @@ from heddle_adapters.solution import solve
 from heddle_adapters.statistics import Statistics, gather, pack_statistics, unpack_statistics
 from heddle_adapters.sums import covariance_of, latent_sums
 from heddle_adapters.unlearn import closed_form, unlearn
+from heddle_adapters.unlearn_check import refit_difference
 from heddle_platform.errors import DataCorrupt, InvalidInput
 from tests.adapters.conftest import Tenant, make_tenant
 
@@ -42,9 +43,10 @@ def largest(found: NDArray[Any], expected: NDArray[Any]) -> float:
     return float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
 
 
-def assert_as_refitted(left: Statistics, latents: Any, values: Any, pool: Any) -> None:
+def assert_as_refitted(left: Statistics, share: float, latents: Any, values: Any, pool: Any) -> None:
     """Compare with a solve of the rows that stay."""
-    form = closed_form(left)
+    assert refit_difference(left, latents, values, pool, share) < 1e-8
+    form = closed_form(left, share)
     live_L = live_latents(latents, pool)
     kept = solve(
         latents[:, live_L],
@@ -52,11 +54,11 @@ def assert_as_refitted(left: Statistics, latents: Any, values: Any, pool: Any) -
         form.codings,
         ridge=RIDGE,
         pool_ML=None if pool is None else pool[:, live_L],
-        steps=(0,),
+        share=share,
     )
     assert np.array_equal(form.live_L, live_L)
-    assert largest(form.read_LC, kept.path[0][0]) < 1e-8
-    assert largest(form.read_bias_C, kept.path[0][1]) < 1e-8
+    assert largest(form.read_LC, kept.read[0]) < 1e-8
+    assert largest(form.read_bias_C, kept.read[1]) < 1e-8
     for name in ("effects_PL", "residual_LL", "covariance_LL", "design_PP", "cross_PL", "mean_L", "center_P"):
         assert largest(getattr(form.encoding, name), getattr(kept.encoding, name)) < 1e-8, name
 
@@ -93,6 +95,7 @@ def test_removed_rows_leave_what_a_refit_without_them_finds(
     )
     assert_as_refitted(
         done.statistics,
+        done.adapter.residual_share,
         tenant.latents_NL[~going_N],
         tenant.values_NF[~going_N],
         None if pool_ML is None else pool_ML[3:],
@@ -105,7 +108,12 @@ def test_the_adapter_is_the_one_fitted_without_the_rows(tenant: Tenant, adapter:
     assert set(fitted.read_kinds) == {"closed_form"}
     done = unlearn(fitted, summed(few, fitted), few.latents_NL[:10], few.values_NF[:10])
     refitted = fit_adapter(
-        few.latents_NL[10:], few.values_NF[10:], few.factor_set, base_digest="b" * 64, ridge=fitted.ridge
+        few.latents_NL[10:],
+        few.values_NF[10:],
+        few.factor_set,
+        base_digest="b" * 64,
+        ridge=fitted.ridge,
+        residual_share=fitted.residual_share,
     )
     for name in ("read_LC", "read_bias_C", "write_PL", "usable_F2", "spread_CL", "mean_L", "whiten_LL", "live_L"):
         assert getattr(done.adapter, name) == pytest.approx(getattr(refitted, name), rel=1e-5, abs=1e-6), name
@@ -124,6 +132,8 @@ def test_rows_may_leave_one_by_one_or_together(tenant: Tenant, adapter: Adapter)
     for row in range(1, 6):
         some = slice(row, row + 1)
         done = unlearn(done.adapter, done.statistics, tenant.latents_NL[some], tenant.values_NF[some])
+    assert refit_difference(done.statistics, tenant.latents_NL[6:], tenant.values_NF[6:], None) < 1e-8
+    assert refit_difference(done.statistics, tenant.latents_NL[5:], tenant.values_NF[5:], None) > 1e-6, "a row too many"
     assert largest(closed_form(done.statistics).read_LC, closed_form(together.statistics).read_LC) < 1e-9
 
 

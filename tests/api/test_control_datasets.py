@@ -2,6 +2,7 @@
 
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
+from heddle_platform.ids import derived_id
 from tests.api.control_world import FACTORS, Person, World, claim_all, upload
 
 
@@ -37,9 +38,12 @@ async def test_a_valid_set_becomes_ready_and_its_images_can_be_paged(tenant: Per
     assert (report["valid"], report["fault_count"], report["levels"]) == (True, 0, {"smile": {"off": 2, "on": 1}})
     first = await tenant.get(f"/v1/datasets/{dataset}/items", params={"limit": 3})
     assert [item["file"] for item in first["data"]] == ["0.png", "1.png", "2.png"]
-    assert first["data"][1] == {"file": "1.png", "sha256": sha256_hex(b"1"), "labels": {"smile": "1"}}
+    item = derived_id("itm", "1.png")
+    assert first["data"][1] == {"id": item, "file": "1.png", "sha256": sha256_hex(b"1"), "labels": {"smile": "1"}}
     rest = await tenant.get(f"/v1/datasets/{dataset}/items", params={"limit": 3, "after": first["next_cursor"]})
     assert ([item["labels"] for item in rest["data"]], rest["has_more"]) == ([{}], False)
+    gone = await tenant.http.get(f"/v1/datasets/{dataset}/items", params={"after": derived_id("itm", "gone.png")})
+    assert (gone.status_code, gone.json()["code"]) == (422, "invalid_cursor")
 
 
 async def test_a_rejected_set_reports_row_and_column_and_leaves_earlier_sets_alone(tenant: Person) -> None:

@@ -19,10 +19,12 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/datasets/{ds}", None),
     ("GET", "/v1/datasets/{ds}/validation", None),
     ("GET", "/v1/datasets/{ds}/items", None),
+    ("DELETE", "/v1/datasets/{ds}/items/{itm}", None),
     ("DELETE", "/v1/datasets/{ds}", None),
     ("GET", "/v1/jobs/{job}", None),
     ("GET", "/v1/jobs/{job}/events", None),
     ("POST", "/v1/jobs/{job}/cancel", None),
+    ("GET", "/v1/erasure_requests/{era}", None),
     ("GET", "/v1/adapters/{ada}", None),
     ("GET", "/v1/adapters/{ada}/versions", None),
     ("GET", "/v1/adapters/{ada}/versions/1", None),
@@ -45,6 +47,8 @@ async def things_of(owner: Person) -> dict[str, str]:
     adapter = (await owner.get("/v1/adapters"))["data"][0]["id"]
     version = await owner.get(f"/v1/adapters/{adapter}/versions/1")
     begun = await owner.post("/v1/uploads", {"filename": "x", "bytes": 1, "sha256": "0" * 64})
+    item = (await owner.get(f"/v1/datasets/{version['dataset']}/items"))["data"][0]
+    erasure = await owner.post("/v1/erasure_requests", {"images": [item["sha256"]]})
     return {
         "key": (await owner.get("/v1/me"))["key"]["id"],
         "fs": version["factor_set"]["id"],
@@ -52,6 +56,8 @@ async def things_of(owner: Person) -> dict[str, str]:
         "ds": version["dataset"],
         "job": version["job"],
         "ada": adapter,
+        "itm": item["id"],
+        "era": erasure["id"],
     }
 
 
@@ -103,6 +109,7 @@ async def test_somebody_elses_ids_in_bodies_do_not_exist(world: World, tenant: P
         ("/v1/jobs", {**fit, "factor_set": theirs["fs"]}, "unknown_factor_set"),
         ("/v1/fits/preview", {"dataset": theirs["ds"]}, "unknown_dataset"),
         ("/v1/fits/preview", {"dataset": mine, "factor_set": theirs["fs"]}, "unknown_factor_set"),
+        ("/v1/erasure_requests", {"dataset": theirs["ds"], "items": [theirs["itm"]]}, "unknown_dataset"),
         ("/v1/datasets", {"name": "x", "factor_set": theirs["fs"], "upload": theirs["up"]}, "unknown_factor_set"),
         ("/v1/datasets", {"name": "x", "factor_set": "avatars", "upload": theirs["up"]}, "unknown_upload"),
     ):
@@ -112,7 +119,7 @@ async def test_somebody_elses_ids_in_bodies_do_not_exist(world: World, tenant: P
 
 async def test_lists_show_a_tenants_own_things_only(tenant: Person, other: Person) -> None:
     await things_of(other)
-    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters"):
+    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters", "/v1/erasure_requests"):
         assert (await tenant.get(path))["data"] == []
     assert len((await tenant.get("/v1/api_keys"))["data"]) == 1
 
@@ -121,7 +128,7 @@ async def test_lists_show_a_tenants_own_things_only(tenant: Person, other: Perso
     ("scope", "paths"),
     [
         ("factors", ["/v1/factor_sets"]),
-        ("data", ["/v1/datasets"]),
+        ("data", ["/v1/datasets", "/v1/erasure_requests"]),
         ("jobs", ["/v1/jobs"]),
         ("adapters", ["/v1/adapters"]),
         ("edits", []),
@@ -131,6 +138,6 @@ async def test_lists_show_a_tenants_own_things_only(tenant: Person, other: Perso
 async def test_each_scope_opens_its_own_lists_only(world: World, tenant: Person, scope: str, paths: list[str]) -> None:
     key = (await tenant.post("/v1/api_keys", {"name": scope, "scopes": [scope]}))["api_key"]
     client = world.client(key)
-    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters"):
+    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters", "/v1/erasure_requests"):
         assert (await client.get(path)).status_code == (200 if path in paths else 403)
     assert (await client.get("/v1/bases")).status_code == 200

@@ -1,6 +1,6 @@
-"""Accuracy per label: the joint adapter against one tuned logistic regression per factor, on the shipped base.
+"""Accuracy per label: the joint adapter against one tuned logistic regression per factor, on one base.
 
-    python -m tests.bench.few_labels [--labels 100 300 1000 4000] [--draws 5]
+    python -m tests.bench.few_labels [--labels 100 300 1000 4000] [--draws 5] [--base DIRECTORY]
 
 Both read the same standardised latents of `avatars.npz`; the peer is scikit-learn's `LogisticRegression`, one per
 factor, its C chosen among seven by stratified 5-fold cross-validation on the labels it was given. Accuracy is the
@@ -11,6 +11,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +75,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, nargs="+", default=list(BARS))
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--base", type=Path, help="directory of another base than the shipped one")
     asked = parser.parse_args()
-    avatars = load_avatars()
+    avatars = load_avatars(base_path=asked.base)
     print(f"base {avatars.base.digest[:12]}, {len(avatars.factor_set.factors)} factors, {asked.draws} draws")
     heads = ("labels", "adapter", "logistic, CV", "gain", "bar", "fit", "peer", "ratio")
     print("{:>6}  {:>15}  {:>15}  {:>15}  {:>5}  {:>8}  {:>9}  {}".format(*heads))

@@ -1,6 +1,6 @@
 """Interactions against the additive model: do edits of factors that depend on each other arrive, judged from pixels?
 
-    python -m tests.bench.interactions [--labels 1000] [--draws 5] [--edits 300] [--sets avatars_pixelart avatars]
+    python -m tests.bench.interactions [--labels 1000] [--draws 5] [--edits 300] [--sets beards_toon avatars ...]
 
 Each draw takes other labelled images. Every factor of every held-out image is set to a random other level by an
 adapter fitted without and with interactions: the same images, targets, gain (1) and drawing (decode). A classifier of
@@ -29,10 +29,17 @@ from heddle_adapters.trial import draw_targets, draw_trial
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime, to_uint8
 from heddle_platform.factors import FactorSet, parse_factor_set
+from tests.bench.beards import KINDS, drawn
 from tests.bench.pixel_judge import PixelJudge, trained_judge
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-SETS = {"avatars": (12_000, 4), "avatars_pixelart": (3_000, 16)}  # rows the judge does not see; its epochs
+# rows the judge does not see; its epochs
+SETS = {
+    "beards_micah": (2_000, 12),
+    "beards_toon": (2_000, 12),
+    "avatars_pixelart": (3_000, 16),
+    "avatars": (12_000, 4),
+}
 HELD_OUT = 500
 DRAWN_RIGHT = 0.75
 
@@ -53,9 +60,14 @@ class Domain:
         return self.judge.levels(to_uint8(self.base.decode(latents_BL)))
 
 
+def load_set(name: str) -> Any:
+    """Return a set's arrays by name: images, factors, factor_names, factor_values."""
+    return drawn(name) if name in KINDS else np.load(DATA / f"{name}.npz")
+
+
 def domain_of(name: str, base: BaseRuntime) -> Domain:
     """Load a set, teach its judge, encode the tenants' rows."""
-    stored = np.load(DATA / f"{name}.npz")
+    stored = load_set(name)
     rows, epochs = SETS[name]
     used = [np.unique(column, return_inverse=True) for column in stored["factors"].T]
     values_NF = np.stack([inverse for _, inverse in used], axis=1)
@@ -66,7 +78,8 @@ def domain_of(name: str, base: BaseRuntime) -> Domain:
         for column, (factor, (levels, _)) in enumerate(zip(stored["factor_names"], used, strict=True))
     ]
     images = stored["images"][:rows]
-    right_F = judge.accuracy(images[-2_000:], values_NF[rows - 2_000 : rows])
+    last = slice(max(0, rows - 2_000), rows)
+    right_F = judge.accuracy(images[last], values_NF[last])
     print(
         f"\n{name}: judge right in {right_F.mean():.4f} of held-out real images (worst factor {right_F.min():.3f}; "
         f"taught in {judge.seconds:.0f} s)"
@@ -166,7 +179,7 @@ if __name__ == "__main__":
     parser.add_argument("--labels", type=int, default=1_000)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--edits", type=int, default=300)
-    parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=["avatars_pixelart", "avatars"])
+    parser.add_argument("--sets", nargs="+", choices=sorted(SETS), default=list(SETS))
     options = parser.parse_args()
     shipped = BaseRuntime.from_bundle(load_bundle(default_bundle_path()))
     for chosen in options.sets:

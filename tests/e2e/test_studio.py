@@ -88,6 +88,21 @@ def test_an_empty_tenant_is_told_what_to_do(open_studio: Callable[..., Any], new
         studio.page.get_by_role("heading", name="No job yet").wait_for()
 
 
+def test_the_editor_can_be_taken_home(open_studio: Callable[..., Any], fitted: Wire) -> None:
+    with open_studio(fitted) as studio:
+        studio.sign_in()
+        studio.open("Adapters")
+        studio.page.get_by_text("Take it home").last.click()
+        studio.page.get_by_text("edits pictures without Heddle").last.wait_for()
+        studio.check_layout()
+        with studio.page.expect_download() as download:
+            studio.page.get_by_role("button", name="Download the editor").last.click()
+        assert download.value.suggested_filename == "avatars-1.editor.onnx"
+        path = "/v1/adapters/avatars/versions/1/download"
+        whole = fitted.control.get(path, params={"format": "editor"}).content
+        assert download.value.path().read_bytes() == whole
+
+
 def test_the_scorecard_opens_styled_in_a_frame_without_scripts(open_studio: Callable[..., Any], fitted: Wire) -> None:
     with open_studio(fitted) as studio:
         studio.sign_in()

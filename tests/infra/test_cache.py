@@ -63,6 +63,16 @@ async def test_values_end_after_their_time(cache: Cache) -> None:
     assert await cache.get("contract:short") is None
 
 
+async def test_what_begins_alike_is_forgotten_together(cache: Cache) -> None:
+    for name in ("a:1", "a:2", "b:1", "[ab]:*"):
+        await cache.set(f"contract:walk:{name}", b"x", ttl_seconds=60)
+    assert await cache.forget("contract:walk:[ab]:") == 1
+    assert await cache.forget("contract:walk:a:") == 2
+    assert await cache.forget("contract:walk:a:") == 0
+    assert await cache.get("contract:walk:a:1") is None
+    assert await cache.get("contract:walk:b:1") == b"x"
+
+
 async def test_it_answers(cache: Cache) -> None:
     assert await cache.ping() is True
 

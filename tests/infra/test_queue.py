@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, queue, tenants, uploads
+from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, queue, tenants, uploads, versions
 from heddle_infra.database.engine import Database
 from heddle_platform.errors import Conflict, LeaseLost, NotFound, PreconditionFailed, PreconditionRequired
 from heddle_platform.factors import FactorSet, parse_factor_set
@@ -159,11 +159,11 @@ async def fitted(session: AsyncSession, tenant: Tenant, verdict: Any = "pass") -
         session, tenant.id, name="set", factor_set_id=factor_set.id, factor_set_version=1, upload_id=upload_id
     )
     job = await jobs.create(session, tenant.id, job_type="fit", spec={}, dataset_id=dataset.id)
-    version = await adapters.add_version(
+    version = await versions.add_version(
         session,
         tenant.id,
         job.id,
-        adapters.NewVersion(
+        versions.NewVersion(
             adapter_name="avatars",
             digest="a" * 64,
             base_id=base.id,
@@ -188,13 +188,13 @@ async def test_one_job_writes_one_version(database: Database) -> None:
         version = await fitted(session, tenant)
     with pytest.raises(IntegrityError):
         async with database.transaction() as session:
-            await adapters.add_version(
+            await versions.add_version(
                 session,
                 tenant.id,
                 version.job_id,
-                adapters.NewVersion(
+                versions.NewVersion(
                     adapter_name="avatars",
-                    **{name: getattr(version, name) for name in adapters._COPIED},
+                    **{name: getattr(version, name) for name in versions._COPIED},
                 ),
             )
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from heddle_platform.base.batches import BatchSource, augment, step_generator
-from heddle_platform.base.config import AugmentConfig
+from heddle_platform.base.augment import AugmentConfig, augment
+from heddle_platform.base.batches import BatchSource, step_generator
 from heddle_platform.base.corpus import Corpus, Factor, Part
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from heddle_platform.base.bundle import CARD_HTML, CARD_JSON, load_bundle, read_card_files
 from heddle_platform.base.card import BaseCard, kept_card, make_card, write_card
-from heddle_platform.base.card_page import card_page
-from heddle_platform.base.card_parts import SeedRun, spread
+from heddle_platform.base.card_parts import as_seen
 from heddle_platform.base.charts import Series, chart
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import Corpus, Part, build_corpus
@@ -80,16 +79,19 @@ def test_the_page_is_whole_and_escapes_what_people_wrote(trained: Path) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_runs_over_seeds_get_an_interval(trained: Path, corpus: Corpus) -> None:
-    runs = [SeedRun(seed=seed, mse=0.01 * seed, kl=3, active_units=4, scores={"mig": 0.1}) for seed in (1, 2, 3)]
-    card = make_card(load_bundle(trained / BUNDLE), corpus.held_out, runs=runs, choice="A sweep took 4.")
-    page = card_page(card).decode()
-    assert "Over 3 seeds" in page
-    assert "A sweep took 4." in page
+def test_a_card_without_scores_has_the_errors_of_its_manifest(trained: Path, corpus: Corpus) -> None:
+    bundle = load_bundle(trained / BUNDLE)
+    card = make_card(bundle, corpus.held_out)
     assert card.parts["dsprites"].scores == {}
-    assert card.parts["dsprites"].mse == pytest.approx(
-        load_bundle(trained / BUNDLE).manifest.metrics.mse["dsprites"], abs=1e-5
-    )
+    assert card.parts["dsprites"].mse == pytest.approx(bundle.manifest.metrics.mse["dsprites"], abs=1e-5)
+
+
+def test_a_card_shows_images_as_a_small_grey_base_sees_them() -> None:
+    colours = np.zeros((2, 64, 64, 3), dtype=np.uint8)
+    colours[..., 0] = 200
+    seen = as_seen(Part("p", colours, np.zeros((2, 1), dtype=np.int16)), 32, 1)
+    assert seen.images.shape == (2, 32, 32, 3)
+    assert np.unique(seen.images).tolist() == [round(0.299 * 200)]
 
 
 def test_a_new_card_of_the_same_base_keeps_its_history(trained: Path, corpus: Corpus, tmp_path: Path) -> None:
@@ -101,14 +103,6 @@ def test_a_new_card_of_the_same_base_keeps_its_history(trained: Path, corpus: Co
     assert kept_card(tmp_path) == made
     assert kept_card(tmp_path / "nowhere") is None
     assert BaseCard.model_validate_json(made.canonical()) == made
-
-
-def test_spread_of_known_numbers() -> None:
-    found = spread([1.0, 2.0, 3.0])
-    assert (found.median, found.least, found.most) == (2, 1, 3)
-    # mean 2, standard error 1/sqrt(3), t(2) = 4.30
-    assert (found.low, found.high) == pytest.approx((2 - 4.30 / 3**0.5, 2 + 4.30 / 3**0.5))
-    assert spread([1.0]).low is None
 
 
 def test_the_labelled_slice_takes_factors_that_are_known_and_vary() -> None:

@@ -88,6 +88,31 @@ def test_graphs_do_not_name_the_machine_they_were_made_on(bundle: BaseBundle) ->
         assert b"site-packages" not in bundle.files[name]
 
 
+@pytest.mark.parametrize("image_size", [32, 64, 128])
+@pytest.mark.parametrize("kind", ["patch", "convolution"])
+def test_every_network_and_size_exports_grey_or_rgb(kind: str, image_size: int, corpus: Corpus) -> None:
+    sizes = {"patch": RECIPE.network.model_dump(), "convolution": {"latents": 6, "maps": (4, 4, 8, 8), "hidden": 16}}
+    # One of both kinds is grey at each size.
+    channels = 1 if (kind == "patch") == (image_size == 64) else 3
+    entry = {**sizes[kind], "kind": kind, "image_size": image_size, "channels": channels}
+    recipe = Recipe.model_validate({**RECIPE.model_dump(), "network": entry})
+    torch.manual_seed(3)
+    bundle = export_bundle(Network(recipe.network), recipe, corpus, steps=1)
+    manifest = bundle.manifest
+    assert (manifest.image_size, manifest.channels) == (image_size, channels)
+    # Figures of the parity that `export_bundle` insists on, at batches of 1, 2, 7 and 64.
+    assert manifest.metrics.parity_latent <= 1e-5
+    assert manifest.metrics.parity_image <= 1e-4
+    runtime = BaseRuntime.from_bundle(bundle)
+    images = np.random.default_rng(0).integers(0, 256, (2, image_size, image_size, 3), dtype=np.uint8)
+    drawn = runtime.decode(runtime.encode(images))
+    assert drawn.shape == (2, image_size, image_size, 3)
+    if channels == 1:
+        np.testing.assert_array_equal(drawn[..., 0], drawn[..., 2])
+        grey = network_from_bundle(bundle).encoder(to_float(images, 1))[0].detach()
+        np.testing.assert_allclose(runtime.encode(images) * runtime.std_L + runtime.mean_L, grey, atol=1e-4)
+
+
 def test_weights_file_is_the_same_network(bundle: BaseBundle, network: Network) -> None:
     rounded, loaded = round_weights(network).state_dict(), network_from_bundle(bundle).state_dict()
     assert loaded.keys() == rounded.keys()

@@ -1,8 +1,10 @@
 """Objectives that ask latents for independence or for a prior, each against a case whose answer is known."""
 
 import math
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -15,23 +17,34 @@ from heddle_platform.base.objectives.mmd import (
     MixturePrior,
     Mmd,
     MmdConfig,
+    SamplesPrior,
     UniformPrior,
     squared_mmd,
 )
 from heddle_platform.base.objectives.moments import Moments, MomentsConfig
 from heddle_platform.base.objectives.term import Pass
 from heddle_platform.base.objectives.total_correlation import TotalCorrelation, TotalCorrelationConfig
+from heddle_platform.errors import InvalidInput
 
 
 def chance(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def blind(images: Tensor) -> tuple[Tensor, Tensor]:
+    raise AssertionError("these terms look at the batch alone")
+
+
+def blank(latents: Tensor) -> Tensor:
+    raise AssertionError("these terms look at the batch alone")
+
+
 def seen(mean: Tensor, logvar: Tensor | None = None, latents: Tensor | None = None, progress: float = 1.0) -> Pass:
     picture = torch.zeros(len(mean), 3, 8, 8)
     spread = torch.zeros_like(mean) if logvar is None else logvar
     labels = torch.full((len(mean), 1), -1)
-    return Pass(picture, picture, mean, spread, mean if latents is None else latents, labels, progress, chance())
+    code = mean if latents is None else latents
+    return Pass(picture, picture, mean, spread, code, labels, progress, chance(), encode=blind, decode=blank)
 
 
 def correlated(count: int, correlation: float) -> Tensor:
@@ -128,6 +141,28 @@ def test_priors_have_variance_one_and_are_told_apart(prior: Any) -> None:
     assert (drawn.std(dim=0) - 1).abs().max() < 0.05
     values = {type(other): float(Mmd(MmdConfig(prior=other))(seen(drawn[:2000]))) for other in PRIORS}
     assert min(values, key=values.__getitem__) is type(prior)
+
+
+def test_a_prior_of_samples_draws_their_rows(tmp_path: Path) -> None:
+    path = tmp_path / "latents.npy"
+    np.save(path, np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    prior = SamplesPrior(path=path)
+    drawn = prior.draw(64, 2, chance())
+    assert {tuple(row) for row in drawn.tolist()} == {(1.0, -1.0), (-1.0, 1.0)}
+    # Latents that are the samples cost next to nothing, others do.
+    alike, other = (
+        float(Mmd(MmdConfig(prior=prior))(seen(code))) for code in (prior.draw(64, 2, chance(5)), drawn + 3)
+    )
+    assert alike < 0.05 < other
+
+
+def test_samples_of_another_shape_or_none_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latents.npy"
+    np.save(path, np.zeros((5, 3)))
+    with pytest.raises(InvalidInput, match=r"latents\.npy has shape \[5, 3\], a prior for 2 latents needs"):
+        SamplesPrior(path=path).draw(4, 2, chance())
+    with pytest.raises(InvalidInput, match=r"not a \.npy file of latents"):
+        SamplesPrior(path=tmp_path / "none.npy").draw(4, 2, chance())
 
 
 def test_shuffling_keeps_every_latents_values_and_breaks_their_bond() -> None:

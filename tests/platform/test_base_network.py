@@ -2,9 +2,9 @@
 
 import torch
 
-from heddle_platform.base.network import Network, NetworkConfig, to_images, to_patches
+from heddle_platform.base.network import Network, PatchConfig, to_images, to_patches
 
-SMALL = NetworkConfig(latents=5, width=16, token_hidden=8, squeeze=4, hidden=24, encoder_blocks=1, decoder_blocks=1)
+SMALL = PatchConfig(latents=5, width=16, token_hidden=8, squeeze=4, hidden=24, encoder_blocks=1, decoder_blocks=1)
 
 
 def test_patches_and_back_is_exact() -> None:

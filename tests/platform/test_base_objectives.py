@@ -30,6 +30,8 @@ def seen(
         labels=torch.full((len(picture), 1), -1) if labels is None else labels,
         progress=0.5,
         generator=torch.Generator().manual_seed(0),
+        encode=lambda images: (images.mean(dim=(2, 3)), images.mean(dim=(2, 3))),
+        decode=lambda latents: latents[:, :3, None, None].expand(-1, -1, 64, 64),
     )
 
 

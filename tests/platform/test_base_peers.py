@@ -11,7 +11,8 @@ from heddle_platform.base.batches import Batch, step_generator
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import build_corpus
 from heddle_platform.base.peers import Alone, term_generator
-from heddle_platform.base.train import run_training
+from heddle_platform.base.train import Surroundings, complete_training, run_training
+from heddle_platform.errors import InvalidInput
 
 TINY = {
     "name": "tiny",
@@ -77,6 +78,33 @@ def test_shares_of_a_batch_are_the_whole() -> None:
     shares = [batch.share(rank, 3) for rank in range(3)]
     assert sorted(torch.cat([share.images for share in shares]).tolist()) == list(range(7))
     assert batch.share(0, 1) is batch
+
+
+def test_shares_keep_partners_together() -> None:
+    halves = torch.cat([torch.arange(6), torch.arange(6) + 100])  # row i and row i + 6 are partners
+    for rank in range(3):
+        first, second = Batch(halves, halves).share(rank, 3).images.chunk(2)
+        assert torch.equal(second, first + 100)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [((), "batches of 9 images"), (({"kind": "ada"},), "batches of 5 pairs")],
+    ids=["images", "pairs"],
+)
+def test_batches_that_cannot_be_shared_evenly_are_refused(
+    terms: tuple[dict[str, str], ...], words: str, tmp_path: Path
+) -> None:
+    class Two(Alone):
+        rank, size = 0, 2
+
+    optimiser = {"kind": "adamw", "batch": 10 if terms else 9}
+    recipe = Recipe.model_validate({**TINY, "optimiser": optimiser, "terms": [*TINY["terms"], *terms]})  # type: ignore[misc]
+    corpus = build_corpus(recipe.corpus, cache_dir=tmp_path)
+    with pytest.raises(InvalidInput, match=f"2 processes cannot share {words} evenly") as raised:
+        complete_training(recipe, corpus, tmp_path / "run", Surroundings(peers=Two()), resume=False)
+    assert raised.value.code == "uneven_shares"
+    assert not (tmp_path / "run").exists()
 
 
 def test_chance_of_terms_differs_by_rank_and_alone_is_the_steps_own() -> None:

@@ -105,6 +105,11 @@ def test_it_learns_to_draw(corpus: Corpus, tmp_path: Path) -> None:
         {"kind": "moments", "of": "samples", "diagonal": 1},
         {"kind": "mmd", "prior": {"shape": "uniform"}},
         {"kind": "mmd", "prior": {"shape": "mixture"}},
+        {"kind": "ada"},
+        {"kind": "information", "codes": (3,), "width": 16},
+        {"kind": "invariance", "projection": 8},
+        {"kind": "perceptual", "schedule": {"weight": 0.1}},
+        {"kind": "pin", "pins": ({"factor": "dsprites/posX", "latents": (0,)},)},
     ],
     ids=lambda term: "-".join(str(value) for value in term.values()),
 )
@@ -121,6 +126,25 @@ def test_every_objective_learns_to_draw_beside_its_penalty(
     row = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
     assert row["mse"]["thumbs"] < 0.85 * float(((thumbs - thumbs.mean(axis=0)) ** 2).mean())
     assert all(np.isfinite(value) for value in row["losses"].values())
+
+
+@pytest.mark.parametrize(("output", "likelihood"), [("linear", "reconstruction"), ("sigmoid", "bernoulli")])
+def test_the_convolutional_pair_learns_grey_sprites(output: str, likelihood: str, cache: Path, tmp_path: Path) -> None:
+    pair = {"kind": "convolution", "channels": 1, "latents": 6, "maps": (8, 8, 16, 16), "hidden": 32, "output": output}
+    wanted = recipe(
+        corpus={"images": {"dsprites-exact": 1000}, "held_out": 40, "processes": 1},
+        network=pair,
+        optimiser={"kind": "adamw", "batch": 32, "learning_rate": 0.003, "warmup_steps": 5, "average": 0.95},
+        terms=[{"kind": likelihood}, {"kind": "kl"}],
+        steps=300,
+        augment={"share": 0},
+        checkpoint_seconds=1e6,
+    )
+    sprites = build_corpus(wanted.corpus, cache_dir=cache)
+    run_training(wanted, sprites, tmp_path, resume=False)
+    images = sprites.held_out[0].images / 255.0
+    row = json.loads((tmp_path / METRICS).read_text().splitlines()[-1])
+    assert row["mse"]["dsprites-exact"] < 0.85 * float(((images - images.mean(axis=0)) ** 2).mean())
 
 
 def test_train_writes_a_bundle_and_tells_its_progress(cache: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from heddle_platform import keys
 from heddle_platform.digest import canonical_json, json_digest, sha256_hex
 from heddle_platform.edits import parse_edit
 from heddle_platform.errors import Detail, HeddleError, InvalidInput, RateLimited, TooLarge
-from heddle_platform.ids import PREFIXES, is_id, new_id
+from heddle_platform.ids import PREFIXES, derived_id, is_id, new_id
 from heddle_platform.settings import DatabaseSettings, SecuritySettings
 from heddle_platform.telemetry import configure_logging, redact
 
@@ -31,6 +31,11 @@ def test_ids_sort_by_time_and_carry_their_kind() -> None:
     assert all(is_id(new_id(prefix), prefix) for prefix in PREFIXES)  # type: ignore[arg-type]
 
 
+def test_what_has_a_name_has_an_id_of_it() -> None:
+    assert derived_id("itm", "a/ü.png") == derived_id("itm", "a/ü.png") != derived_id("itm", "a/u.png")
+    assert all(is_id(derived_id("itm", f"{number}.png"), "itm") for number in range(100))
+
+
 def test_canonical_json_has_one_spelling() -> None:
     assert canonical_json({"b": 1, "a": [1.5, "ä"]}) == '{"a":[1.5,"ä"],"b":1}'.encode()
     assert json_digest({"b": 1, "a": 2}) == json_digest({"a": 2, "b": 1})
@@ -45,6 +50,19 @@ def test_no_key_can_leave_its_tenants_prefix(part: str) -> None:
         keys.upload("ten_1", part)
     with pytest.raises(InvalidInput):
         keys.upload(part, "up_1")
+
+
+def test_a_key_tells_the_digest_it_stands_under() -> None:
+    for key, place in (
+        (keys.dataset_images("ten_1", "d"), ("datasets", "d")),
+        (keys.dataset_manifest("ten_1", "d"), ("datasets", "d")),
+        (keys.latents("ten_1", "d", "b"), ("latents", "d")),
+        (keys.adapter_file("ten_1", "a", "card.json"), ("adapters", "a")),
+        (keys.upload("ten_1", "up_1"), None),
+        (keys.dataset_images("ten_2", "d"), None),
+    ):
+        assert keys.addressed("ten_1", key) == place
+    assert keys.latents("ten_1", "d", "b").startswith(keys.latents_of("ten_1", "d"))
 
 
 def test_errors_survive_pickling_with_all_they_say() -> None:

@@ -71,6 +71,27 @@ def test_the_heat_map_names_the_largest_leaks_in_words(study: Study) -> None:
     assert "nothing was measured" in spoken_leaks([])
 
 
+def test_figures_are_read_without_colours_and_name_their_axes(study: Study) -> None:
+    drawn = ElementTree.fromstring(curve_figure(curve(tuple(STRENGTHS))))
+    assert {element.text for element in drawn if element.get("class") == "name"} == {"strength", "effect"}
+    [bracket] = [str(element.get("d")) for element in drawn if element.get("class") == "wanted"]
+    assert bracket.count("h10") == 2, "wanted is told by its shape"
+    assert len([element for element in drawn if element.get("class") == "end"]) == 2
+    long = "background_of_the_portrait"
+    leaks = (
+        LeakCard(edited=long, other="x", signed=-0.1, unsigned=0.21, association=0.3),
+        LeakCard(edited="x", other=long, signed=0.1, unsigned=0.2, association=0.3),
+    )
+    card = Card.model_validate(study.fitted.card)
+    assert card.measured is not None
+    named = zip(card.factors, (long, "x"), strict=False)
+    factors = tuple(factor.model_copy(update={"name": name}) for factor, name in named)
+    measured = card.measured.model_copy(update={"leaks": leaks})
+    figure = str(leak_figure(card.model_copy(update={"factors": factors, "measured": measured})))
+    assert len(re.findall(r'class="cell f\d+ much"', figure)) == 1, "only what is above .20 is outlined"
+    assert figure.count(f"<title>{long}</title>") == 2, "a name that is cut short is told whole"
+
+
 def test_of_many_factors_the_leakiest_are_shown(study: Study) -> None:
     card = Card.model_validate(study.fitted.card)
     many = tuple(card.factors[0].model_copy(update={"name": f"f{index}"}) for index in range(60))

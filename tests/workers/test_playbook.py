@@ -1,6 +1,7 @@
 """The pages of a version: self-contained, safe under hostile names, readable on a phone and in the dark."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +16,31 @@ from .study import HOSTILE, Study
 
 CHROMIUM = Path("/usr/bin/chromium")
 PAGES = ("card.html", "playbook.html")
-LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 390), ("dark", 1100))
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
+    ("light", 390),
+    ("dark", 1100),
+    ("dark", 390),
+    ("light", 820),
+)
+_UNREACHABLE = """() => [...document.querySelectorAll(".scroll")].filter((box) =>
+  box.tabIndex !== 0 || !box.ariaLabel).map((box) => box.outerHTML.slice(0, 200))"""
+_BURSTING = """() => [...document.querySelectorAll("td, th, dd, figcaption, .tile")].filter((box) =>
+  box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 200))"""
 
 
 def page(study: Study, name: str) -> str:
     return study.fitted.files[name].decode()
+
+
+def findings_of(study: Study, card: Card) -> Findings:
+    return Findings(
+        unpack(study.fitted.files["adapter.npz"]),
+        card,
+        judge(card, study.factor_set),
+        study.fitted.digest,
+        study.table,
+        (),
+    )
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -45,7 +66,7 @@ def test_names_that_tenants_chose_are_text(study: Study, name: str) -> None:
 
 
 def test_the_card_shows_every_number_it_is_for(study: Study) -> None:
-    html = page(study, "card.html")
+    html = page(study, "card.html").replace("<wbr>", "")  # where a long name may break
     card = study.fitted.card
     for factor in card["factors"]:
         assert f"<th>{factor['name']}<br>" in html
@@ -56,6 +77,23 @@ def test_the_card_shows_every_number_it_is_for(study: Study) -> None:
             assert reason.replace("'", "&#39;") in html
     assert html.count("<figure") >= 3 * 3 * 3
     assert study.fitted.digest[:12] in html
+
+
+def test_the_card_of_one_factor_says_that_there_is_nothing_to_leak_into(study: Study) -> None:
+    card = Card.model_validate(study.fitted.card)
+    only = card.factors[0].model_copy(update={"leakage": 0.0, "leakage_into": None})
+    alone = card.model_copy(update={"factors": (only,), "associations": (), "labelling": None})
+    html = card_page(replace(findings_of(study, card), card=alone)).decode()
+    assert "There is one factor only: no other" in html
+    assert 'class="leaks"' not in html
+
+
+def test_a_protocol_is_words_and_the_gate_names_a_factor_once(study: Study) -> None:
+    html = page(study, "card.html")
+    assert "{&#39;" not in html, "no Python on a page"
+    gate = html[html.index("What the gate looked at") :]
+    for name, factor in study.fitted.gate["factors"].items():
+        assert gate.count(f'<th rowspan="{len(factor["checks"])}">{name.replace("_", "_<wbr>")}</th>') == 1
 
 
 def test_pages_hold_no_clock(study: Study) -> None:
@@ -106,6 +144,8 @@ def test_pages_in_a_real_browser(study: Study, tmp_path: Path) -> None:
                 assert opened.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
                 assert opened.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
                 assert "owned" not in opened.title()
+                assert opened.evaluate(_UNREACHABLE) == [], "what scrolls can be scrolled without a mouse"
+                assert opened.evaluate(_BURSTING) == []
                 dark = opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 29)"
                 assert dark == (scheme == "dark")
                 opened.close()
@@ -127,15 +167,7 @@ def test_pages_tell_which_looks_depend_on_each_other(study: Study) -> None:
         cells=16,
     )
     dropped = pair.model_copy(update={"on": "tone", "kept": False, "thin_cells": (), "reason": "too little"})
-    told = card.model_copy(update={"interactions": (pair, dropped)})
-    findings = Findings(
-        unpack(study.fitted.files["adapter.npz"]),
-        told,
-        judge(told, study.factor_set),
-        study.fitted.digest,
-        study.table,
-        (),
-    )
+    findings = findings_of(study, card.model_copy(update={"interactions": (pair, dropped)}))
     shown, spoken = card_page(findings).decode(), playbook_page(findings).decode()
     assert "0.0312" in shown
     assert "2 of 16" in shown

@@ -3,19 +3,21 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import text
 
-from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, tenants, uploads
+from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, uploads
 from heddle_infra.database.engine import Database
 from heddle_infra.memory import MemoryCache
 from heddle_infra.s3 import S3ObjectStore
+from heddle_infra.signing import Signer
 from heddle_platform import keys
 from heddle_platform.base.bundle import BaseBundle, default_bundle_path, load_bundle
 from heddle_platform.base.rendered import LabelledSet, labelled_set
@@ -26,9 +28,11 @@ from heddle_platform.records import AdapterVersion, Base, Dataset, FactorSetVers
 from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings, TrackingSettings
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
+from heddle_workers.erasure_job import ErasureWork
 from heddle_workers.fit_job import FitWork
 from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.progress import Report
+from heddle_workers.rewrite import Rewriter
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
 
@@ -37,6 +41,7 @@ from .polling import until_told
 
 QUICK = DispatchSettings(lease_seconds=5, heartbeat_seconds=0.1, poll_seconds=0.05, jobs_in_flight=4)
 FACTORS = ("hair_color", "background")
+SIGNER = Signer(SecretStr("a secret of these tests, long enough"))
 _FINAL = ("succeeded", "awaiting_approval", "failed", "cancelled")
 
 
@@ -81,17 +86,24 @@ def avatar_factors() -> dict[str, Any]:
     return {"name": "avatars", "factors": factors}
 
 
-def avatar_zip(*, break_row: int | None = None) -> bytes:
-    """Return the set as an upload; `break_row` gives that row of labels.csv a level that does not exist."""
+def avatar_zip(*, break_row: int | None = None, without: Collection[int] = ()) -> bytes:
+    """Return the set as an upload.
+
+    Args:
+        break_row: this row of labels.csv gets a level that does not exist.
+        without: rows that are left out.
+    """
     found = rendered()
     columns = [found.factors.index(name) for name in FACTORS]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", *FACTORS])
     for index, row in enumerate(found.labels):
+        if index in without:
+            continue
         cells = [found.levels[column][row[column]] for column in columns]
         writer.writerow([f"{index}.png", *(["chartreuse"] if index + 2 == break_row else cells[:1]), *cells[1:]])
-    images = {f"{index}.png": png for index, png in enumerate(found.images)}
+    images = {f"{index}.png": png for index, png in enumerate(found.images) if index not in without}
     return packed({"labels.csv": table.getvalue().encode(), **images})
 
 
@@ -114,8 +126,20 @@ class World:
             "validate": ValidationWork(self.database, self.objects, self.cluster, self.limits),
             "fit": FitWork(self.database, self.objects, self.cache, self.cluster, self.limits),
             "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
+            "erase": self.erasures(),
         }
         return Dispatcher(self.database, works or real, settings, owner=new_id("req"))
+
+    def erasures(self, kind: type[ErasureWork] = ErasureWork) -> ErasureWork:
+        """Return what erases in this world."""
+        rewriter = Rewriter(self.database, self.objects, self.cluster, self.limits)
+        return kind(self.database, self.objects, self.cache, rewriter, SIGNER, settle_seconds=0.0)
+
+    async def queue_erasure(self, *images: bytes) -> Job:
+        """Ask for pictures to be erased."""
+        spec = {"images": [sha256_hex(image) for image in images], "key_id": "key_test"}
+        async with self.database.transaction() as session:
+            return await erasures.create(session, self.tenant.id, spec)
 
     async def upload(self, data: bytes) -> tuple[Dataset, Job]:
         """Do what the control plane does when a set is registered: rows, and the uploaded bytes."""

@@ -11,14 +11,17 @@ from markupsafe import Markup
 from heddle_adapters.report import Card
 from heddle_adapters.report_edits import CurveCard, CurvePoint, LeakCard
 
-_WIDTH, _HEIGHT = 260, 180
-_LEFT, _RIGHT, _TOP, _BOTTOM = 30, 8, 8, 24
+_WIDTH, _HEIGHT = 260, 194
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 8, 8, 38
 _TALLEST: Final = 10.0  # effects beyond it are drawn at the edge: an unreadable factor's curve has no scale
 _REACH: Final = 2.0  # strengths and effects shown, either way; a steeper curve widens its own axis
-_CELL, _CELL_HEIGHT, _HEADER = 54, 40, 74
+_CELL, _CELL_HEIGHT = 54, 40
+_LETTER: Final = 7.8  # width of a letter of a name, wide fonts included
+_SLANT: Final = 0.65  # sine of the angle at which column names stand
 _LONGEST: Final = 14  # letters of a name in the heat map
 MOST_SHOWN: Final = 40  # factors: a map of more is neither read nor loaded
 _FULL: Final = 0.5  # unsigned leakage that is as dark as it gets
+_MUCH: Final = 0.2  # above it leakage is outlined, so that nobody needs the shade
 
 
 def curve_figure(curve: CurveCard) -> Markup:
@@ -32,15 +35,19 @@ def curve_figure(curve: CurveCard) -> Markup:
     return Markup(
         '<svg class="curve" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
         '<rect class="usable" x="{low:.1f}" y="{top}" width="{span:.1f}" height="{inner}"/>'
+        '<line class="end" x1="{low:.1f}" x2="{low:.1f}" y1="{top}" y2="{bottom}"/>'
+        '<line class="end" x1="{high:.1f}" x2="{high:.1f}" y1="{top}" y2="{bottom}"/>'
         "{grid}"
         '<line class="ideal" x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}"/>'
-        '<line class="wanted" x1="{one:.1f}" x2="{one:.1f}" y1="{worst:.1f}" y2="{best:.1f}"/>'
+        '<path class="wanted" d="M{one:.1f} {best:.1f}m-5 0h10m-5 0V{worst:.1f}m-5 0h10"/>'
         '<polyline class="path" points="{path}"/>{marks}</svg>'
     ).format(
         width=_WIDTH,
         height=_HEIGHT,
         label=spoken_curve(curve),
         low=low,
+        high=high,
+        bottom=_HEIGHT - _BOTTOM,
         span=max(0.0, high - low),
         top=_TOP,
         inner=_HEIGHT - _TOP - _BOTTOM,
@@ -67,20 +74,22 @@ def leak_figure(card: Card) -> Markup:
     """Return the heat map: row the edited factor, column another; shade unsigned, number signed, corner the labels'."""
     names = leakiest(card)
     leaks = {(leak.edited, leak.other): leak for leak in card.measured.leaks} if card.measured else {}
-    side = 12 + 7.2 * min(_LONGEST, max(len(name) for name in names))
-    width, height = side + _CELL * len(names) + 44, _HEADER + _CELL_HEIGHT * len(names) + 4
+    longest = _LETTER * min(_LONGEST, max(len(name) for name in names))
+    side, header = 16 + longest, 18 + _SLANT * longest
+    width, height = side + _CELL * len(names) + longest * 0.5, header + _CELL_HEIGHT * len(names) + 4
     parts = []
     for row, edited in enumerate(names):
-        y = _HEADER + row * _CELL_HEIGHT
-        parts.append(_text("row", side - 8, y + _CELL_HEIGHT / 2 + 4, _short(edited)))
+        y = header + row * _CELL_HEIGHT
+        parts.append(_text("row", side - 8, y + _CELL_HEIGHT / 2 + 4, _short(edited), edited))
         for column, other in enumerate(names):
             parts.append(_cell(leaks.get((edited, other)), side + column * _CELL, y))
     for column, name in enumerate(names):
         x = side + column * _CELL + _CELL / 2
         parts.append(
-            Markup('<text class="column" transform="translate({x:.1f},{y}) rotate(-40)">{name}</text>').format(
-                x=x - 6, y=_HEADER - 8, name=_short(name)
-            )
+            Markup(
+                '<text class="column" transform="translate({x:.1f},{y:.1f}) rotate(-40)">'
+                "<title>{whole}</title>{name}</text>"
+            ).format(x=x - 6, y=header - 8, name=_short(name), whole=name)
         )
     return Markup(
         '<svg class="leaks" width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" '
@@ -133,7 +142,7 @@ def _grid(tallest: float) -> Markup:
                 kind="axis" if strength == 0 else "grid", x=x, top=_TOP, bottom=_HEIGHT - _BOTTOM
             )
         )
-        lines.append(_text("tick", x, _HEIGHT - 8, f"{strength}".replace("-", "\N{MINUS SIGN}")))
+        lines.append(_text("tick", x, _HEIGHT - _BOTTOM + 16, f"{strength}".replace("-", "\N{MINUS SIGN}")))
     step = next(step for step in (1, 2, 5) if tallest / step < 3.5)
     most = int(tallest) // step
     for effect in range(-most * step, most * step + 1, step):
@@ -144,6 +153,11 @@ def _grid(tallest: float) -> Markup:
             )
         )
         lines.append(_text("tick side", _LEFT - 6, y + 4, f"{effect}".replace("-", "\N{MINUS SIGN}")))
+    lines.append(_text("name", (_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 6, "strength"))
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    lines.append(
+        Markup('<text class="name" transform="translate(11,{y:.1f}) rotate(-90)">effect</text>').format(y=middle)
+    )
     return Markup("").join(lines)
 
 
@@ -170,11 +184,12 @@ def _cell(leak: LeakCard | None, x: float, y: float) -> Markup:
         f"labels {leak.association:.2f}"
     )
     return Markup(
-        '<g><title>{told}</title><rect class="cell f{shade}" x="{x:.1f}" y="{y:.1f}" width="{w}" height="{h}" rx="3"/>'
-        "{signed}{labels}</g>"
+        '<g><title>{told}</title><rect class="cell f{shade}{much}" x="{x:.1f}" y="{y:.1f}" width="{w}" height="{h}" '
+        'rx="3"/>{signed}{labels}</g>'
     ).format(
         told=told,
         shade=shade,
+        much=" much" if round(leak.unsigned, 2) > _MUCH else "",
         x=x + 1,
         y=y + 1,
         w=_CELL - 2,
@@ -186,9 +201,11 @@ def _cell(leak: LeakCard | None, x: float, y: float) -> Markup:
     )
 
 
-def _text(kind: str, x: float, y: float, words: str) -> Markup:
-    return Markup('<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{words}</text>').format(
-        kind=kind, x=x, y=y, words=words
+def _text(kind: str, x: float, y: float, words: str, whole: str = "") -> Markup:
+    """Return words at a place; `whole` is what a pointer that rests on them is told, where they are cut short."""
+    title = Markup("<title>{whole}</title>").format(whole=whole) if whole != words and whole else ""
+    return Markup('<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{title}{words}</text>').format(
+        kind=kind, x=x, y=y, title=title, words=words
     )
 
 

@@ -1,4 +1,4 @@
-"""What a fit hands to the dispatcher: everything a version consists of, as bytes and documents.
+"""What a fit or a refit hands to the dispatcher: everything a version consists of, as bytes and documents.
 
 Apart from `fit`, so that the dispatcher can hold it without the hundred megabytes of libraries that make it.
 """
@@ -36,3 +36,18 @@ class Fitted:
     card: dict[str, Any]
     files: dict[str, bytes]
     seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A version without the rows, or why there can be none.
+
+    Attributes:
+        fitted: the version.
+        certificate: the unsigned document of its unlearning.
+        refused: {code, message} where the rows that stay cannot be fitted; the others are None then.
+    """
+
+    fitted: Fitted | None
+    certificate: dict[str, Any] | None
+    refused: dict[str, str] | None = None

@@ -32,10 +32,15 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.files)
 
+    def file(self, row: int) -> bytes:
+        """Return the file of image `row` as it was uploaded."""
+        return self._archive.read(self.files[row], max_bytes=self._limits.image_max_bytes)
+
     def original(self, row: int) -> NDArray[np.uint8]:
         """Return image `row` at its own size, uint8 [H, W, 3]."""
-        data = self._archive.read(self.files[row], max_bytes=self._limits.image_max_bytes)
-        return pixels.decode(data, max_bytes=self._limits.image_max_bytes, max_pixels=self._limits.image_max_pixels)
+        return pixels.decode(
+            self.file(row), max_bytes=self._limits.image_max_bytes, max_pixels=self._limits.image_max_pixels
+        )
 
     def small(self, rows: Sequence[int], size: int) -> NDArray[np.uint8]:
         """Return images as a base sees them, uint8 [B, size, size, 3]; recent ones are kept."""

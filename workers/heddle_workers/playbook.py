@@ -3,11 +3,13 @@
 They ask nothing of the network, run no script, hold no clock, and escape every word a tenant chose.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.gate import Verdict
@@ -135,7 +137,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=_percent, number=_number, shade=_shade, short=_short, p_value=_p_value, plain=_plain
+        percent=_percent,
+        number=_number,
+        shade=_shade,
+        short=_short,
+        p_value=_p_value,
+        plain=_plain,
+        breakable=_breakable,
+        told=_told,
     )
     environment.globals.update(
         bar=_bar,
@@ -162,9 +171,21 @@ _MEASURES: Final = {
 }
 
 
-def _gate_checks(verdict: Verdict) -> list[tuple[str, Check]]:
-    whole = [("whole", check) for check in verdict.checks]
-    return whole + [(name, check) for name, factor in verdict.factors.items() for check in factor.checks]
+def _gate_checks(verdict: Verdict) -> list[tuple[str, tuple[Check, ...]]]:
+    named = [("whole", verdict.checks), *((name, factor.checks) for name, factor in verdict.factors.items())]
+    return [(name, tuple(checks)) for name, checks in named if checks]
+
+
+def _breakable(name: str) -> Markup:
+    """Return a name, escaped, that a line may break after its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
+def _told(value: object) -> str:
+    """Return an entry of a protocol as people write it."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name.replace('_', ' ')}: {_told(each)}" for name, each in value.items())
+    return ", ".join(_told(each) for each in value) if isinstance(value, list | tuple) else str(value)
 
 
 def _p_value(value: float | None) -> str:

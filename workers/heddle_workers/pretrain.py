@@ -32,7 +32,7 @@ def pretrain(request: PretrainRequest, checkpoint: bytes | None, report: Report,
         tell: given `Kept`, `Measured` and `Noted`.
 
     Raises:
-        InvalidInput: codes `invalid_recipe`, `checkpoint_mismatch`, `too_many_workers`.
+        InvalidInput: codes `invalid_recipe`, `checkpoint_mismatch`, `uneven_shares`.
         Unavailable: a worker died.
     """
     recipe = read_recipe(request.recipe)

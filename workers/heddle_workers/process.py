@@ -14,15 +14,18 @@ from typing import Final
 
 import structlog
 
+from heddle_infra.signing import Signer
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import HeddleError, Unavailable
 from heddle_platform.records import JobType
 from heddle_platform.settings import RaySettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.dispatch import Dispatcher
+from heddle_workers.erasure_job import ErasureWork
 from heddle_workers.fit_job import FitWork
 from heddle_workers.leftovers import forget_decided_uploads
 from heddle_workers.pretrain_job import PretrainWork
+from heddle_workers.rewrite import Rewriter
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
 
@@ -30,6 +33,7 @@ _WATCH_SECONDS: Final = 1.0
 _MISSES: Final = 2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LEAVE_SECONDS: Final = 5.0
+_POLLS_MISSED: Final = 2  # of an edge, before what it may still be serving is deleted
 
 log = structlog.get_logger()
 
@@ -83,6 +87,14 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
         "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits),
         "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
+        "erase": ErasureWork(
+            ports.database,
+            ports.objects,
+            ports.cache,
+            Rewriter(ports.database, ports.objects, cluster, settings.limits),
+            Signer(settings.security.secret_key),
+            settle_seconds=_POLLS_MISSED * settings.service.edge_poll_seconds,
+        ),
     }
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     dispatcher = Dispatcher(ports.database, works, settings.dispatch, owner=owner)

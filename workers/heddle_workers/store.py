@@ -9,7 +9,9 @@ from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import PreconditionFailed
 from heddle_platform.ports import ObjectStore
 from heddle_workers.base_source import BaseSource
+from heddle_workers.fitted import ADAPTER_FILE, Fitted
 from heddle_workers.tasks import SetSource
+from heddle_workers.together import together
 from heddle_workers.work import PRESIGNED_SECONDS
 
 
@@ -38,6 +40,17 @@ async def put_first(objects: ObjectStore, key: str, data: bytes) -> str:
         return sha256_hex(data)
 
     return await asyncio.to_thread(put)
+
+
+async def put_fitted(objects: ObjectStore, tenant_id: str, fitted: Fitted) -> dict[str, str]:
+    """Write all files of a version; return file -> SHA-256 of what lies there."""
+
+    async def store(file: str, data: bytes) -> tuple[str, str]:
+        # the adapter is what its key says; cards and pages of equal adapters were drawn by the first of them
+        put = put_addressed if file == ADAPTER_FILE else put_first
+        return file, await put(objects, keys.adapter_file(tenant_id, fitted.digest, file), data)
+
+    return dict(await together(store(file, data) for file, data in fitted.files.items()))
 
 
 async def presign(objects: ObjectStore, names: Iterable[str]) -> list[str]:

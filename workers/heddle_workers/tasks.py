@@ -1,14 +1,18 @@
 """The tasks Ray runs: generators of progress that end with a result; a thin skin over plain functions.
 
-They hold no credential: a few presigned addresses come in, bytes go out, and the dispatcher alone writes. The names
-`heddle_validate`, `heddle_encode`, `heddle_fit`, `heddle_pretrain` are what `ps` shows while they run. What computes is
+They hold no credential: a few presigned addresses come in, bytes go out, and the dispatcher alone writes what rows name
+(an archive too long for one message goes to a presigned scratch object). The names `heddle_validate`, `heddle_encode`,
+`heddle_fit`, `heddle_prune`, `heddle_refit`, `heddle_pretrain` are what `ps` shows while they run. What computes is
 imported inside them: the dispatcher imports this module to submit tasks, and would carry a hundred megabytes of
 libraries for nothing.
 """
 
+import hashlib
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
@@ -18,19 +22,22 @@ from numpy.typing import NDArray
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
 from heddle_platform.manifest import Manifest
+from heddle_platform.ports import Part
 from heddle_platform.settings import LimitSettings
 from heddle_workers.base_source import BaseSource, load_base
 from heddle_workers.encode import encode_rows
 from heddle_workers.fetch import fetch_bytes, fetched_file
-from heddle_workers.fitted import Fitted
+from heddle_workers.fitted import Fitted, Refitted
 from heddle_workers.image_set import open_image_set
 from heddle_workers.pretrained import Pretrained, PretrainRequest
 from heddle_workers.progress import Failed, Progress, Report, Tell, Told, streamed, streamed_telling
+from heddle_workers.prune import prune, send_parts
 from heddle_workers.validate import Announced, Validation, validate_set
 
 MANIFEST_MAX_BYTES = 512 * 1024**2
 _LATENTS_MAX_BYTES = 2 * 1024**3
 _CHECKPOINT_MAX_BYTES = 16 * 1024**3
+_ARTIFACT_MAX_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,60 @@ class FitRequest:
     source: SetSource
     base: BaseSource
     latents_url: str
+    factor_set: dict[str, Any]
+    limits: LimitSettings
+    threads: int
+
+
+@dataclass(frozen=True)
+class PruneRequest:
+    """A set to be stored anew without some images.
+
+    Attributes:
+        source: the set.
+        gone: SHA-256 of the images that go.
+        columns: names of its factors.
+        part_urls: presigned PUTs for the parts of the new zip; all but the last take `part_bytes`.
+    """
+
+    source: SetSource
+    gone: frozenset[str]
+    columns: tuple[str, ...]
+    part_urls: tuple[str, ...]
+    part_bytes: int
+    limits: LimitSettings
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was sent: the new zip's SHA-256, its parts, and the manifest that goes with it."""
+
+    digest: str
+    parts: tuple[Part, ...]
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class RefitRequest:
+    """A version to be fitted without some rows.
+
+    Attributes:
+        before: the set with the rows; its images are not read.
+        after: the set without them.
+        base: what encoded both.
+        latents_url, after_latents_url: their latents.
+        adapter_url, statistics_url: the version's; None where it has no such file.
+        gone: SHA-256 of the images that go.
+    """
+
+    before: SetSource
+    after: SetSource
+    base: BaseSource
+    latents_url: str
+    after_latents_url: str
+    adapter_url: str
+    statistics_url: str | None
+    gone: frozenset[str]
     factor_set: dict[str, Any]
     limits: LimitSettings
     threads: int
@@ -124,6 +185,56 @@ def heddle_fit(request: FitRequest) -> Iterator[Progress | Failed | Fitted]:
             latents_NL = unpack_latents(latents, rows=len(images))
             trips = RoundTrips(runtime, images, latents_NL, request.threads)
             return fit_set(manifest.table(factor_set), factor_set, trips, report)
+
+    yield from streamed(work)
+
+
+def heddle_prune(request: PruneRequest) -> Iterator[Progress | Failed | Pruned]:
+    """Write a set's zip without some images and send it to the store."""
+
+    def work(report: Report) -> Pruned:
+        report("fetching", 0.0)
+        manifest = _manifest(request.source)
+        with (
+            fetched_file(request.source.images_url, max_bytes=request.limits.upload_max_bytes) as fetched,
+            open_image_set(fetched.file, manifest.files, request.limits) as images,
+            tempfile.TemporaryFile(prefix="heddle-") as target,
+        ):
+            prune(images, manifest, request.gone, request.columns, target, report)
+            size = target.tell()
+            target.seek(0)
+            digest = hashlib.file_digest(target, "sha256").hexdigest()
+            target.seek(0)
+            parts = send_parts(target, size, request.part_urls, request.part_bytes)
+        return Pruned(digest, parts, manifest.without(request.gone, digest))
+
+    yield from streamed(work)
+
+
+def heddle_refit(request: RefitRequest) -> Iterator[Progress | Failed | Refitted]:
+    """Fit a version without some rows."""
+
+    def work(report: Report) -> Refitted:
+        from heddle_workers.refit import Before, refit_without
+        from heddle_workers.trips import RoundTrips
+
+        report("fetching", 0.0)
+        runtime = load_base(request.base)
+        manifest, kept = _manifest(request.before), _manifest(request.after)
+        before = Before(
+            fetch_bytes(request.adapter_url, max_bytes=_ARTIFACT_MAX_BYTES),
+            fetch_bytes(request.statistics_url, max_bytes=_ARTIFACT_MAX_BYTES) if request.statistics_url else b"",
+            manifest,
+            unpack_latents(fetch_bytes(request.latents_url, max_bytes=_LATENTS_MAX_BYTES), rows=len(manifest.all)),
+        )
+        after = fetch_bytes(request.after_latents_url, max_bytes=_LATENTS_MAX_BYTES)
+        with (
+            fetched_file(request.after.images_url, max_bytes=request.limits.upload_max_bytes) as fetched,
+            open_image_set(fetched.file, kept.files, request.limits) as images,
+        ):
+            trips = RoundTrips(runtime, images, unpack_latents(after, rows=len(images)), request.threads)
+            factor_set = parse_factor_set(request.factor_set)
+            return refit_without(before, request.gone, factor_set, trips, datetime.now(UTC), report)
 
     yield from streamed(work)
 

@@ -37,7 +37,7 @@ class Work(Protocol):
     """One kind of job."""
 
     async def run(self, job: Job, report: Report) -> Ending:
-        """Do the job; nothing but content-addressed objects may be written.
+        """Do the job; nothing but content-addressed objects may be written, and rows behind the job's fence only.
 
         Raises:
             HeddleError: retryable ones are tried again under a new lease, others end the job.

@@ -7,8 +7,6 @@ on the diagonal of whatever is inverted.
 import torch
 from torch import Tensor
 
-from heddle_adapters.solve import RESIDUAL_SHARE
-
 _TINY = 1e-9  # as `solve.solve_symmetric`
 _LEAST = 1e-12
 
@@ -62,21 +60,22 @@ def shrink(covariance: Tensor, fourth: Tensor, rows: Tensor, live: Tensor) -> Te
     return (1 - share)[..., None, None] * symmetric + torch.diag_embed((share * level)[..., None] * live)
 
 
-def shrink_residual(covariance: Tensor, freedom: Tensor, live: Tensor) -> Tensor:
+def shrink_residual(covariance: Tensor, freedom: Tensor, live: Tensor, share: float) -> Tensor:
     """Return residual covariances shrunk as `solve.shrink_residual` does.
 
     Args:
         covariance: [..., L, L], zero for dead latents.
         freedom: [...], rows less the fitted effects.
         live: [..., L], one or zero.
+        share: of the Gaussian optimum.
     """
     size, freedom = live.sum(-1), freedom.clamp(min=3.0)
     whole, square = trace(covariance), covariance.square().sum((-2, -1))
     spread = square - whole.square() / size
     wanted = ((freedom - 2) / freedom * square + whole.square()) / (freedom + 2)
     some = spread > _LEAST * square
-    share = RESIDUAL_SHARE * torch.where(some, (wanted / torch.where(some, spread, 1.0)).clamp(max=1.0), 0.0)
-    return (1 - share)[..., None, None] * covariance + torch.diag_embed((share * whole / size)[..., None] * live)
+    pull = share * torch.where(some, (wanted / torch.where(some, spread, 1.0)).clamp(max=1.0), 0.0)
+    return (1 - pull)[..., None, None] * covariance + torch.diag_embed((pull * whole / size)[..., None] * live)
 
 
 def condition(matrix: Tensor, real: Tensor) -> Tensor:

@@ -6,12 +6,28 @@ from torch import Tensor
 
 from heddle_adapters.calibrate import COLDEST, HOTTEST, NEWTON_STEPS, SETTLED
 from heddle_adapters.fleet.read import Layout
+from heddle_adapters.held_out import LEAST_ERROR
 
-_LEAST_ERROR = 1e-6
+
+def calibrated(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF: Tensor) -> tuple[Tensor, Tensor]:
+    """Return temperatures and typical errors [B, F], and the loss [B] of all labels; see `held_out.HeldOut`.
+
+    Args:
+        scores_BNC: out of fold; NaN in rows that no fold read.
+        values_BNF: labels, NaN where missing or padding.
+        layout: of the columns.
+        period_BF: period of each factor, 1 where it has none.
+    """
+    temperature_BF, loss_BF = temperatures(scores_BNC, values_BNF, layout)
+    if bool((layout.number_F > 0).any()):
+        number_BF, error_BF, rows_BF = number_errors(scores_BNC, values_BNF, layout, period_BF)
+        temperature_BF = torch.where(number_BF, error_BF, temperature_BF)
+        loss_BF = torch.where(number_BF, rows_BF * error_BF.log(), loss_BF)
+    return temperature_BF, loss_BF.sum(-1)
 
 
-def temperatures(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout) -> Tensor:
-    """Return the temperatures [B, F] of levelled factors, from out-of-fold scores; 1 elsewhere.
+def temperatures(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Return the temperatures [B, F] of levelled factors, 1 elsewhere, and the summed loss at them, 0 elsewhere.
 
     Args:
         scores_BNC: out of fold; NaN in rows that no fold read.
@@ -20,6 +36,7 @@ def temperatures(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout) -> Tens
     """
     size, _, scores = scores_BNC.shape
     result_BF = torch.ones(size, values_BNF.shape[2], dtype=scores_BNC.dtype, device=scores_BNC.device)
+    loss_BF = torch.zeros_like(result_BF)
     levels_BF = (layout.scores_FK < scores).sum(-1) * (layout.number_F == 0)
     columns_BCN = scores_BNC.mT
     for count in torch.unique(levels_BF).tolist():
@@ -27,14 +44,16 @@ def temperatures(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout) -> Tens
             continue
         tenant, place = torch.nonzero(levels_BF == count, as_tuple=True)
         logits_MKN = columns_BCN[tenant[:, None], layout.scores_FK[tenant, place, :count]]
-        result_BF[tenant, place] = _temperatures(logits_MKN, values_BNF[tenant, :, place])
-    return result_BF
+        result_BF[tenant, place], loss_BF[tenant, place] = _temperatures(logits_MKN, values_BNF[tenant, :, place])
+    return result_BF, loss_BF
 
 
-def number_errors(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where numbers are (a mask [B, F]) and their typical out-of-fold errors.
+def number_errors(
+    scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where numbers are (a mask [B, F]), their typical out-of-fold errors, and the labels those are of.
 
-    Arguments as `temperatures`, and the period of each factor, 1 where it has none.
+    Arguments as `calibrated`.
     """
     first = layout.scores_FK[:, :, 0].clamp(max=scores_BNC.shape[2] - 1)
     last = (layout.scores_FK[:, :, 0] + layout.number_F - 1).clamp(0, scores_BNC.shape[2] - 1)
@@ -47,12 +66,12 @@ def number_errors(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period
     known = ~torch.isnan(error_BNF)
     total = torch.where(known, error_BNF.square(), 0.0).sum(1)
     rows = known.sum(1)
-    error_BF = (total / rows.clamp(min=1)).sqrt().clamp(min=_LEAST_ERROR)
-    return layout.number_F > 0, torch.where(rows > 0, error_BF, torch.ones_like(error_BF))
+    error_BF = (total / rows.clamp(min=1)).sqrt().clamp(min=LEAST_ERROR)
+    return layout.number_F > 0, torch.where(rows > 0, error_BF, torch.ones_like(error_BF)), rows
 
 
-def _temperatures(logits_MKN: Tensor, values_MN: Tensor) -> Tensor:
-    """Return [M]; the same Newton steps as `temperature_of` takes, each factor until it has settled."""
+def _temperatures(logits_MKN: Tensor, values_MN: Tensor) -> tuple[Tensor, Tensor]:
+    """Return temperatures and summed losses [M]; the same Newton steps as `temperature_of`, each until settled."""
     known_MN = ~torch.isnan(values_MN) & ~torch.isnan(logits_MKN).any(1)
     weight_MN = known_MN.to(logits_MKN.dtype)
     rows_M = weight_MN.sum(-1)
@@ -82,4 +101,5 @@ def _temperatures(logits_MKN: Tensor, values_MN: Tensor) -> Tensor:
         settled = (moved - inverse).abs() < SETTLED * inverse
         inverse_M[open_M] = torch.where(settled, inverse, moved)
         open_M = open_M[~settled]
-    return 1.0 / inverse_M
+    spread_MN = (inverse_M[:, None, None] * logits).exp_().sum(1).log_()
+    return 1.0 / inverse_M, (spread_MN * weight_MN).sum(-1) - inverse_M * truth_M * rows_M

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from heddle_adapters.fit import PROBE_RIDGE, TRUSTED_SHARE
-from heddle_adapters.fleet.calibrate import number_errors, temperatures
+from heddle_adapters.fleet.calibrate import calibrated
 from heddle_adapters.fleet.encode import (
     Encodings,
     Rows,
@@ -26,9 +26,11 @@ from heddle_adapters.fleet.intake import Admitted, Packed, pack
 from heddle_adapters.fleet.read import Layout, closed_form_read, expected_design, held_scores, scores_of
 from heddle_adapters.fleet.result import Solved, none_live, not_solvable, singles
 from heddle_adapters.fleet.write import high_quantile, hybrid_write, whitening
+from heddle_adapters.held_out import shares_for
 from heddle_adapters.intake import DEAD_BELOW
 from heddle_adapters.leave_one_out import RIDGES
 from heddle_adapters.solution import FILL_ROUNDS
+from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_platform.errors import InvalidInput
 
 
@@ -62,13 +64,13 @@ def solve_chunk(tenants: Sequence[Admitted], device: torch.device, ridge: float 
     """Fit tenants of one shape; `ridge` as in `solver.fit_fleet`."""
     packed = pack(tenants)
     chunk = load(packed, device)
-    encodings, direction_BSLC, offset_BSC, ridge_B = solve(chunk, ridge)
-    temperature_BF = _temperatures(chunk, packed, direction_BSLC, offset_BSC)
+    encodings, *read, ridge_B = solve(chunk, ridge)
+    shares = shares_for(len(tenants[0].values_NF))
+    direction_BLC, bias_BC, temperature_BF, share_B = _most_likely(chunk, packed, encodings, (read[0], read[1]), shares)
     rows, layout = chunk.rows, chunk.layout
     sigma_BLL = covariance(rows, encodings.sums, 0, chunk.pool_BML, chunk.pool_BM)
     write_BPL, condition_B = hybrid_write(encodings, sigma_BLL, layout, rows.live_BL, PROBE_RIDGE)
     whiten_BLL = whitening(sigma_BLL, rows.live_BL)
-    direction_BLC, bias_BC = direction_BSLC[:, 0], offset_BSC[:, 0]
     bias_BC = bias_BC - (chunk.shift_BL[:, None] @ direction_BLC)[:, 0]
     solved = Solved(
         tuple(one.index for one in tenants),
@@ -84,6 +86,7 @@ def solve_chunk(tenants: Sequence[Admitted], device: torch.device, ridge: float 
         _short(_radius(chunk, whiten_BLL)),
         _short(condition_B),
         _back(ridge_B),
+        _back(share_B),
         {},
     )
     solved.refused.update(_refusals(solved, tenants))
@@ -173,20 +176,33 @@ def _ridges(chunk: Chunk, design_BTGNP: Tensor, sums: Sums, ridge: float | None)
     return candidates[torch.nan_to_num(errors_BR, nan=torch.inf).argmin(dim=1)]
 
 
-def _temperatures(chunk: Chunk, packed: Packed, direction_BSLC: Tensor, offset_BSC: Tensor) -> Tensor:
+def _most_likely(
+    chunk: Chunk, packed: Packed, encodings: Encodings, usual: tuple[Tensor, Tensor], shares: Sequence[float]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return directions [B, L, C], offsets [B, C], temperatures [B, F] and shares [B]; see `held_out.read_held_out`."""
+    live_BL = chunk.rows.live_BL
+    losses, found = [], []
+    for share in shares:
+        read = usual
+        if share != RESIDUAL_SHARE:
+            read = closed_form_read(encodings.shrunk(live_BL, share), chunk.layout, chunk.counts_BSC, live_BL)
+        temperature_BF, loss_B = _calibrated(chunk, packed, *read)
+        losses.append(torch.nan_to_num(loss_B, nan=torch.inf))
+        found.append((read[0][:, 0], read[1][:, 0], temperature_BF, torch.full_like(loss_B, share)))
+    best_B = torch.stack(losses).argmin(dim=0)
+    place = torch.arange(len(best_B), device=best_B.device)
+    direction, offset, temperature, share_B = (torch.stack(one)[best_B, place] for one in zip(*found, strict=True))
+    return direction, offset, temperature, share_B
+
+
+def _calibrated(chunk: Chunk, packed: Packed, direction_BSLC: Tensor, offset_BSC: Tensor) -> tuple[Tensor, Tensor]:
     held_BGNC = held_scores(chunk.rows, direction_BSLC, offset_BSC)
     device = held_BGNC.device
     # a fold whose rows hold all labels of some factor cannot be read by the others
     taught_BG = left_out(torch.from_numpy(packed.labelled_BGF).to(device)[:, None])[:, 1:].gt(0).all(-1)
     held_BNC = torch.where(taught_BG[..., None, None], held_BGNC, torch.nan).flatten(1, 2)
     values_BNF = torch.from_numpy(packed.values_BGNF).to(device).flatten(1, 2)
-    temperature_BF = temperatures(held_BNC, values_BNF, chunk.layout)
-    if bool((chunk.layout.number_F > 0).any()):
-        number_BF, error_BF = number_errors(
-            held_BNC, values_BNF, chunk.layout, torch.from_numpy(packed.period_BF).to(device)
-        )
-        temperature_BF = torch.where(number_BF, error_BF, temperature_BF)
-    return temperature_BF
+    return calibrated(held_BNC, values_BNF, chunk.layout, torch.from_numpy(packed.period_BF).to(device))
 
 
 def _radius(chunk: Chunk, whiten_BLL: Tensor) -> Tensor:

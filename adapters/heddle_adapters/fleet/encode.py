@@ -4,13 +4,14 @@ Everything follows from sums over folds: what is left when a fold is taken out i
 centred on their tenant's mean beforehand, so the subtraction loses nothing. See `algebra` for the letters.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from heddle_adapters.fleet.algebra import cholesky, shrink, shrink_residual, solve_symmetric, trace
 from heddle_adapters.leave_one_out import LEAST_FREEDOM, RIDGE
+from heddle_adapters.solve import RESIDUAL_SHARE
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +53,18 @@ class Encodings:
 
     sums: Sums
     effects_BSPL: Tensor
+    left_BSLL: Tensor
+    freedom_BS: Tensor
     residual_BSLL: Tensor
 
     @property
     def design_BSPP(self) -> Tensor:  # noqa: N802  shape suffix
         """Covariance of the design columns."""
         return self.sums.gram_BSPP / self.sums.rows_BS[..., None, None]
+
+    def shrunk(self, live_BL: Tensor, share: float) -> "Encodings":
+        """Return the same with residual covariances shrunk by another share."""
+        return replace(self, residual_BSLL=shrink_residual(self.left_BSLL, self.freedom_BS, live_BL[:, None], share))
 
 
 def sum_up(rows: Rows, design_BTGNP: Tensor) -> Sums:
@@ -101,8 +108,9 @@ def encode(rows: Rows, sums: Sums, penalty_BPP: Tensor) -> Encodings:
     left = sums.square_BSLL - explained - explained.mT + effects_BSPL.mT @ (sums.gram_BSPP @ effects_BSPL)
     count = sums.rows_BS
     freedom = count - 1.0 - trace(torch.cholesky_solve(sums.gram_BSPP, lower))
-    residual = shrink_residual((left + left.mT) / (2 * count[..., None, None]), freedom, rows.live_BL[:, None])
-    return Encodings(sums, effects_BSPL, residual)
+    left = (left + left.mT) / (2 * count[..., None, None])
+    residual = shrink_residual(left, freedom, rows.live_BL[:, None], RESIDUAL_SHARE)
+    return Encodings(sums, effects_BSPL, left, freedom, residual)
 
 
 def only_all(sums: Sums) -> Sums:

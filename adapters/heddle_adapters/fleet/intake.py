@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.design import Coding, code_all, coding_of
-from heddle_adapters.fit import fold_count
 from heddle_adapters.fleet.structure import Widths, padded_rows, stacked, structure_of, widths_of
 from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.held_out import fold_count
 from heddle_adapters.intake import check_values
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet

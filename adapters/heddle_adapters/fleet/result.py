@@ -27,6 +27,7 @@ class Solved:
         indices: places in the fleet.
         codings: per tenant.
         ridge_B: pseudo-counts that were chosen.
+        share_B: shares of the residual covariance's shrinkage that were.
         refused: places of tenants that could not be solved.
     """
 
@@ -43,6 +44,7 @@ class Solved:
     radius_B: Floats
     condition_B: Floats
     ridge_B: Floats
+    share_B: Floats
     refused: dict[int, InvalidInput]
 
 
@@ -97,6 +99,7 @@ class FleetFit:
             write_condition=condition,
             read_kinds=(READ_KIND,) * factors,
             ridge=self.ridge(index),
+            residual_share=float(chunk.share_B[place]),
         )
 
     def _find(self, index: int) -> tuple[Solved, int]:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_adapters.arrays import Floats, Mask, finite_matrix
+from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.scores.information import codes_of
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
@@ -26,17 +27,22 @@ class ActiveUnitsResult(Score):
     active_L: Mask
 
 
-def active_units(codes: NDArray[Any], threshold: float = 0.01) -> ActiveUnitsResult:
+def active_units(
+    codes: NDArray[Any], factors: NDArray[Any] | None = None, *, threshold: float = 0.01
+) -> ActiveUnitsResult:
     """Return how many codes have a variance above the threshold.
 
     Args:
         codes: [N, L], encoder means in the base's own unit: this is the one score that a unit must decide.
+        factors: [N, F], not looked at further; here so that every score can be called alike, by `jackknife` for one.
         threshold: variance, .01 as published for a prior of variance 1.
 
     Raises:
         InvalidInput: codes `not_finite`, `wrong_shape`, `too_few_rows`.
     """
-    codes_NL = finite_matrix(codes, "codes")
+    codes_NL = codes_of(codes, factors)
+    if not threshold >= 0:
+        raise InvalidInput(f"threshold must be a variance, 0 or more, got {threshold!r}", code="bad_setting")
     if len(codes_NL) < 2:
         raise InvalidInput(f"there is {len(codes_NL)} row, a variance needs at least 2", code="too_few_rows")
     variance_L = codes_NL.var(axis=0, ddof=1)

@@ -17,27 +17,18 @@ from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.scores.columns import alive, standardised
-from heddle_adapters.scores.information import checked
-from heddle_adapters.scores.kinds import factor_levels
 from heddle_adapters.scores.logistic import fit_logistic
-from heddle_adapters.scores.pairs import DRAWN_FROM, Sharing, sharing
-from heddle_adapters.scores.result import Score, protocol_of
-
-_AT_ONCE = 2_000_000  # numbers gathered at a time
+from heddle_adapters.scores.pairs import Game, Named, Sharing, opened
 
 
 @dataclass(frozen=True, eq=False)
-class BetaVaeResult(Score):
+class BetaVaeResult(Named):
     """Held-out accuracy of naming the shared factor.
 
     Attributes:
-        taught_accuracy: the same on the points that taught it.
-        chance: 1 / F.
         per_factor: accuracy on the points that share each factor, [F].
     """
 
-    taught_accuracy: float
-    chance: float
     per_factor: Floats
 
 
@@ -63,29 +54,20 @@ def beta_vae(
 
     Raises:
         InvalidInput: codes `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`, `wrong_shape`,
-            `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`.
+            `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`, `bad_setting`.
     """
-    codes_NL, factors_NF = checked(codes, factors)
-    groups = sharing(factor_levels(factors_NF, kinds, 20))
+    game = Game(batch, taught, judged, seed)
+    codes_NL, groups = opened(codes, factors, kinds)
     scaled_NM = standardised(codes_NL[:, alive(codes_NL)])
     random = np.random.default_rng(seed)
-    taught_PM, shared_P = _points(scaled_NM, groups, taught, batch, random)
-    judged_QM, shared_Q = _points(scaled_NM, groups, judged, batch, random)
+    taught_PM, shared_P = _points(scaled_NM, groups, taught, game, random)
+    judged_QM, shared_Q = _points(scaled_NM, groups, judged, game, random)
     reading = fit_logistic(taught_PM, shared_P)
     right_Q = reading.read(judged_QM) == shared_Q
     right_F = [right_Q[shared_Q == index] for index in range(len(groups))]
     return BetaVaeResult(
         value=float(right_Q.mean()),
-        protocol=protocol_of(
-            "beta_vae",
-            model="logistic regression, C = 1",
-            n=len(codes_NL),
-            batch=batch,
-            taught=taught,
-            judged=judged,
-            seed=seed,
-            drawn_from=DRAWN_FROM,
-        ),
+        protocol=game.protocol("beta_vae", "logistic regression, C = 1", len(codes_NL)),
         taught_accuracy=float((reading.read(taught_PM) == shared_P).mean()),
         chance=1.0 / len(groups),
         per_factor=np.array([float(right.mean()) if len(right) else np.nan for right in right_F]),
@@ -93,16 +75,14 @@ def beta_vae(
 
 
 def _points(
-    scaled_NM: Floats, groups: Sequence[Sharing], points: int, batch: int, random: np.random.Generator
+    scaled_NM: Floats, groups: Sequence[Sharing], points: int, game: Game, random: np.random.Generator
 ) -> tuple[Floats, Integers]:
     """Return mean absolute differences [points, M] and the index of the factor that was shared."""
     shared_P = np.sort(random.integers(len(groups), size=points))
     result_PM = np.empty((points, scaled_NM.shape[1]))
-    at_once = max(1, _AT_ONCE // (batch * max(1, scaled_NM.shape[1])))
     for index, group in enumerate(groups):
         place = np.flatnonzero(shared_P == index)
-        one_PB, other_PB = group.pairs(len(place), batch, random)
-        for start in range(0, len(place), at_once):
-            part = slice(start, start + at_once)
+        one_PB, other_PB = group.pairs(len(place), game.batch, random)
+        for part in game.parts(len(place), scaled_NM.shape[1]):
             result_PM[place[part]] = np.abs(scaled_NM[one_PB[part]] - scaled_NM[other_PB[part]]).mean(axis=1)
     return result_PM, shared_P

@@ -16,6 +16,8 @@ def alive(codes_NL: Floats) -> Mask:
 
 def standardised(codes_NL: Floats) -> Floats:
     """Return codes with mean 0 and standard deviation 1; a constant one is 0."""
+    # by a power of two, which is exact: squares of very small codes would vanish
+    codes_NL = np.ldexp(codes_NL, -np.frexp(np.abs(codes_NL).max(axis=0))[1])
     spread_L = codes_NL.std(axis=0)
     result: Floats = (codes_NL - codes_NL.mean(axis=0)) / np.where(spread_L > 0, spread_L, 1.0)
     return result

@@ -60,14 +60,14 @@ class DciResult(Score):
         completeness: is each factor held by one code only, 0..1.
         informativeness: mean over factors of held-out skill, 0 = chance, 1 = perfect; with "boosted" accuracy.
         skill_F: that skill per factor.
-        importance_LF: columns sum to 1 (with "lasso" they are weights), or are 0 where nothing was learnt.
+        importance: [L, F], columns sum to 1 (with "lasso" they are weights), or are 0 where nothing was learnt.
     """
 
     disentanglement: float
     completeness: float
     informativeness: float
     skill_F: Floats
-    importance_LF: Floats
+    importance: Floats
 
     def __str__(self) -> str:
         return (
@@ -129,7 +129,7 @@ def dci(
         completeness=completeness,
         informativeness=float(skill_F.mean()),
         skill_F=skill_F,
-        importance_LF=importance_LF,
+        importance=importance_LF,
     )
 
 

@@ -17,26 +17,17 @@ from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.scores.columns import alive, standardised
-from heddle_adapters.scores.information import checked
-from heddle_adapters.scores.kinds import factor_levels
-from heddle_adapters.scores.pairs import DRAWN_FROM, Sharing, sharing
-from heddle_adapters.scores.result import Score, protocol_of
-
-_AT_ONCE = 2_000_000  # numbers gathered at a time
+from heddle_adapters.scores.pairs import Game, Named, Sharing, opened
 
 
 @dataclass(frozen=True, eq=False)
-class FactorVaeResult(Score):
+class FactorVaeResult(Named):
     """Held-out accuracy of the majority vote.
 
     Attributes:
-        taught_accuracy: the same on the points that taught it.
-        chance: 1 / F.
         votes_LF: how often each code stood stillest while a factor was held.
     """
 
-    taught_accuracy: float
-    chance: float
     votes_LF: Integers
 
 
@@ -62,32 +53,23 @@ def factor_vae(
 
     Raises:
         InvalidInput: codes `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`, `wrong_shape`,
-            `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`.
+            `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`, `bad_setting`.
     """
-    codes_NL, factors_NF = checked(codes, factors)
-    groups = sharing(factor_levels(factors_NF, kinds, 20))
+    game = Game(batch, taught, judged, seed)
+    codes_NL, groups = opened(codes, factors, kinds)
     place_M = np.flatnonzero(alive(codes_NL))
     random = np.random.default_rng(seed)
     votes_LF = np.zeros((codes_NL.shape[1], len(groups)), dtype=np.int64)
     judged_LF = votes_LF.copy()
     if len(place_M):
         scaled_NM = standardised(codes_NL[:, place_M])
-        votes_LF[place_M] = _votes(scaled_NM, groups, taught, batch, random)
-        judged_LF[place_M] = _votes(scaled_NM, groups, judged, batch, random)
+        votes_LF[place_M] = _votes(scaled_NM, groups, taught, game, random)
+        judged_LF[place_M] = _votes(scaled_NM, groups, judged, game, random)
     named_L = votes_LF.argmax(axis=1)
     every_L = np.arange(len(named_L))
     return FactorVaeResult(
         value=float(judged_LF[every_L, named_L].sum() / judged) if len(place_M) else 0.0,
-        protocol=protocol_of(
-            "factor_vae",
-            model="majority vote",
-            n=len(codes_NL),
-            batch=batch,
-            taught=taught,
-            judged=judged,
-            seed=seed,
-            drawn_from=DRAWN_FROM,
-        ),
+        protocol=game.protocol("factor_vae", "majority vote", len(codes_NL)),
         taught_accuracy=float(votes_LF[every_L, named_L].sum() / taught) if len(place_M) else 0.0,
         chance=1.0 / len(groups),
         votes_LF=votes_LF,
@@ -95,15 +77,14 @@ def factor_vae(
 
 
 def _votes(
-    scaled_NM: Floats, groups: Sequence[Sharing], points: int, batch: int, random: np.random.Generator
+    scaled_NM: Floats, groups: Sequence[Sharing], points: int, game: Game, random: np.random.Generator
 ) -> Integers:
     codes = scaled_NM.shape[1]
     votes_MF = np.zeros((codes, len(groups)), dtype=np.int64)
     points_F = np.bincount(random.integers(len(groups), size=points), minlength=len(groups))
-    at_once = max(1, _AT_ONCE // (batch * codes))
     for index, group in enumerate(groups):
-        rows_PB = group.groups(int(points_F[index]), batch, random)
-        for start in range(0, len(rows_PB), at_once):
-            spread_PM = scaled_NM[rows_PB[start : start + at_once]].var(axis=1)
+        rows_PB = group.groups(int(points_F[index]), game.batch, random)
+        for part in game.parts(len(rows_PB), codes):
+            spread_PM = scaled_NM[rows_PB[part]].var(axis=1)
             votes_MF[:, index] += np.bincount(spread_PM.argmin(axis=1), minlength=codes)
     return votes_MF

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers, Mask
+from heddle_adapters.scores.bounds import seed_of, whole
 from heddle_adapters.scores.columns import alive, standardised
 from heddle_adapters.scores.information import checked, entropy, knn_information
 from heddle_adapters.scores.kinds import factor_levels, filled
@@ -81,7 +82,9 @@ def infomec(
         InvalidInput: codes `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`, `wrong_shape`,
             `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`.
     """
+    seed_of(seed)
     codes_NL, factors_NF = checked(codes, factors)
+    whole("k", k, 1, 1_000)
     columns = factor_levels(factors_NF, kinds, 20)
     range_L = codes_NL.max(axis=0) - codes_NL.min(axis=0)
     live_L = alive(codes_NL)

@@ -15,17 +15,12 @@ from heddle_platform.errors import InvalidInput
 
 
 def checked(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> tuple[Floats, Floats]:
-    """Return codes [N, L] and factors [N, F] as float64.
+    """Return codes [N, L] and factors [N, F] as float64, every factor with two values or more.
 
     Raises:
-        InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `constant_factor`.
+        InvalidInput: see `tables`; code `constant_factor`.
     """
-    codes_NL, factors_NF = finite_matrix(codes, "codes"), finite_matrix(factors, "factors")
-    if len(codes_NL) != len(factors_NF):
-        raise InvalidInput(
-            f"codes have {len(codes_NL)} rows, factors {len(factors_NF)}; they must be equal",
-            code="row_count_mismatch",
-        )
+    codes_NL, factors_NF = tables(codes, factors)
     for index in range(factors_NF.shape[1]):
         if factors_NF[:, index].min() == factors_NF[:, index].max():
             raise InvalidInput(
@@ -34,6 +29,39 @@ def checked(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> tuple[F
                 param=str(index),
             )
     return codes_NL, factors_NF
+
+
+def tables(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> tuple[Floats, Floats]:
+    """Return codes [N, L] and factors [N, F] as float64.
+
+    Raises:
+        InvalidInput: codes `wrong_shape`, `not_numbers`, `not_finite`, `row_count_mismatch`.
+    """
+    codes_NL, factors_NF = finite_matrix(codes, "codes"), finite_matrix(factors, "factors")
+    same_rows(codes_NL, factors_NF)
+    return codes_NL, factors_NF
+
+
+def same_rows(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> int:
+    """Return how many rows both have.
+
+    Raises:
+        InvalidInput: code `row_count_mismatch`.
+    """
+    if len(codes) != len(factors):
+        raise InvalidInput(
+            f"codes have {len(codes)} rows, factors {len(factors)}; they must be equal", code="row_count_mismatch"
+        )
+    return len(codes)
+
+
+def codes_of(codes: NDArray[np.generic], factors: NDArray[np.generic] | None) -> Floats:
+    """Return the codes [N, L] of a score that asks for no factors, whether or not some were given.
+
+    Raises:
+        InvalidInput: see `tables`.
+    """
+    return finite_matrix(codes, "codes") if factors is None else tables(codes, factors)[0]
 
 
 def levels_of(factors_NF: Floats, only: int | None = None) -> list[Integers]:

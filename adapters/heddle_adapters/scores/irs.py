@@ -20,11 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.bounds import bins_of, seed_of
 from heddle_adapters.scores.columns import alive
 from heddle_adapters.scores.information import binned, checked
 from heddle_adapters.scores.kinds import factor_levels
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_adapters.scores.rows import Rows, described
+from heddle_platform.errors import InvalidInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,10 @@ def irs(
         InvalidInput: codes `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`, `wrong_shape`,
             `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`, `unknown_rows`.
     """
+    bins_of(bins)
+    seed_of(seed)
+    if not 0 < quantile <= 1:
+        raise InvalidInput(f"quantile must be above 0 and at most 1, got {quantile!r}", code="bad_setting")
     codes_NL, factors_NF = checked(codes, factors)
     factor_levels(factors_NF, kinds, bins)
     taken_N = described(len(codes_NL), rows, seed)

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from heddle_adapters.arrays import rows_of
+from heddle_adapters.scores.bounds import folds_of, seed_of
+from heddle_adapters.scores.information import same_rows
 from heddle_adapters.scores.result import Interval, Score, protocol_of
-from heddle_platform.errors import InvalidInput
 
 
 def jackknife(
@@ -36,28 +38,29 @@ def jackknife(
         seed: of the cut into groups.
 
     Raises:
-        InvalidInput: code `too_few_rows` if there are fewer than two rows a group.
+        InvalidInput: code `too_few_rows` if there are fewer than two rows a group; `bad_setting`, `wrong_shape`,
+            `row_count_mismatch`; and what the score refuses, of all rows or of those that are left.
     """
-    rows = len(codes)
-    if groups < 2 or rows < 2 * groups:
-        raise InvalidInput(
-            f"there are {rows} rows, {groups} groups need at least {2 * max(groups, 2)}", code="too_few_rows"
-        )
+    seed_of(seed)
+    codes_NL, factors_NF = rows_of(codes, "codes"), rows_of(factors, "factors")
+    rows = same_rows(codes_NL, factors_NF)
+    folds_of(groups, rows, "groups")
     group_N = np.random.default_rng(seed).permutation(rows) % groups
-    value = float(score(codes, factors))
-    values_G = np.array([float(score(codes[group_N != group], factors[group_N != group])) for group in range(groups)])
+    value = float(score(codes_NL, factors_NF))
+    kept_GN = [group_N != group for group in range(groups)]
+    values_G = np.array([float(score(codes_NL[kept_N], factors_NF[kept_N])) for kept_N in kept_GN])
     error = np.sqrt((groups - 1) / groups * np.square(values_G - values_G.mean()).sum())
     reach = float(t.ppf(0.975, groups - 1) * error)
-    return Interval(value - reach, value + reach, protocol_of("jackknife", groups=groups, n=rows))
+    return Interval(value, value - reach, value + reach, protocol_of("jackknife", groups=groups, n=rows))
 
 
 def wilson(successes: float, trials: int) -> Interval:
     """Return the 95 % score interval of a share (Wilson 1927); 0..1 if there was no trial."""
     protocol = protocol_of("wilson", n=trials)
     if trials == 0:
-        return Interval(0.0, 1.0, protocol)
+        return Interval(0.5, 0.0, 1.0, protocol)
     z = float(norm.ppf(0.975))
     share = successes / trials
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     reach = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return Interval(max(0.0, float(middle - reach)), min(1.0, float(middle + reach)), protocol)
+    return Interval(share, max(0.0, float(middle - reach)), min(1.0, float(middle + reach)), protocol)

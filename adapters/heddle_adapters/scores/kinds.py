@@ -1,6 +1,6 @@
 """Kinds of factors as the scores take them: which are levels, which are numbers, which go round."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 import numpy as np
 
@@ -21,6 +21,8 @@ def kinds_of(kinds: Sequence[str] | None, factors: int) -> list[str]:
     """
     if kinds is None:
         return ["categorical"] * factors
+    if isinstance(kinds, str) or not isinstance(kinds, Sized):
+        raise InvalidInput(f"kinds must be a list, one of each factor, got {kinds!r}", code="kind_count_mismatch")
     if len(kinds) != factors:
         raise InvalidInput(
             f"there are {len(kinds)} kinds and {factors} factors; they must be equal", code="kind_count_mismatch"

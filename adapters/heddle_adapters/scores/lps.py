@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-from heddle_adapters.arrays import Floats, Integers, finite_matrix
+from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.columns import alive, standardised
+from heddle_adapters.scores.information import codes_of
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
@@ -33,12 +35,18 @@ class LpsResult(Score):
 
 
 def lps(
-    codes: NDArray[Any], estimator: Literal["ridge", "boosted"] = "ridge", folds: int = 5, seed: int = 0
+    codes: NDArray[Any],
+    factors: NDArray[Any] | None = None,
+    *,
+    estimator: Literal["ridge", "boosted"] = "ridge",
+    folds: int = 5,
+    seed: int = 0,
 ) -> LpsResult:
     """Return the mean over codes of their cross-validated R squared from all other codes, not below 0.
 
     Args:
         codes: [N, L]; dead codes are left out, one live code alone gives 0.
+        factors: [N, F], not looked at further; here so that every score can be called alike, by `jackknife` for one.
         estimator: "ridge" (closed form: straight lines only) or "boosted" (histogram gradient boosting with
             scikit-learn's defaults: any dependence, far slower).
         folds: of the cross-validation.
@@ -47,13 +55,11 @@ def lps(
     Raises:
         InvalidInput: codes `not_finite`, `wrong_shape`, `too_few_rows`, `unknown_estimator`.
     """
-    codes_NL = finite_matrix(codes, "codes")
+    codes_NL = codes_of(codes, factors)
     if estimator not in ("ridge", "boosted"):
         raise InvalidInput(f"unknown estimator {estimator!r}; known are: ridge, boosted", code="unknown_estimator")
-    if folds < 2 or len(codes_NL) < 2 * folds:
-        raise InvalidInput(
-            f"there are {len(codes_NL)} rows, {folds} folds need at least {2 * max(folds, 2)}", code="too_few_rows"
-        )
+    seed_of(seed)
+    folds_of(folds, len(codes_NL))
     place_M = np.flatnonzero(alive(codes_NL))
     per_code = np.full(codes_NL.shape[1], np.nan)
     if len(place_M):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.bounds import bins_of
 from heddle_adapters.scores.information import (
     binned_information,
     checked,
@@ -58,12 +59,14 @@ def mig(
 
     Raises:
         InvalidInput: codes `one_latent`, `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`,
-            `wrong_shape`, `row_count_mismatch`.
+            `wrong_shape`, `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`, `unknown_estimator`,
+            `not_numbers`, `bad_setting`.
     """
     if estimator not in ("histogram", "knn"):
         raise InvalidInput(
             f"unknown estimator {estimator!r}; known are: histogram, knn", code="unknown_estimator", param="estimator"
         )
+    bins_of(bins)
     codes_NL, factors_NF = checked(codes, factors)
     if codes_NL.shape[1] < 2:
         raise InvalidInput(

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.bounds import bins_of, seed_of
 from heddle_adapters.scores.columns import alive
 from heddle_adapters.scores.information import binned_information, checked
 from heddle_adapters.scores.kinds import factor_levels
@@ -87,6 +88,8 @@ def modularity_explicitness(
         InvalidInput: codes `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`, `wrong_shape`,
             `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`, `unknown_rows`.
     """
+    bins_of(bins)
+    seed_of(seed)
     codes_NL, factors_NF = checked(codes, factors)
     columns = factor_levels(factors_NF, kinds, bins)
     place_M = np.flatnonzero(alive(codes_NL))

@@ -5,15 +5,70 @@ anew. On a labelled set the rows that have the value are what there is: they are
 other factors come as they come. Where labels go together the others are thus held too, which lowers both scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from heddle_adapters.arrays import Integers
+from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.bounds import seed_of, whole
+from heddle_adapters.scores.information import checked
+from heddle_adapters.scores.kinds import factor_levels
+from heddle_adapters.scores.result import Protocol, Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
-DRAWN_FROM = "rows that share the value, with replacement"
+_AT_ONCE = 2_000_000  # numbers gathered at a time
+_BINS = 20  # of a number whose value is to be shared
+
+
+@dataclass(frozen=True, eq=False)
+class Named(Score):
+    """Held-out accuracy of naming the factor whose value a point's rows share.
+
+    Attributes:
+        taught_accuracy: the same on the points that taught it.
+        chance: 1 / F.
+    """
+
+    taught_accuracy: float
+    chance: float
+
+
+@dataclass(frozen=True)
+class Game:
+    """How often what is drawn.
+
+    Attributes:
+        batch: pairs of rows, or rows, per point.
+        taught, judged: points that teach, and that judge.
+        seed: of all of them.
+
+    Raises:
+        InvalidInput: code `bad_setting`.
+    """
+
+    batch: int
+    taught: int
+    judged: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        whole("batch", self.batch, 1, 10_000)
+        whole("taught", self.taught, 1, 10_000_000)
+        whole("judged", self.judged, 1, 10_000_000)
+        seed_of(self.seed)
+
+    def parts(self, points: int, width: int) -> Iterator[slice]:
+        """Cut points into parts whose rows of `width` numbers fit into memory."""
+        at_once = max(1, _AT_ONCE // (self.batch * max(1, width)))
+        for start in range(0, points, at_once):
+            yield slice(start, start + at_once)
+
+    def protocol(self, metric: str, model: str, rows: int) -> Protocol:
+        """Return the protocol of a score of `rows` rows."""
+        drawn_from = "rows that share the value, with replacement"
+        return protocol_of(metric, model=model, n=rows, **vars(self), drawn_from=drawn_from)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +93,16 @@ class Sharing:
         ahead_PB = 1 + (random.random((points, batch)) * (size_PB - 1)).astype(np.int64)
         other_PB = start_PB + (anchor_PB - start_PB + ahead_PB) % size_PB
         return self.order_R[anchor_PB], self.order_R[other_PB]
+
+
+def opened(codes: Any, factors: Any, kinds: Sequence[str] | None) -> tuple[Floats, list[Sharing]]:
+    """Return codes, checked, and the rows that share a value, for each factor; numbers share one of 20 bins.
+
+    Raises:
+        InvalidInput: see `information.checked`, `kinds.factor_levels` and `sharing`.
+    """
+    codes_NL, factors_NF = checked(codes, factors)
+    return codes_NL, sharing(factor_levels(factors_NF, kinds, _BINS))
 
 
 def sharing(columns: Sequence[Integers]) -> list[Sharing]:

@@ -13,12 +13,12 @@ from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import checked
 from heddle_adapters.scores.jackknife import jackknife, wilson
 from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of
 from heddle_adapters.scores.result import Interval, Score, protocol_of
-from heddle_platform.errors import InvalidInput
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
@@ -48,12 +48,10 @@ def probe(
             `unique_labels`, `kind_count_mismatch`, `unknown_kind`.
     """
     codes_NL, factors_NF = checked(codes, factors)
+    seed_of(seed)
     known = kinds_of(kinds, factors_NF.shape[1])
     levels = factor_levels(factors_NF, known, 20)
-    if len(codes_NL) < 2 * folds:
-        raise InvalidInput(
-            f"there are {len(codes_NL)} rows, {folds} folds need at least {2 * folds}", code="too_few_rows"
-        )
+    folds_of(folds, len(codes_NL))
     fold_N = np.random.default_rng(seed).permutation(len(codes_NL)) % folds
     scaled_NL = standardised(codes_NL)  # so that a code's unit does not decide how much the ridge shrinks it
     values, intervals = [], []
@@ -93,7 +91,7 @@ def judged_numbers(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
     """Return R squared and its jackknife interval; fewer than 20 rows give the widest one."""
     value = r_squared(read_N, truth_N)
     if len(truth_N) < 20:
-        return value, Interval(min(value, -1.0), 1.0, protocol_of("none", n=len(truth_N)))
+        return value, Interval(value, min(value, -1.0), 1.0, protocol_of("none", n=len(truth_N)))
     return value, jackknife(lambda one, other: r_squared(one[:, 0], other[:, 0]), read_N[:, None], truth_N[:, None])
 
 

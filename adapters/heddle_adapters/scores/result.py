@@ -22,6 +22,13 @@ class Score:
     value: float
     protocol: Protocol
 
+    def __post_init__(self) -> None:
+        # frozen to the last number, so that a result that is passed on cannot come to say something else
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
+
     def __float__(self) -> float:
         return self.value
 
@@ -32,8 +39,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval and how it was made."""
+    """A 95 % interval, the value it is about, and how it was made."""
 
+    value: float
     low: float
     high: float
     protocol: Protocol

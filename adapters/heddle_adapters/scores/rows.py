@@ -30,18 +30,27 @@ def take(rows: int, way: Rows, seed: int) -> Cut:
     Raises:
         InvalidInput: code `unknown_rows`.
     """
+    _check(way)
     if way == "each":
         return held_out(rows, 3, seed)
-    if way != "drawn":
-        raise InvalidInput(f"unknown way of taking rows {way!r}; known are: drawn, each", code="unknown_rows")
     # numpy's old generator on purpose: the golden values were drawn with it
     drawn = np.random.RandomState(seed).randint(rows, size=rows + max(1, rows // 2))
     return Cut(drawn[:rows].astype(np.int64), drawn[rows:].astype(np.int64))
 
 
 def described(rows: int, way: Rows, seed: int) -> Integers:
-    """Return the rows that a score without a test set is taken over."""
+    """Return the rows that a score without a test set is taken over.
+
+    Raises:
+        InvalidInput: code `unknown_rows`.
+    """
+    _check(way)
     return take(rows, way, seed).taught if way == "drawn" else np.arange(rows)
+
+
+def _check(way: str) -> None:
+    if way not in ("drawn", "each"):
+        raise InvalidInput(f"unknown way of taking rows {way!r}; known are: drawn, each", code="unknown_rows")
 
 
 def held_out(rows: int, parts: int, seed: int) -> Cut:

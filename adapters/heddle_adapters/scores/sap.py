@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.scores.bounds import seed_of
 from heddle_adapters.scores.columns import alive, standardised
 from heddle_adapters.scores.information import checked
 from heddle_adapters.scores.kinds import NUMBERS, factor_levels, filled, kinds_of, on_circle
@@ -70,6 +71,7 @@ def sap(
         InvalidInput: codes `one_latent`, `constant_factor`, `not_finite`, `unique_labels`, `too_few_rows`,
             `wrong_shape`, `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`.
     """
+    seed_of(seed)
     codes_NL, factors_NF = checked(codes, factors)
     place_M = np.flatnonzero(alive(codes_NL))
     if len(place_M) < 2:

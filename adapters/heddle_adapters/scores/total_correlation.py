@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_adapters.arrays import Floats, finite_matrix
+from heddle_adapters.arrays import Floats
 from heddle_adapters.scores.columns import alive, standardised
+from heddle_adapters.scores.information import codes_of
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_platform.errors import InvalidInput
 
@@ -32,21 +33,23 @@ class TotalCorrelationResult(Score):
     correlation_LL: Floats
 
 
-def total_correlation(codes: NDArray[Any]) -> TotalCorrelationResult:
+def total_correlation(codes: NDArray[Any], factors: NDArray[Any] | None = None) -> TotalCorrelationResult:
     """Return the Gaussian total correlation of the live codes; one alone, or none, gives 0.
 
     Args:
         codes: [N, L].
+        factors: [N, F], not looked at further; here so that every score can be called alike, by `jackknife` for one.
 
     Raises:
         InvalidInput: codes `not_finite`, `wrong_shape`, `too_few_rows` (not more rows than live codes),
             `collinear_codes` (codes that determine each other say infinitely much).
     """
-    codes_NL = finite_matrix(codes, "codes")
+    codes_NL = codes_of(codes, factors)
     place_M = np.flatnonzero(alive(codes_NL))
-    if len(codes_NL) <= len(place_M):
+    least = max(2, len(place_M) + 1)
+    if len(codes_NL) < least:
         raise InvalidInput(
-            f"there are {len(codes_NL)} rows, {len(place_M)} codes need at least {len(place_M) + 1}",
+            f"there are {len(codes_NL)} rows, {len(place_M)} codes that vary need at least {least}",
             code="too_few_rows",
         )
     live_NM = standardised(codes_NL[:, place_M])

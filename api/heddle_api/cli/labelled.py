@@ -132,6 +132,25 @@ def report(
     show(found, as_json, lambda: _print_faults(found, f"The set is {found['status']}."))
 
 
+@data_app.command()
+def items(
+    dataset: Annotated[str, typer.Argument(help="Id or name of a labelled set.")],
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List the images of a labelled set with their labels."""
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.items(dataset)
+    rows = [
+        (item.file, ", ".join(f"{name}={label}" for name, label in item.labels.items()), item.sha256, item.id)
+        for item in found
+    ]
+    documents = [item.document() for item in found]
+    show(documents, as_json, lambda: table(("file", "labels", "sha256", "id"), rows))
+
+
 def _document(file: Path) -> Document | str:
     text = file.read_text(encoding="utf-8")
     if file.suffix.lower() != ".json":

@@ -16,6 +16,7 @@ from heddle_api.cli.steps import Steps
 if TYPE_CHECKING:  # scores need scikit-learn, which a client has not installed
     from heddle_adapters.scores.panel import Line
 
+KINDS = ("binary", "categorical", "ordinal", "continuous", "periodic")
 ScoreFile = Annotated[
     Path, typer.Argument(help="NumPy .npz with `codes` [N, L], `factors` [N, F], and perhaps `kinds` [F].")
 ]
@@ -53,7 +54,7 @@ def score(
     with Steps(err) as steps, steps.step(f"Scoring {len(codes_NL):,} rows") as step:
 
         def follow(name: str, done: int, total: int) -> None:
-            step.say(name)
+            step.say(f"{name}, {done + 1} of {total}")
             step.advance(done, total)
 
         for line in every_score(codes_NL, factors_NF, known, boosted=boosted, on_start=follow):
@@ -92,30 +93,48 @@ def _arrays(
     if known is not None and (not isinstance(known, list) or len(known) != tables[1].shape[1]):
         given = len(known) if isinstance(known, list) else 1
         fail(f"there are {given} kinds and {tables[1].shape[1]} factors; they must be equal")
+    unknown = [str(kind) for kind in known or () if kind not in KINDS]
+    if unknown:
+        fail(f"unknown kind {unknown[0]!r}; known are: {', '.join(KINDS)}")
     return tables[0], tables[1], known
 
 
 def _table(archive: Any, name: str, option: str) -> NDArray[np.float64]:
     if name not in archive.files:
-        fail(f"there is no array {name!r}; the file holds: {', '.join(archive.files)}. Name another with --{option}")
+        held = ", ".join(archive.files) or "nothing"
+        fail(f"there is no array {name!r}; the file holds: {held}. Name another with --{option}")
     array = archive[name]
+    if array.dtype.kind in "US":
+        fail(
+            f"{name} must be a table of numbers and holds text; number its levels: "
+            "numpy.unique(column, return_inverse=True)[1]"
+        )
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         fail(f"{name} must be a table of numbers, rows x {option}; it has shape {array.shape} and type {array.dtype}")
     result: NDArray[np.float64] = array.astype(np.float64)
+    if 0 in result.shape:
+        fail(f"{name} has {result.shape[0]} rows and {result.shape[1]} columns; there is nothing to score")
+    faults = int(np.count_nonzero(~np.isfinite(result).all(axis=1)))
+    if faults:
+        fail(f"{faults} of {len(result)} rows of {name} hold NaN or infinite values; remove those rows from all arrays")
     return result
 
 
 def _print(lines: "list[Line]", codes_NL: NDArray[np.float64], factors_NF: NDArray[np.float64]) -> None:
     grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("score", "value", "details", "measured by", "seconds"):
+    for column in ("score", "value", "details, and how it was measured", "seconds"):
         grid.add_column(
             column, justify="right" if column in ("value", "seconds") else "left", no_wrap=column == "score"
         )
+    told: set[str] = set()
     for line in lines:
         value = "[yellow]-[/]" if line.score is None else f"{line.score.value:.4f}"
-        grid.add_row(
-            line.name, value, escape(_details(line)), f"[dim]{escape(_protocol(line))}[/]", f"{line.seconds:.2f}"
-        )
+        details = _details(line)
+        # the reason that hits one score hits most of them
+        shown = "not defined, as above" if line.score is None and details in told else details
+        told.add(details)
+        words = [escape(shown)] * bool(shown) + [f"[dim]{escape(_protocol(line))}[/]"] * bool(line.score)
+        grid.add_row(line.name, value, "\n".join(words), f"{line.seconds:.2f}")
     out.print(f"{codes_NL.shape[0]:,} rows, {codes_NL.shape[1]} codes, {factors_NF.shape[1]} factors")
     out.print(grid)
 

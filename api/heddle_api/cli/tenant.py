@@ -16,6 +16,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
+from heddle_api.cli.erase import certificate_app, erase
 from heddle_api.cli.fits import fit, jobs_app, preview
 from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.served import adapters_app, edit
@@ -148,3 +149,5 @@ def install(root: typer.Typer) -> None:
     root.command("fit")(fit)
     root.command("preview")(preview)
     root.command("edit")(edit)
+    root.command("erase")(erase)
+    root.add_typer(certificate_app, name="certificate")

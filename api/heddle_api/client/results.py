@@ -54,6 +54,31 @@ class DatasetInfo(_Result):
     fault_count: int | None = None
 
 
+class ItemInfo(_Result):
+    """One image of a labelled set."""
+
+    id: str
+    file: str
+    sha256: str
+    labels: dict[str, str] = {}
+
+
+class ErasureInfo(_Result):
+    """An erasure: queued, running, done or failed; what went and the signed certificate once it is done."""
+
+    id: str
+    status: str
+    error: Document | None = None
+    erased: dict[str, int] | None = None
+    adapters: tuple[Document, ...] = ()
+    certificate: Document | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the erasure is over."""
+        return self.status in ("done", "failed")
+
+
 class JobInfo(_Result):
     """A job; of a finished fit, `result` holds adapter, version and card."""
 

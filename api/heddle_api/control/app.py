@@ -21,6 +21,7 @@ from heddle_api.control.adapters import routes as adapter_routes
 from heddle_api.control.bases import routes as base_routes
 from heddle_api.control.context import Control, DatabaseKeys
 from heddle_api.control.datasets import routes as dataset_routes
+from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
@@ -49,6 +50,7 @@ _ROUTERS: Final = (
     fit_routes,
     adapter_routes,
     file_routes,
+    erasure_routes,
 )
 
 _log = structlog.get_logger(__name__)

@@ -1,7 +1,8 @@
 """Cache keys: the only place that builds them, and the one spelling of an edit that they are built of.
 
 A key is a content address of all that decides the bytes behind it, so an entry never goes stale: a moved alias
-changes the adapter's digest, erasure raises the tenant's epoch, changed arithmetic raises `ARITHMETIC`.
+changes the adapter's digest, erasure raises the tenant's epoch and deletes what begins with its prefix, changed
+arithmetic raises `ARITHMETIC`.
 """
 
 import math
@@ -14,6 +15,7 @@ from heddle_platform.digest import json_digest
 from heddle_platform.edits import EditRequest
 from heddle_platform.factors import Binary, Continuous, FactorSpec, LevelledFactor, Periodic
 from heddle_platform.image_header import MediaType
+from heddle_platform.keys import cache_prefix
 
 ARITHMETIC: Final = 1  # raise it when the same edit of the same image gives other pixels
 
@@ -78,7 +80,7 @@ def edited_key(
 
 def _key(tenant_id: str, epoch: int, what: str, *parts: object) -> str:
     # the tenant stays readable: an operator may ask what one tenant occupies; all else is one digest
-    return f"heddle:{what}:{tenant_id}:{json_digest([ARITHMETIC, tenant_id, epoch, what, *parts])}"
+    return f"{cache_prefix(tenant_id)}{what}:{json_digest([ARITHMETIC, tenant_id, epoch, what, *parts])}"
 
 
 def _canonical_target(factor: FactorSpec, value: str | bool | float, spread: float) -> str | bool | float:

@@ -235,7 +235,9 @@ def _assemble(
             continue  # withdrawn since: it must not be served on
         wanted = targets[owner][number]
         if wanted is None and old is not None:
-            wanted = old.aliases.get(owner, {}).get(alias)
+            before = old.aliases.get(owner, {}).get(alias)
+            # what was withdrawn since must not be served on, however long its successor cannot be read
+            wanted = before if before is not None and before.version in targets[owner] else None
         aliases.setdefault(owner, {})[alias] = wanted
     return Serving(
         keys=snapshot.keys,

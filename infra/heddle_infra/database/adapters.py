@@ -1,92 +1,19 @@
-"""Adapters: versions that a fit wrote, decisions on them, and the aliases that serve them."""
+"""Adapters: their versions, decisions on them, and the aliases that serve them. `versions` adds new ones."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import jobs
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired
-from heddle_platform.ids import is_id, new_id
-from heddle_platform.records import Adapter, AdapterVersion, Alias, Approval, GateVerdict, JobError, VersionStatus
+from heddle_platform.ids import is_id
+from heddle_platform.records import Adapter, AdapterVersion, Alias, Approval, JobError, VersionStatus
 
 PRODUCTION = "production"
 SERVABLE: tuple[VersionStatus, ...] = ("passed", "approved")
-
-_STATUS_OF_VERDICT: dict[GateVerdict, VersionStatus] = {
-    "pass": "passed",
-    "needs_approval": "awaiting_approval",
-    "fail": "refused",
-}
-
-
-@dataclass(frozen=True)
-class NewVersion:
-    """What a fit found, its files being in the object store already under `digest`."""
-
-    adapter_name: str
-    digest: str
-    base_id: str
-    base_digest: str
-    factor_set_id: str
-    factor_set_version: int
-    dataset_id: str
-    verdict: GateVerdict
-    gate: dict[str, Any]
-    card: dict[str, Any]
-    files: dict[str, str]
-
-
-async def add_version(session: AsyncSession, tenant_id: str, job_id: str, new: NewVersion) -> AdapterVersion:
-    """Add the version a job fitted; the unique job id makes a second one impossible.
-
-    The caller holds the job's fence in the same transaction.
-    """
-    await session.execute(
-        insert(AdapterRow)
-        .values(id=new_id("ada"), tenant_id=tenant_id, name=new.adapter_name)
-        .on_conflict_do_nothing(index_elements=[AdapterRow.tenant_id, AdapterRow.name])
-    )
-    head = (
-        await session.scalars(
-            select(AdapterRow)
-            .where(AdapterRow.tenant_id == tenant_id, AdapterRow.name == new.adapter_name)
-            .with_for_update()
-        )
-    ).one()
-    latest = await session.scalar(
-        select(func.coalesce(func.max(AdapterVersionRow.version), 0)).where(AdapterVersionRow.adapter_id == head.id)
-    )
-    row = AdapterVersionRow(
-        adapter_id=head.id,
-        version=int(latest or 0) + 1,
-        tenant_id=tenant_id,
-        job_id=job_id,
-        status=_STATUS_OF_VERDICT[new.verdict],
-        **{name: getattr(new, name) for name in _COPIED},
-    )
-    session.add(row)
-    await session.flush()
-    await session.refresh(row)
-    return AdapterVersion.model_validate(row)
-
-
-_COPIED = (
-    "digest",
-    "base_id",
-    "base_digest",
-    "factor_set_id",
-    "factor_set_version",
-    "dataset_id",
-    "verdict",
-    "gate",
-    "card",
-    "files",
-)
 
 
 async def resolve(session: AsyncSession, tenant_id: str, reference: str) -> Adapter:
@@ -155,14 +82,14 @@ async def decide(
 
     Raises:
         NotFound: code `unknown_version`.
-        Conflict: code `gate_failed` (a refused version cannot be approved) or `already_decided`.
+        Conflict: code `gate_failed` (a refused version cannot be approved), or `already_decided` (or erased).
     """
     found = await version(session, tenant_id, adapter_id, number, lock=True)
     if found.status == "refused":
         raise Conflict(
             f"version {number} failed its gate and cannot be approved: {_first_reason(found)}", code="gate_failed"
         )
-    if found.status in ("approved", "rejected"):
+    if found.status in ("approved", "rejected", "erased"):
         raise Conflict(f"version {number} is {found.status} already", code="already_decided")
     status: VersionStatus = "approved" if decision == "approve" else "rejected"
     await session.execute(

@@ -109,7 +109,7 @@ async def remove(session: AsyncSession, tenant_id: str, dataset_id: str) -> Data
 
     Raises:
         NotFound: code `unknown_dataset`.
-        Conflict: code `dataset_in_use`.
+        Conflict: codes `dataset_in_use`, `erasure_open` (an erasure is about to shorten the tenant's sets).
     """
     dataset = await resolve(session, tenant_id, dataset_id, lock=True)
     users = await session.scalar(
@@ -121,6 +121,15 @@ async def remove(session: AsyncSession, tenant_id: str, dataset_id: str) -> Data
             if users
             else f"labelled set {dataset.id} is validating",
             code="dataset_in_use",
+        )
+    erasure = await session.scalar(
+        select(JobRow.id)
+        .where(JobRow.tenant_id == tenant_id, JobRow.type == "erase", JobRow.finished_at.is_(None))
+        .limit(1)
+    )
+    if erasure is not None:
+        raise Conflict(
+            f"erasure {erasure} is not done yet; delete labelled set {dataset.id} afterwards", code="erasure_open"
         )
     await session.execute(delete(JobRow).where(JobRow.dataset_id == dataset.id))
     await session.execute(delete(DatasetRow).where(DatasetRow.id == dataset.id))

@@ -23,10 +23,11 @@ async def create(
     dataset_id: str | None,
     status: JobStatus = "queued",
     priority: int = 0,
+    job_id: str | None = None,
 ) -> Job:
-    """Queue a job; a fit on a set still being validated waits in status `validating`."""
+    """Queue a job; a fit on a set still being validated waits in status `validating`; `job_id` None makes one."""
     row = JobRow(
-        id=new_id("job"),
+        id=job_id or new_id("job"),
         tenant_id=tenant_id,
         type=job_type,
         status=status,
@@ -63,9 +64,8 @@ async def list_jobs(
     status: JobStatus | None = None,
     job_type: JobType | None = None,
 ) -> tuple[list[Job], bool]:
-    """Return one page of the tenant's jobs, newest first; validations only where asked for by type."""
-    query = select(JobRow).where(JobRow.tenant_id == tenant_id)
-    query = query.where(JobRow.type == job_type) if job_type else query.where(JobRow.type != "validate")
+    """Return one page of the tenant's jobs, newest first; validations and erasures only where asked for by type."""
+    query = select(JobRow).where(JobRow.tenant_id == tenant_id, JobRow.type == (job_type or "fit"))
     if status:
         query = query.where(JobRow.status == status)
     rows, more = await page(session, query, JobRow.id, limit=limit, after=after)

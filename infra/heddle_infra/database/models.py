@@ -191,7 +191,7 @@ class AdapterVersionRow(Table):
     version: Mapped[int] = mapped_column(primary_key=True)
     tenant_id: Mapped[str] = mapped_column(Id, index=True)
     digest: Mapped[str]
-    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id"), unique=True)  # one fit, one version: exactly once
+    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id"))
     base_id: Mapped[str] = mapped_column(Id, ForeignKey("bases.id"))
     base_digest: Mapped[str]
     factor_set_id: Mapped[str] = mapped_column(Id)
@@ -202,7 +202,13 @@ class AdapterVersionRow(Table):
     gate: Mapped[dict[str, Any]]
     card: Mapped[dict[str, Any]]
     files: Mapped[dict[str, Any]]
+    replaces: Mapped[int | None]
+    replaced_by: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (
+        # one fit, one version; one erasure, one version for each it replaces: exactly once
+        UniqueConstraint("job_id", "adapter_id", "replaces", postgresql_nulls_not_distinct=True),
+    )
 
 
 class ApprovalRow(Table):

@@ -2,6 +2,9 @@
 
 A job's `attempt` is its fencing token: it grows with every claim, so that a worker which was thought dead
 and wakes up again holds a token that fits nothing any more (Kleppmann 2016, "How to do distributed locking").
+
+An erasure is a barrier in its tenant's queue: it starts when the tenant's jobs before it are over, and those behind
+it start when it is over. So no fit reads rows that are being erased, and none writes a version of them afterwards.
 """
 
 from collections.abc import Sequence
@@ -21,13 +24,23 @@ _CLAIMABLE = """
     or (jobs.status in ('running', 'scoring') and jobs.lease_expires_at < now())
 """
 
+_NOT_BARRED = """
+    (jobs.tenant_id not in (
+        select tenant_id from jobs where type = 'erase' and status in ('queued', 'running', 'scoring'))
+    or not exists (
+        select 1 from jobs as other
+        where other.tenant_id = jobs.tenant_id and other.id <> jobs.id and 'erase' in (jobs.type, other.type)
+        and (other.status in ('running', 'scoring') or (
+            other.status in ('validating', 'queued') and (other.created_at, other.id) < (jobs.created_at, jobs.id)))))
+"""
+
 # A tenant's n-th waiting job stands n places behind that tenant's running ones, so a tenant with a thousand jobs
 # and one with a single job take turns.
 _FAIR_ORDER = f"""
     with waiting as (
         select id, tenant_id, created_at,
                row_number() over (partition by tenant_id order by priority desc, created_at, id) as place
-        from jobs where {_CLAIMABLE}
+        from jobs where ({_CLAIMABLE}) and %s
     ), running as (
         select tenant_id, count(*) as jobs from jobs
         where status in ('running', 'scoring') and lease_expires_at >= now() group by tenant_id
@@ -35,8 +48,12 @@ _FAIR_ORDER = f"""
     select waiting.id from waiting left join running on running.tenant_id is not distinct from waiting.tenant_id
     order by waiting.place + coalesce(running.jobs, 0), waiting.created_at, waiting.id
 """  # noqa: S608  no value is pasted in
+_PLACES = _FAIR_ORDER % "true"
+_NEXT = _FAIR_ORDER % _NOT_BARRED + " limit :limit"
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({_CLAIMABLE}) for update skip locked"  # noqa: S608
+# One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
+_CLAIMING = "select pg_advisory_xact_lock(hashtextextended('heddle claim', 0))"
 
 
 @dataclass(frozen=True)
@@ -58,9 +75,11 @@ class Beat:
 async def claim(session: AsyncSession, *, owner: str, limit: int, lease_seconds: float, max_attempts: int) -> list[Job]:
     """Lease up to `limit` jobs, fairly over tenants; jobs whose lease ran out are taken over.
 
-    A job taken `max_attempts` times already is closed as failed (code `attempts_exhausted`) instead.
+    A job taken `max_attempts` times already is closed as failed (code `attempts_exhausted`) instead, unless it noted
+    a result before it was over: what it owes then is finished, however often that is tried.
     """
-    order = list((await session.scalars(text(_FAIR_ORDER + " limit :limit"), {"limit": limit * 2})).all())
+    await session.execute(text(_CLAIMING))
+    order = list((await session.scalars(text(_NEXT), {"limit": limit * 2})).all())
     if not order:
         return []
     locked = set((await session.scalars(text(_LOCK), {"ids": order})).all())
@@ -69,7 +88,7 @@ async def claim(session: AsyncSession, *, owner: str, limit: int, lease_seconds:
         row = (await session.scalars(select(JobRow).where(JobRow.id == job_id))).one()
         if row.cancel_requested:
             await jobs.close(session, job_id, status="cancelled")
-        elif row.attempt >= max_attempts:
+        elif row.attempt >= max_attempts and row.result is None:
             await jobs.close(session, job_id, status="failed", error=_exhausted(row.attempt))
             if row.type == "validate" and row.dataset_id and row.tenant_id:
                 await _reject_unvalidated(session, row, row.tenant_id)
@@ -182,7 +201,7 @@ async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_s
 
 async def positions(session: AsyncSession) -> dict[str, int]:
     """Return for each waiting job how many go before it."""
-    return {job_id: place for place, job_id in enumerate((await session.scalars(text(_FAIR_ORDER))).all())}
+    return {job_id: place for place, job_id in enumerate((await session.scalars(text(_PLACES))).all())}
 
 
 async def position(session: AsyncSession, job_id: str) -> int | None:

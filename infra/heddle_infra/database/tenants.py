@@ -71,6 +71,14 @@ async def rename_tenant(session: AsyncSession, tenant_id: str, name: str) -> Ten
     return await get_tenant(session, tenant_id)
 
 
+async def raise_epoch(session: AsyncSession, tenant_id: str) -> int:
+    """Forget all that is cached of a tenant: no key of an earlier epoch is ever asked for again. Return the new one."""
+    raised = await session.scalar(
+        update(TenantRow).where(TenantRow.id == tenant_id).values(epoch=TenantRow.epoch + 1).returning(TenantRow.epoch)
+    )
+    return int(raised or 0)
+
+
 async def remove_tenant(session: AsyncSession, tenant_id: str) -> Tenant:
     """Delete a suspended tenant and all its rows; its objects are the caller's to delete.
 

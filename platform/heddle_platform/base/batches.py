@@ -1,31 +1,44 @@
-"""Batches: which images a step sees, and their augmentation.
+"""Batches: which images a step sees, which of their labels, with which partners, and how they are augmented.
 
 Everything random is drawn from (seed, step) alone, so a resumed training sees what an uninterrupted one sees.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from heddle_platform.base.config import AugmentConfig
+from heddle_platform.base.augment import AugmentConfig, augment
+from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import UNKNOWN, Corpus
+from heddle_platform.base.labelled import LabelsConfig, labelled_rows
+from heddle_platform.base.pairs import PairsConfig, Partners
+
+# ITU-R BT.601, as Pillow's "L".
+LUMA = (0.299, 0.587, 0.114)
 
 _STEP_STRIDE = 1_000_003
 
 
 @dataclass(frozen=True)
 class Batch:
-    """images float [B, 3, H, W] in 0..1 and labels int64 [B, F], -1 where unknown."""
+    """images float [B, C, H, W] in 0..1 and labels int64 [B, F], -1 where unknown.
+
+    With pairs the second half holds the first half's partners, in the same order.
+    """
 
     images: Tensor
     labels: Tensor
 
     def share(self, rank: int, size: int) -> "Batch":
-        """Every `size`-th row from `rank` on: one process's part, as augmented and as mixed as the whole."""
+        """Every `size`-th row from `rank` on: one process's part, as augmented and as mixed as the whole.
+
+        Partners stay together, in halves again, where `size` divides the half.
+        """
         return self if size == 1 else Batch(self.images[rank::size], self.labels[rank::size])
 
 
@@ -34,9 +47,24 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * _STEP_STRIDE + step)
 
 
-def to_float(images_NHWC: NDArray[np.uint8]) -> Tensor:
-    """uint8 [N, H, W, 3] -> float [N, 3, H, W] in 0..1."""
-    return torch.from_numpy(images_NHWC).permute(0, 3, 1, 2).float() / 255
+def to_float(images_NHWC: NDArray[np.uint8], channels: int = 3, image_size: int | None = None) -> Tensor:
+    """Images as a network takes them.
+
+    Args:
+        images_NHWC: uint8 [N, H, W, 3], or [N, H, W, 1].
+        channels: 1 (grey, by luma) or 3.
+        image_size: side in pixels; None leaves images as they are.
+    Returns:
+        float [N, channels, image_size, image_size] in 0..1.
+    """
+    images = torch.from_numpy(images_NHWC).permute(0, 3, 1, 2).float() / 255
+    if channels == 1 and images.shape[1] == 3:
+        images = (images * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    elif channels == 3 and images.shape[1] == 1:
+        images = images.expand(-1, 3, -1, -1)
+    if image_size in (None, images.shape[-1]):
+        return images
+    return nn.functional.interpolate(images, size=image_size, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 class BatchSource:
@@ -44,64 +72,95 @@ class BatchSource:
 
     Args:
         corpus: the parts.
-        batch: images per batch.
+        batch: images per batch; even with pairs.
         augment: what happens to a share of them.
         weights: part -> how much more often one of its images is drawn; 1 where not named.
+        channels, image_size: as the network takes images.
+        labels: which labels may be seen; all if None.
+        pairs: how partners are found; no pairs if None.
     """
 
     def __init__(
-        self, corpus: Corpus, batch: int, augment: AugmentConfig, weights: Mapping[str, float] | None = None
+        self,
+        corpus: Corpus,
+        batch: int,
+        augment: AugmentConfig,
+        weights: Mapping[str, float] | None = None,
+        *,
+        channels: int = 3,
+        image_size: int | None = None,
+        labels: LabelsConfig | None = None,
+        pairs: PairsConfig | None = None,
     ) -> None:
         self._parts = corpus.parts
         self._shares = torch.tensor([len(part.images) * (weights or {}).get(part.name, 1.0) for part in corpus.parts])
         self._batch, self._augment = batch, augment
+        self._channels, self._image_size = channels, image_size
+        self._known = labelled_rows(labels, [len(part.images) for part in corpus.parts]) if labels else None
+        self._labelled = [
+            (part, int(row)) for part, known in enumerate(self._known or []) for row in known.nonzero()[0]
+        ]
+        self._of_batch = labels.of_batch if labels else 0.0
+        self._partners = [Partners(part, corpus.factors, pairs) for part in corpus.parts] if pairs else []
+
+    @classmethod
+    def of(cls, recipe: Recipe, corpus: Corpus) -> Self:
+        """The batches a recipe asks for: in pairs only if one of its terms needs them."""
+        return cls(
+            corpus,
+            recipe.optimiser.batch,
+            recipe.augment,
+            recipe.corpus.weights,
+            channels=recipe.network.channels,
+            image_size=recipe.network.image_size,
+            labels=recipe.labels,
+            pairs=recipe.pairs if recipe.needs_pairs else None,
+        )
 
     def draw(self, generator: torch.Generator) -> Batch:
-        """Draw one batch; its first images are the augmented ones, unlabelled."""
-        parts = torch.multinomial(self._shares, self._batch, replacement=True, generator=generator)
-        places = torch.rand(self._batch, generator=generator, dtype=torch.float64)
+        """Draw one batch; its first images (of both halves, with pairs) are the augmented ones, unlabelled."""
+        count = self._batch // 2 if self._partners else self._batch
+        chosen = self._choose(count, generator)
+        images = self._floats([self._parts[part].images[row] for part, row in chosen])
+        halves = [(images, self._labels(chosen))]
+        if self._partners:
+            halves.append(self._partners_of(chosen, generator))
+        changed = int(count * self._augment.share)
+        state = generator.get_state()
+        for half_images, half_labels in halves if changed else ():
+            # Partners are changed alike: they differ in what they differed in before.
+            generator.set_state(state)
+            half_images[:changed] = augment(half_images[:changed], self._augment, generator)
+            half_labels[:changed] = UNKNOWN
+        return Batch(*(torch.cat(halved) for halved in zip(*halves, strict=True)))
+
+    def _choose(self, count: int, generator: torch.Generator) -> list[tuple[int, int]]:
+        """(part, row) of each image; with few labels the last ones are labelled images."""
+        parts = torch.multinomial(self._shares, count, replacement=True, generator=generator)
+        places = torch.rand(count, generator=generator, dtype=torch.float64)
         chosen = [
-            (self._parts[part], int(place * len(self._parts[part].images)))
+            (part, int(place * len(self._parts[part].images)))
             for part, place in zip(parts.tolist(), places.tolist(), strict=True)
         ]
-        images = to_float(np.stack([part.images[row] for part, row in chosen]))
-        labels = torch.from_numpy(np.stack([part.labels[row] for part, row in chosen]).astype(np.int64))
-        count = int(self._batch * self._augment.share)
-        if count:
-            images[:count] = augment(images[:count], self._augment, generator)
-            labels[:count] = UNKNOWN
-        return Batch(images, labels)
+        again = int(count * self._of_batch)
+        if again:
+            picks = torch.randint(len(self._labelled), (again,), generator=generator)
+            chosen[count - again :] = [self._labelled[pick] for pick in picks.tolist()]
+        return chosen
 
+    def _floats(self, images: list[NDArray[np.uint8]]) -> Tensor:
+        return to_float(np.stack(images), self._channels, self._image_size)
 
-def augment(images_BCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Recolour, mirror, zoom and shift at random; values stay in 0..1."""
-    return _recolour(_move(images_BCHW, config, generator), generator)
+    def _labels(self, chosen: list[tuple[int, int]]) -> Tensor:
+        labels_BF = np.stack([self._parts[part].labels[row] for part, row in chosen]).astype(np.int64)
+        if self._known is not None:
+            labels_BF[[not self._known[part][row] for part, row in chosen]] = UNKNOWN
+        return torch.from_numpy(labels_BF)
 
-
-def _uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    return low + (high - low) * torch.rand(count, generator=generator)
-
-
-def _move(images_BCHW: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    count = len(images_BCHW)
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
-    zoom = torch.exp(_uniform(count, -config.zoom, config.zoom, generator))
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = mirror * zoom, zoom
-    theta[:, :, 2] = 2 * torch.stack([_uniform(count, -config.shift, config.shift, generator) for _ in "xy"], 1)
-    grid = nn.functional.affine_grid(theta, list(images_BCHW.shape), align_corners=False)
-    return nn.functional.grid_sample(images_BCHW, grid, padding_mode="border", align_corners=False)
-
-
-def _recolour(images_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-    count = len(images_BCHW)
-    order = torch.rand(count, 3, generator=generator).argsort(dim=1)
-    mix = nn.functional.one_hot(order, 3).float()
-    grey = torch.rand(count, generator=generator) < 0.15
-    mix[grey] = 1 / 3
-    negative = torch.rand(count, 1, 1, 1, generator=generator) < 0.15
-    gain = _uniform(count, 0.6, 1.2, generator).view(-1, 1, 1, 1)
-    shift = _uniform(count, -0.15, 0.15, generator).view(-1, 1, 1, 1)
-    mixed = torch.einsum("bij,bjhw->bihw", mix, images_BCHW)
-    mixed = torch.where(negative, 1 - mixed, mixed)
-    return ((mixed - 0.5) * gain + 0.5 + shift).clamp(0, 1)
+    def _partners_of(self, chosen: list[tuple[int, int]], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        found = [self._partners[part].of(row, generator) for part, row in chosen]
+        labels = torch.from_numpy(np.stack([labels_F for _, labels_F in found]).astype(np.int64))
+        if self._known is not None:
+            # A partner's labels are not among those that may be seen.
+            labels[:] = UNKNOWN
+        return self._floats([image for image, _ in found]), labels

@@ -1,11 +1,12 @@
 """A base as it is shipped and stored: a manifest and three files, addressed by the manifest's digest.
 
     manifest.json         what it is, how it was trained, what it scored, digests of the files below
-    weights.safetensors   all weights in half precision, for fine-tuning
+    weights.safetensors   the weights that no graph holds under its own name (the head of the log variance, matrices a
+                          graph holds transposed), in half precision: with the graphs' own, all one needs to fine-tune
     encoder.onnx          image [B, 3, S, S] in 0..1 -> latent [B, L], the raw posterior mean
     decoder.onnx          latent [B, L], raw -> image [B, 3, S, S] in 0..1
 
-All three files hold exactly the same weights. `manifest.json` is canonical JSON, so its SHA-256 is the base's digest.
+`manifest.json` is canonical JSON, so its SHA-256 is the base's digest.
 """
 
 import os
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -78,7 +79,7 @@ class BaseManifest(BaseModel):
         format_version: layout of the bundle; this code reads version 1.
         name: the recipe's name.
         image_size: side of its square images in pixels.
-        channels: 3, RGB.
+        channels: what the network sees, 1 (grey) or 3 (RGB); the graphs take and give RGB either way.
         latents: L.
         latent_mean, latent_std: L statistics of the raw posterior mean over the corpus.
         recipe: the whole recipe, as it was read.
@@ -94,7 +95,7 @@ class BaseManifest(BaseModel):
     format_version: int = Field(default=FORMAT_VERSION, ge=FORMAT_VERSION, le=FORMAT_VERSION)
     name: str
     image_size: int = Field(ge=8)
-    channels: int = Field(default=3, ge=3, le=3)
+    channels: Literal[1, 3] = 3
     latents: int = Field(ge=1)
     latent_mean: tuple[float, ...]
     latent_std: tuple[float, ...]

@@ -1,7 +1,7 @@
 """The model card of a base: what it is, why it is so, what it scored and where it fails, as one document.
 
 Made from a bundle and held-out images by ONNX Runtime alone, so that any base anywhere can have one; a training adds
-its curves, a sweep its runs over seeds and the reason of its choice. `card_page` draws it.
+its curves. `card_page` draws it.
 """
 
 import base64
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from heddle_platform.base.alarms import Alarm
 from heddle_platform.base.bundle import CARD_HTML, CARD_JSON, BaseBundle
-from heddle_platform.base.card_parts import PartCard, SeedRun, measure_part
+from heddle_platform.base.card_parts import PartCard, as_seen, measure_part
 from heddle_platform.base.corpus import CorpusConfig, Part, build_corpus
 from heddle_platform.base.readings import Measurement, Score
 from heddle_platform.base.runtime import BaseRuntime
@@ -46,13 +46,11 @@ class BaseCard(BaseModel):
         name, digest, trained_at, code_version: which base.
         image_size, latents, steps: its size, and how long it was trained.
         notes: the recipe's own words: what it is for, and why its weights are what they are.
-        choice: how a sweep chose this recipe, a sentence with numbers; empty where none did.
         recipe: the whole recipe.
         corpus: part -> training images.
         parts: figures on held-out images of each part.
         active_units, kl_per_latent: see `BaseMetrics`.
         curves: what was measured while it trained.
-        runs: runs of the same recipe with other seeds.
         warnings: what was still going wrong at the end.
         failures: what it is known to do badly, sentences with numbers.
         traversals: pictures.
@@ -69,14 +67,12 @@ class BaseCard(BaseModel):
     latents: int
     steps: int
     notes: str
-    choice: str = ""
     recipe: dict[str, Any]
     corpus: dict[str, int]
     parts: dict[str, PartCard]
     active_units: int
     kl_per_latent: tuple[float, ...]
     curves: tuple[Measurement, ...] = ()
-    runs: tuple[SeedRun, ...] = ()
     warnings: tuple[Alarm, ...] = ()
     failures: tuple[str, ...] = ()
     traversals: tuple[Traversal, ...] = ()
@@ -98,8 +94,6 @@ def make_card(
     *,
     score: Score | None = None,
     measurements: Sequence[Measurement] = (),
-    runs: Sequence[SeedRun] = (),
-    choice: str = "",
     kept: BaseCard | None = None,
 ) -> BaseCard:
     """Measure a bundle and write its card.
@@ -109,13 +103,12 @@ def make_card(
         held_out: images it never saw, with labels where known.
         score: computes scores per labelled part; None leaves them out.
         measurements: of its training, for the curves.
-        runs: of the same recipe with other seeds.
-        choice: how a sweep chose it.
-        kept: an earlier card of the same base, whose curves, runs and choice go on where none are given.
+        kept: an earlier card of the same base, whose curves go on where none are given.
     """
     if kept is not None and kept.digest == bundle.digest:
-        measurements, runs, choice = measurements or kept.curves, runs or kept.runs, choice or kept.choice
+        measurements = measurements or kept.curves
     manifest, runtime = bundle.manifest, BaseRuntime.from_bundle(bundle)
+    held_out = [as_seen(part, manifest.image_size, manifest.channels) for part in held_out]
     codes = {part.name: runtime.encode(part.images) for part in held_out}
     parts = {part.name: measure_part(runtime, part, codes[part.name], score) for part in held_out}
     return BaseCard(
@@ -127,14 +120,12 @@ def make_card(
         latents=manifest.latents,
         steps=manifest.metrics.steps,
         notes=str(manifest.recipe.get("notes", "")),
-        choice=choice,
         recipe=manifest.recipe,
         corpus=manifest.corpus.images,
         parts=parts,
         active_units=manifest.metrics.active_units,
         kl_per_latent=manifest.metrics.kl_per_latent,
         curves=_thinned(measurements),
-        runs=tuple(runs),
         warnings=measurements[-1].warnings if measurements else (),
         failures=_failures(parts, manifest.metrics.kl_per_latent),
         traversals=_traversals(runtime, held_out, codes, manifest.metrics.kl_per_latent),

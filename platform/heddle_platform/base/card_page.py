@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from heddle_platform.base.card import BaseCard
-from heddle_platform.base.card_parts import spread
 from heddle_platform.base.charts import Series, bars, chart, legend
 from heddle_platform.base.readings import Measurement
 
@@ -35,7 +34,6 @@ def card_page(card: BaseCard) -> bytes:
         curves=curves(card.curves),
         nats=bars(sorted(card.kl_per_latent, reverse=True), "latents, most active first", "nats"),
         scores=shown,
-        seeds=_seeds(card),
     )
     return page.encode()
 
@@ -78,17 +76,6 @@ def curves(measurements: Sequence[Measurement]) -> list[tuple[str, Markup, Marku
         for title, (series, unit) in groups.items()
         if any(each.points for each in series)
     ]
-
-
-def _seeds(card: BaseCard) -> list[tuple[str, Any]]:
-    if len(card.runs) < 2:
-        return []
-    rows = [("MSE", [run.mse for run in card.runs]), ("active units", [float(run.active_units) for run in card.runs])]
-    for name, title in SCORE_NAMES.items():
-        values = [run.scores[name] for run in card.runs if name in run.scores]
-        if values:
-            rows.append((title, values))
-    return [(title, spread(values)) for title, values in rows]
 
 
 @lru_cache(maxsize=1)

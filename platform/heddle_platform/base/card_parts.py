@@ -1,20 +1,18 @@
-"""Figures of a base's card: what it scored on one part of the corpus, and over several seeds."""
+"""Figures of a base's card: what it scored on one part of the corpus."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
+from heddle_platform import pixels
 from heddle_platform.base.corpus import Part
 from heddle_platform.base.readings import Reading, Score
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.base.sharpness import edge_share
 from heddle_platform.base.slices import labelled_slice
-
-# 97.5 % points of Student's t for 1 to 9 degrees of freedom; beyond, 2.26 is a little wide, which is the safe side.
-_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 
 class PartCard(BaseModel):
@@ -37,37 +35,13 @@ class PartCard(BaseModel):
     chance: float | None = None
 
 
-class SeedRun(BaseModel):
-    """One run of a recipe with a seed of its own: what it scored at its end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int
-    mse: float
-    kl: float
-    active_units: int
-    scores: dict[str, float] = {}
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A figure over seeds: median, smallest, largest, and the 95 % interval of its mean (Student's t)."""
-
-    median: float
-    least: float
-    most: float
-    low: float | None
-    high: float | None
-    runs: int
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Sum up a figure over at least one run; an interval needs two."""
-    low = high = None
-    if len(values) > 1:
-        half = _T[min(len(values) - 1, len(_T)) - 1] * float(np.std(values, ddof=1)) / len(values) ** 0.5
-        low, high = float(np.mean(values)) - half, float(np.mean(values)) + half
-    return Spread(float(np.median(values)), min(values), max(values), low, high, len(values))
+def as_seen(part: Part, image_size: int, channels: int) -> Part:
+    """A part's images at the size a base takes, and for a grey one (1 channel) their luma in all three."""
+    images = part.images
+    if channels == 1:
+        grey = [np.asarray(Image.fromarray(image).convert("L")) for image in images]
+        images = np.repeat(np.stack(grey)[..., None], 3, axis=-1)
+    return replace(part, images=np.stack([pixels.resize(image, image_size) for image in images]))
 
 
 def measure_part(runtime: BaseRuntime, part: Part, codes_NL: NDArray[np.float32], score: Score | None) -> PartCard:

@@ -6,39 +6,46 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from heddle_platform.base.augment import AugmentConfig
 from heddle_platform.base.corpus import CorpusConfig
-from heddle_platform.base.network import NetworkConfig
+from heddle_platform.base.isolation.isolated import AfterConfig
+from heddle_platform.base.labelled import LabelsConfig
+from heddle_platform.base.network import NetworkConfig, PatchConfig
+from heddle_platform.base.objectives.ada import AdaConfig
 from heddle_platform.base.objectives.anchor import AnchorConfig
+from heddle_platform.base.objectives.bernoulli import BernoulliConfig
 from heddle_platform.base.objectives.critic import CriticConfig
+from heddle_platform.base.objectives.information import InformationConfig
+from heddle_platform.base.objectives.invariance import InvarianceConfig
 from heddle_platform.base.objectives.kl import KlConfig
 from heddle_platform.base.objectives.mmd import MmdConfig
 from heddle_platform.base.objectives.moments import MomentsConfig
+from heddle_platform.base.objectives.perceptual import PerceptualConfig
+from heddle_platform.base.objectives.pin import PinConfig
 from heddle_platform.base.objectives.reconstruction import ReconstructionConfig
 from heddle_platform.base.objectives.total_correlation import TotalCorrelationConfig
+from heddle_platform.base.pairs import PairsConfig
+from heddle_platform.base.precision import Precision
 from heddle_platform.errors import InvalidInput
 
 TermConfig = Annotated[
-    ReconstructionConfig | KlConfig | AnchorConfig | TotalCorrelationConfig | CriticConfig | MomentsConfig | MmdConfig,
+    ReconstructionConfig
+    | BernoulliConfig
+    | PerceptualConfig
+    | KlConfig
+    | TotalCorrelationConfig
+    | CriticConfig
+    | MomentsConfig
+    | MmdConfig
+    | InformationConfig
+    | AdaConfig
+    | AnchorConfig
+    | PinConfig
+    | InvarianceConfig,
     Field(discriminator="kind"),
 ]
 
 _MOST_FAULTS = 5
-
-
-class AugmentConfig(BaseModel):
-    """Light augmentation; an augmented image carries no labels.
-
-    Attributes:
-        share: share of a batch that is augmented, in 0..1.
-        zoom: largest relative change of size.
-        shift: largest shift, as a share of the image's side.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    share: float = Field(default=0.3, ge=0, le=1)
-    zoom: float = Field(default=0.25, ge=0, lt=1)
-    shift: float = Field(default=0.15, ge=0, lt=1)
 
 
 class OptimiserConfig(BaseModel):
@@ -63,8 +70,11 @@ class Recipe(BaseModel):
     """How a base is trained. Exactly one of `steps` and `minutes` says for how long.
 
     With `steps` the result is the same on every run of one machine; with `minutes` the length, and so the result,
-    depends on its speed. `notes` is for people; it travels in the manifest. `compile` is off by default: measured on
-    an AVX2 CPU, a compiled step took longer than a plain one. So is bfloat16: its products ran 30 times slower there.
+    depends on its speed. `labels` limits which labels a term may see; `pairs` says how partners are found, for a term
+    that needs them (`ada`); `after` isolates the trained latents and becomes part of the exported graphs. `notes` is
+    for people; it travels in the manifest. `compile` is off by default: measured on two CPUs, a compiled step took as
+    long as a plain one or longer. `precision` is that of the network's products: bfloat16 was 5 times as fast as
+    float32 on a CPU with AVX-512 BF16 (twice the images/s), 30 times slower on one without; "auto" finds out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,13 +83,17 @@ class Recipe(BaseModel):
     notes: str = ""
     seed: int = 0
     corpus: CorpusConfig
-    network: NetworkConfig = NetworkConfig()
+    network: NetworkConfig = PatchConfig()
     terms: tuple[TermConfig, ...] = (ReconstructionConfig(), KlConfig(), AnchorConfig())
     augment: AugmentConfig = AugmentConfig()
+    labels: LabelsConfig | None = None
+    pairs: PairsConfig = PairsConfig()
+    after: AfterConfig | None = None
     optimiser: OptimiserConfig = OptimiserConfig()
     steps: int | None = Field(default=None, ge=1)
     minutes: float | None = Field(default=None, gt=0)
     threads: int = Field(default=1, ge=1)
+    precision: Precision = "float32"
     compile: bool = False
     checkpoint_seconds: float = Field(default=120.0, gt=0)
     evaluate_seconds: float = Field(default=300.0, gt=0)
@@ -89,6 +103,20 @@ class Recipe(BaseModel):
         if (self.steps is None) == (self.minutes is None):
             raise ValueError("give exactly one of steps and minutes")
         return self
+
+    @model_validator(mode="after")
+    def _terms_fit(self) -> "Recipe":
+        kinds = {term.kind for term in self.terms}
+        if "bernoulli" in kinds and getattr(self.network, "output", "linear") != "sigmoid":
+            raise ValueError("bernoulli needs probabilities: take a network of kind convolution with output sigmoid")
+        if self.needs_pairs and self.optimiser.batch % 2:
+            raise ValueError(f"batch is {self.optimiser.batch}, pairs need an even one")
+        return self
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether a term wants images beside their partners."""
+        return any(isinstance(term, AdaConfig) for term in self.terms)
 
 
 def read_recipe(document: Any, name: str = "the recipe") -> Recipe:

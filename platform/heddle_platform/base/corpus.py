@@ -1,4 +1,4 @@
-"""The corpus the base learns from: rendered avatars and dSprites, with every label they were drawn from.
+"""The corpus the base learns from: rendered avatars, letters and dSprites, with every label they were drawn from.
 
 Images are rendered once into shards in a cache directory, by several processes, and can be interrupted at any
 time: a shard is there whole or not at all. Nothing is downloaded.
@@ -16,13 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from heddle_platform.base import dsprites, rendered
+from heddle_platform.base import dsprites, dsprites_exact, glyphs, rendered
 from heddle_platform.base.styles import style_spec
 
 DSPRITES = "dsprites"
+DSPRITES_EXACT = "dsprites-exact"
+GLYPHS = "glyphs"
 UNKNOWN = -1
 
-_VERSION = 2
+# Parts drawn by a module of their own; every other part is a style.
+_DRAWN = {DSPRITES: dsprites, DSPRITES_EXACT: dsprites_exact, GLYPHS: glyphs}
+_VERSION = 3
 _SHARD = 500
 _HELD_OUT_SEED_OFFSET = 1_000_003
 
@@ -34,7 +38,7 @@ class CorpusConfig(BaseModel):
     """What the corpus holds.
 
     Attributes:
-        images: images per part; the parts are the styles of `styles.STYLES` and "dsprites".
+        images: images per part; the parts are the styles of `styles.STYLES`, "dsprites", "dsprites-exact" and "glyphs".
         weights: part -> how much more often one of its images is drawn than others'; 1 where not named.
         held_out: images per part kept for measuring, drawn from another seed.
         seed: seed of every draw.
@@ -100,8 +104,8 @@ def default_cache_dir() -> Path:
 
 def part_factors(part: str) -> tuple[Factor, ...]:
     """The factors one part is labelled with, in its own column order."""
-    if part == DSPRITES:
-        return tuple(Factor(key, levels) for key, levels in dsprites.factor_levels())
+    if part in _DRAWN:
+        return tuple(Factor(key, levels) for key, levels in _DRAWN[part].factor_levels())
     return tuple(Factor(each.key, each.levels) for each in style_spec(part).factors())
 
 
@@ -172,8 +176,8 @@ def _render_missing(shards: list[_Shard], cache_dir: Path, processes: int, progr
 
 def _render_shard(shard: _Shard, cache_dir: Path) -> None:
     seed = shard.seed * 100_003 + shard.index
-    if shard.part == DSPRITES:
-        images, labels = dsprites.render_batch(shard.count, seed)
+    if shard.part in _DRAWN:
+        images, labels = _DRAWN[shard.part].render_batch(shard.count, seed)
     else:
         images, labels = rendered.render_batch(shard.part, shard.count, seed)
     handle, name = tempfile.mkstemp(dir=cache_dir, suffix=".part")

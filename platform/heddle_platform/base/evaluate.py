@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from heddle_platform.base.batches import to_float
 from heddle_platform.base.corpus import Part
+from heddle_platform.base.isolation.isolated import Isolated
 from heddle_platform.base.network import Network
 from heddle_platform.base.objectives.kl import kl_per_latent
-from heddle_platform.base.sharpness import edge_share
+from heddle_platform.base.sharpness import edge_energy, energy_share
 
 _BATCH = 125
 _ACTIVE_VARIANCE = 0.01
@@ -35,31 +36,34 @@ class Evaluation:
     codes: dict[str, NDArray[np.float32]]
 
 
-def encode_means(network: Network, images_NHWC: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_means(network: Network | Isolated, images_NHWC: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
     """Posterior mean and logvar of uint8 images, [N, L] each, without gradients."""
-    with torch.inference_mode():
+    shape = (network.config.channels, network.config.image_size)
+    with torch.no_grad():
         chunks = [
-            network.encoder(to_float(images_NHWC[start : start + _BATCH]))
+            network.encoder(to_float(images_NHWC[start : start + _BATCH], *shape))
             for start in range(0, len(images_NHWC), _BATCH)
         ]
     return torch.cat([mean for mean, _ in chunks]), torch.cat([logvar for _, logvar in chunks])
 
 
-def evaluate(network: Network, parts: tuple[Part, ...]) -> Evaluation:
+def evaluate(network: Network | Isolated, parts: tuple[Part, ...]) -> Evaluation:
     """Measure a network on held-out parts."""
+    shape = (network.config.channels, network.config.image_size)
     mse: dict[str, float] = {}
     edges: dict[str, float] = {}
     means, kls = [], []
     for part in parts:
         mean, logvar = encode_means(network, part.images)
-        images = to_float(part.images)
+        errors, energies = [], []
         with torch.inference_mode():
-            decoded = torch.cat(
-                [network.decoder(mean[start : start + _BATCH]).clamp(0, 1) for start in range(0, len(mean), _BATCH)]
-            )
-        mse[part.name] = float((decoded - images).square().mean())
-        drawn_NHWC, images_NHWC = (each.permute(0, 2, 3, 1).numpy() for each in (decoded, images))
-        edges[part.name] = edge_share(drawn_NHWC, images_NHWC)
+            for start in range(0, len(mean), _BATCH):
+                images = to_float(part.images[start : start + _BATCH], *shape)
+                decoded = network.decoder(mean[start : start + _BATCH]).clamp(0, 1)
+                errors.append((decoded - images).square().mean(dim=(1, 2, 3)))
+                energies.append([edge_energy(each.permute(0, 2, 3, 1).numpy()) for each in (decoded, images)])
+        mse[part.name] = float(torch.cat(errors).mean())
+        edges[part.name] = energy_share(*(sum(each) for each in zip(*energies, strict=True)))
         means.append(mean)
         kls.append(kl_per_latent(mean, logvar))
     all_means = torch.cat(means)

@@ -5,10 +5,12 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -17,6 +19,7 @@ from heddle_platform.errors import HeddleError
 OPSET = 20
 
 _HALF_FROM_VALUES = 16
+_HALF = ".half"
 
 
 class GraphExportError(HeddleError):
@@ -68,13 +71,19 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
         if not np.array_equal(half.astype(np.float32), values):
             continue
         name = initializer.name
-        initializer.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+        initializer.CopyFrom(numpy_helper.from_array(half, name + _HALF))
+        casts.append(helper.make_node("Cast", [name + _HALF], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def graph_weights(graph: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays a graph of `export_graph` holds, by the name they have in the torch module."""
+    model = onnx.load_from_string(graph)
+    return {one.name.removesuffix(_HALF): numpy_helper.to_array(one) for one in model.graph.initializer}
 
 
 def strip_notes(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -11,20 +11,28 @@ from heddle_platform.base.batches import Batch
 from heddle_platform.base.config import OptimiserConfig, Recipe, TermConfig
 from heddle_platform.base.corpus import Factor
 from heddle_platform.base.muon import Muon
-from heddle_platform.base.network import Network
+from heddle_platform.base.network import Network, NetworkConfig
+from heddle_platform.base.objectives.ada import Ada, AdaConfig
 from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
+from heddle_platform.base.objectives.bernoulli import Bernoulli, BernoulliConfig
 from heddle_platform.base.objectives.critic import Critic, CriticConfig
+from heddle_platform.base.objectives.information import Information, InformationConfig
+from heddle_platform.base.objectives.invariance import Invariance, InvarianceConfig
 from heddle_platform.base.objectives.kl import Kl, KlConfig
 from heddle_platform.base.objectives.mmd import Mmd, MmdConfig
 from heddle_platform.base.objectives.moments import Moments, MomentsConfig
+from heddle_platform.base.objectives.perceptual import Perceptual, PerceptualConfig
+from heddle_platform.base.objectives.pin import PinConfig, PinLatents
 from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from heddle_platform.base.objectives.term import Pass, Term
 from heddle_platform.base.objectives.total_correlation import TotalCorrelation, TotalCorrelationConfig
 from heddle_platform.base.peers import Alone, Peers, term_generator
+from heddle_platform.base.precision import Precision, computed_in, settled
 
 
-def build_term(config: TermConfig, latents: int, factors: tuple[Factor, ...]) -> Term:
+def build_term(config: TermConfig, network: NetworkConfig, factors: tuple[Factor, ...]) -> Term:
     """The term a recipe's entry stands for."""
+    latents = network.latents
     match config:
         case ReconstructionConfig():
             return Reconstruction(config)
@@ -40,6 +48,18 @@ def build_term(config: TermConfig, latents: int, factors: tuple[Factor, ...]) ->
             return Moments(config)
         case MmdConfig():
             return Mmd(config)
+        case BernoulliConfig():
+            return Bernoulli(config)
+        case PerceptualConfig():
+            return Perceptual(config)
+        case InformationConfig():
+            return Information(config, latents, network.channels)
+        case AdaConfig():
+            return Ada(config)
+        case PinConfig():
+            return PinLatents(config, latents, factors)
+        case InvarianceConfig():
+            return Invariance(config, latents)
 
 
 def learning_rate(config: OptimiserConfig, step: int, progress: float) -> float:
@@ -81,21 +101,40 @@ class Learner:
         self.recipe = recipe
         self.peers: Peers = peers or Alone()
         self.network = Network(recipe.network)
-        self.terms = nn.ModuleList(build_term(config, recipe.network.latents, factors) for config in recipe.terms)
+        terms = [build_term(config, recipe.network, factors) for config in recipe.terms]
+        self.terms, self._terms = nn.ModuleList(terms), terms
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._parameters = [*self.network.parameters(), *self.terms.parameters()]
         self.optimisers = build_optimisers(recipe.optimiser, self.network, self.terms)
-        self._encode = torch.compile(self.network.encoder) if recipe.compile else self.network.encoder
-        self._decode = torch.compile(self.network.decoder) if recipe.compile else self.network.decoder
+        # Timings differ from process to process; all must compute alike.
+        narrow = self.peers.agree(float(settled(recipe.precision) == "bfloat16"))
+        self._compute_in("bfloat16" if narrow else "float32")
+
+    def _compute_in(self, precision: Precision) -> None:
+        self.precision = precision
+        encoder, decoder = self.network.encoder, self.network.decoder
+        self._encode = computed_in(precision, torch.compile(encoder) if self.recipe.compile else encoder)
+        self._decode = computed_in(precision, torch.compile(decoder) if self.recipe.compile else decoder)
 
     def _forward(self, batch: Batch, progress: float, generator: torch.Generator) -> list[Tensor]:
         mean, logvar = self._encode(batch.images)
-        peers = self.peers
+        for term, entry in zip(self._terms, self.recipe.terms, strict=True):
+            mean, logvar = term.posterior(mean, logvar, entry.schedule.at(progress))
         whole = (self.recipe.optimiser.batch, mean.shape[1])
-        noise = torch.randn(whole, generator=generator)[peers.rank :: peers.size]
+        noise = torch.randn(whole, generator=generator)[self.peers.rank :: self.peers.size]
         latents = mean + noise * torch.exp(0.5 * logvar)
-        chance = term_generator(peers, generator)
-        seen = Pass(batch.images, self._decode(latents), mean, logvar, latents, batch.labels, progress, chance)
+        seen = Pass(
+            images=batch.images,
+            reconstruction=self._decode(latents),
+            mean=mean,
+            logvar=logvar,
+            latents=latents,
+            labels=batch.labels,
+            progress=progress,
+            generator=term_generator(self.peers, generator),
+            encode=self._encode,
+            decode=self._decode,
+        )
         return [term(seen) for term in self.terms]
 
     def step(self, batch: Batch, generator: torch.Generator, step: int, progress: float) -> dict[str, float]:
@@ -131,16 +170,18 @@ class Learner:
         return {name: float(value.detach()) for name, value in zip(names, values, strict=True)}
 
     def state(self) -> dict[str, Any]:
-        """All tensors, for a checkpoint."""
+        """All tensors, and the precision, for a checkpoint."""
         return {
             "network": self.network.state_dict(),
             "averaged": self.averaged.state_dict(),
             "terms": self.terms.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "precision": self.precision,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a checkpoint's tensors."""
+        """Take up a checkpoint's tensors, and the precision that it was computed in."""
+        self._compute_in(state["precision"])
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.terms.load_state_dict(state["terms"])

@@ -1,24 +1,27 @@
-"""The base's network: an encoder and a decoder made of linear layers on 8x8 patches.
+"""The base's network: an encoder and a decoder, by default made of linear layers on 8x8 patches.
 
-Small convolutions spend a CPU's time on layout copies; this network is matrix products only. Activations are kept
-token-first, [T, B, D]: mixing channels is one product over T*B rows, mixing tokens one product over B*D columns,
-and neither needs a transpose.
+Small convolutions (`convolution.py`) spend a CPU's time on layout copies; this network is matrix products only.
+Activations are kept token-first, [T, B, D]: mixing channels is one product over T*B rows, mixing tokens one product
+over B*D columns, and neither needs a transpose.
 
 Letters: B batch, T tokens (patches), D width, L latents, P values of a patch.
 """
 
+from typing import Annotated, Any, Literal
+
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, model_validator
 from torch import Tensor, nn
 
-CHANNELS = 3
+from heddle_platform.base.convolution import ConvolutionConfig, ConvolutionDecoder, ConvolutionEncoder
 
 
-class NetworkConfig(BaseModel):
-    """Size of the network.
+class PatchConfig(BaseModel):
+    """Size of the patch network.
 
     Attributes:
-        image_size: side of the square RGB image in pixels; a multiple of `patch`.
+        image_size: side of the square image in pixels; a multiple of `patch`.
+        channels: 1 (grey) or 3 (RGB).
         patch: side of a patch in pixels.
         latents: number of latents.
         width: values per token.
@@ -28,12 +31,16 @@ class NetworkConfig(BaseModel):
         decoder_blocks: mixing blocks in the decoder.
         squeeze: values a token is squeezed to before all tokens meet in one layer.
         hidden: width of that layer.
+        decoder_squeeze, decoder_hidden: the same of the decoder where it differs. Its spread layer holds what every
+            part of every style looks like where it stands; a weight of it costs one product an image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image_size: int = 64
-    patch: int = 8
+    kind: Literal["patch"] = "patch"
+    image_size: int = Field(default=64, ge=8)
+    channels: Literal[1, 3] = 3
+    patch: int = Field(default=8, ge=1)
     latents: int = Field(default=64, ge=1)
     width: int = Field(default=128, ge=4)
     expansion: int = Field(default=2, ge=1)
@@ -42,6 +49,14 @@ class NetworkConfig(BaseModel):
     decoder_blocks: int = Field(default=3, ge=1)
     squeeze: int = Field(default=32, ge=1)
     hidden: int = Field(default=512, ge=1)
+    decoder_squeeze: int | None = Field(default=None, ge=1)
+    decoder_hidden: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_patches(self) -> "PatchConfig":
+        if self.image_size % self.patch:
+            raise ValueError(f"image_size is {self.image_size}, not a multiple of patch, {self.patch}; change either")
+        return self
 
     @property
     def tokens(self) -> int:
@@ -51,7 +66,27 @@ class NetworkConfig(BaseModel):
     @property
     def patch_values(self) -> int:
         """Numbers in one patch."""
-        return CHANNELS * self.patch**2
+        return self.channels * self.patch**2
+
+
+def _kind(value: Any) -> str:
+    # Recipes older than the choice do not say "patch".
+    return str(value.get("kind", "patch") if isinstance(value, dict) else value.kind)
+
+
+NetworkConfig = Annotated[
+    Annotated[PatchConfig, Tag("patch")] | Annotated[ConvolutionConfig, Tag("convolution")], Discriminator(_kind)
+]
+
+
+def network_config(entry: Any) -> PatchConfig | ConvolutionConfig:
+    """The network a recipe's entry stands for.
+
+    Raises:
+        ValidationError: it is none.
+    """
+    config: PatchConfig | ConvolutionConfig = TypeAdapter(NetworkConfig).validate_python(entry)
+    return config
 
 
 def to_patches(images_BCHW: Tensor, patch: int) -> Tensor:
@@ -64,10 +99,10 @@ def to_patches(images_BCHW: Tensor, patch: int) -> Tensor:
 
 def to_images(patches_TBP: Tensor, patch: int) -> Tensor:
     """Patches [T, B, C * patch * patch] -> images [B, C, H, W]; the inverse of `to_patches`."""
-    tokens, batch, _ = patches_TBP.shape
-    side = int(tokens**0.5)
-    split = patches_TBP.reshape(side, side, batch, CHANNELS, patch, patch)
-    return split.permute(2, 3, 0, 4, 1, 5).reshape(batch, CHANNELS, side * patch, side * patch)
+    tokens, batch, values = patches_TBP.shape
+    side, channels = int(tokens**0.5), values // patch**2
+    split = patches_TBP.reshape(side, side, batch, channels, patch, patch)
+    return split.permute(2, 3, 0, 4, 1, 5).reshape(batch, channels, side * patch, side * patch)
 
 
 class TokenMixing(nn.Module):
@@ -90,7 +125,7 @@ class TokenMixing(nn.Module):
 class Block(nn.Module):
     """One mixing block with residual connections: tokens, then channels."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         width = config.width
         self.token_norm = nn.LayerNorm(width)
@@ -108,9 +143,9 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images [B, 3, H, W] in 0..1 -> (mean, logvar), both [B, L]."""
+    """Images [B, C, H, W] in 0..1 -> (mean, logvar), both [B, L]."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         self.patch = config.patch
         self.embed = nn.Linear(config.patch_values, config.width)
@@ -134,14 +169,15 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents [B, L] -> images [B, 3, H, W], unclamped; `in_range` clamps to 0..1 for serving."""
+    """Latents [B, L] -> images [B, C, H, W], unclamped; `in_range` clamps to 0..1 for serving."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: PatchConfig) -> None:
         super().__init__()
         self.patch, self.tokens = config.patch, config.tokens
-        self.hidden = nn.Linear(config.latents, config.hidden)
-        self.spread = nn.Linear(config.hidden, config.tokens * config.squeeze)
-        self.widen = nn.Linear(config.squeeze, config.width)
+        squeeze, hidden = config.decoder_squeeze or config.squeeze, config.decoder_hidden or config.hidden
+        self.hidden = nn.Linear(config.latents, hidden)
+        self.spread = nn.Linear(hidden, config.tokens * squeeze)
+        self.widen = nn.Linear(squeeze, config.width)
         self.position = nn.Parameter(torch.randn(config.tokens, 1, config.width) * 0.02)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.decoder_blocks))
         self.norm = nn.LayerNorm(config.width)
@@ -161,8 +197,14 @@ class Decoder(nn.Module):
 class Network(nn.Module):
     """Encoder and decoder under one roof."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    encoder: Encoder | ConvolutionEncoder
+    decoder: Decoder | ConvolutionDecoder
+
+    def __init__(self, config: PatchConfig | ConvolutionConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
+        match config:
+            case PatchConfig():
+                self.encoder, self.decoder = Encoder(config), Decoder(config)
+            case ConvolutionConfig():
+                self.encoder, self.decoder = ConvolutionEncoder(config), ConvolutionDecoder(config)

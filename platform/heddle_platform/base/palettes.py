@@ -23,6 +23,10 @@ PALETTES: dict[str, tuple[str, ...]] = {
         "#3c4fa0", "#65c987", "#b11f1f", "#a7a9ac",
     ),
     "accessory": ("#111111", "#ffffff", "#f4d150", "#c02a2a", "#2f6fd0", "#8a5a2b", "#9287ff", "#fc909f"),
+    "letter": (
+        "#111111", "#ffffff", "#b5202c", "#f0666c", "#2347b8", "#7fb2f0", "#1c6b3a", "#8fd08a",
+        "#5f2a8f", "#d9670f", "#f5cf3c", "#0f7d7f",
+    ),
     "ink": ("#000000", "#000000", "#000000", "#000000", "#000000", "#1b0b47", "#47280b", "#333333"),
 }  # fmt: skip
 
@@ -55,7 +59,7 @@ ROLES: dict[str, str] = {
 }
 
 LABELLED_ROLES = ("background", "skin", "hair", "clothing")
-"""Roles that carry a label; the rest is nuisance."""
+"""Roles of the styles that carry a label; the rest is nuisance. Letters label theirs themselves."""
 
 _JITTER = 10
 _FREE_SHARE = 0.2

@@ -2,7 +2,8 @@
 
 All draw the same batch and the same noise from (seed, step) and keep every n-th row; gradients are averaged. So a
 step of n processes is the step of one on the whole batch, up to rounding, for terms that are means over images;
-terms that look across a batch see a share of it. Whatever else is random in a term comes from (seed, step, rank).
+terms that look across a batch, or average over its labelled images, see a share of it. Whatever else is random in a
+term comes from (seed, step, rank).
 """
 
 from collections.abc import Sequence

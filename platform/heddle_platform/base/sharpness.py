@@ -16,5 +16,9 @@ def edge_share(drawn_NHWC: NDArray[np.floating], images_NHWC: NDArray[np.floatin
 
     Images without any edge count as drawn sharply.
     """
-    wanted = edge_energy(images_NHWC)
-    return edge_energy(drawn_NHWC) / wanted if wanted > 0 else 1.0
+    return energy_share(edge_energy(drawn_NHWC), edge_energy(images_NHWC))
+
+
+def energy_share(drawn: float, wanted: float) -> float:
+    """The same, of energies."""
+    return drawn / wanted if wanted > 0 else 1.0

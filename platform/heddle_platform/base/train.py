@@ -172,14 +172,16 @@ def complete_training(
     """Train to the recipe's end in given surroundings; every process of `peers` calls this.
 
     Raises:
-        InvalidInput: see `train`; code `too_many_workers`: a batch has fewer images than there are processes.
+        InvalidInput: see `train`; code `uneven_shares`: the processes cannot share a batch evenly.
     """
     torch.set_num_threads(recipe.threads)
-    if surroundings.peers.size > recipe.optimiser.batch:
+    whole, parts = (recipe.optimiser.batch // 2, "pairs") if recipe.needs_pairs else (recipe.optimiser.batch, "images")
+    if whole % surroundings.peers.size:
+        # A mean of means is the mean only of equal shares, and a share must hold an image's partner too.
         raise InvalidInput(
-            f"{surroundings.peers.size} processes cannot share batches of {recipe.optimiser.batch} images; "
-            "use fewer, or raise optimiser.batch",
-            code="too_many_workers",
+            f"{surroundings.peers.size} processes cannot share batches of {whole} {parts} evenly; "
+            "take a number of workers that divides it, or another optimiser.batch",
+            code="uneven_shares",
         )
     out_dir.mkdir(parents=True, exist_ok=True)
     loop = _Loop(recipe, corpus, out_dir, surroundings)
@@ -195,7 +197,7 @@ class _Loop:
         self.progress, self.score, self.peers = surroundings.progress, surroundings.score, surroundings.peers
         self.checkpoints = surroundings.checkpoints or FolderCheckpoints(out_dir / CHECKPOINT)
         self.learner = Learner(recipe, corpus.factors, self.peers)
-        self.source = BatchSource(corpus, recipe.optimiser.batch, recipe.augment, recipe.corpus.weights)
+        self.source = BatchSource.of(recipe, corpus)
         self.log = RunLog(recipe, out_dir, surroundings.tracker) if self.first else _silent_log(recipe)
         self.step, self.elapsed = 0, 0.0
         self.losses: dict[str, float] = {}

@@ -110,6 +110,19 @@ async def test_an_alias_stays_where_it_was_until_its_new_version_can_be_read(wor
     assert label(loader) == "avatars@2"
 
 
+async def test_what_was_withdrawn_is_not_served_while_its_successor_cannot_be_read(
+    world: World, loader: Loader
+) -> None:
+    assert label(loader) == "avatars@1"
+    move(world, second_version(world, stored=False), to=2)
+    await loader.refresh()
+    assert refusal(loader, "avatars").code == "adapter_not_loaded"
+    second_version(world)  # now its bytes arrive
+    await asyncio.sleep(0.6)
+    await loader.refresh()
+    assert label(loader) == "avatars@2"
+
+
 async def test_damaged_bytes_are_never_served(world: World, loader: Loader) -> None:
     first, second = world.source.now.versions[0], second_version(world)
     key = keys.adapter_file(TENANT, second.digest, "adapter.npz")

@@ -81,7 +81,15 @@ async def _editor(control: Control, version: AdapterVersion) -> bytes:
 
 async def _find(control: Control, tenant_id: str, reference: str, number: int | None) -> tuple[Adapter, AdapterVersion]:
     async with control.transaction() as session:
-        return await find_version(session, tenant_id, reference, number)
+        adapter, version = await find_version(session, tenant_id, reference, number)
+    if version.status == "erased":
+        instead = f"version {version.replaced_by} took its place" if version.replaced_by else "nothing took its place"
+        raise NotFound(
+            f"version {version.version} of {adapter.name} was erased with images it had learnt from; {instead}",
+            code="version_erased",
+            param="version",
+        )
+    return adapter, version
 
 
 async def _page(control: Control, version: AdapterVersion, file: str) -> Response:

@@ -54,6 +54,8 @@ class VersionView(BaseModel):
     job: str
     files: dict[str, str] = Field(description="File to its SHA-256.")
     aliases: list[str] = Field(description="Aliases that point here.")
+    replaces: int | None = Field(description="The version that was erased and this one was fitted in place of.")
+    replaced_by: int | None = Field(description="Of an erased version: the one fitted in place of it.")
     created_at: datetime
 
 
@@ -122,7 +124,10 @@ def version_view(adapter: Adapter, version: AdapterVersion, aliases: list[Alias]
         job=version.job_id,
         aliases=[alias.alias for alias in aliases if alias.version == version.version],
         **version.model_dump(
-            include={"adapter_id", "version", "status", "verdict", "gate", "digest", "files", "created_at"}
+            include={
+                *("adapter_id", "version", "status", "verdict", "gate", "digest", "files", "created_at"),
+                *("replaces", "replaced_by"),
+            }
         ),
     )
 

@@ -8,6 +8,8 @@ from heddle_api.auth import Principal
 from heddle_api.control.context import CurrentControl, tenant_with
 from heddle_api.control.datasets import service
 from heddle_api.control.datasets.service import DatasetView, ItemView, NewDataset, ValidationReport
+from heddle_api.control.erasures import service as erasures
+from heddle_api.control.erasures.service import ErasureView, NewErasure
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
 from heddle_infra.database import datasets
@@ -47,6 +49,15 @@ async def get_validation(dataset: str, tenant: DataKey, control: CurrentControl)
 async def list_items(dataset: str, tenant: DataKey, control: CurrentControl, turn: AskedPage) -> Page[ItemView]:
     """List a ready set's images with their labels, in the order of labels.csv."""
     return await service.items(control, tenant.tenant, dataset, turn)
+
+
+@router.delete(
+    "/{dataset}/items/{item}", status_code=202, response_model=ErasureView, summary="Erase an image of a labelled set"
+)
+async def delete_item(dataset: str, item: str, tenant: DataKey, control: CurrentControl, post: OncePost) -> Response:
+    """Ask for one image to be erased from everything: POST /v1/erasure_requests in short, with the same answer."""
+    wanted = NewErasure.model_construct(dataset=dataset, items=[item])  # any text may be asked for: it is just unknown
+    return await post.once(tenant, lambda session: erasures.create(session, control, tenant, wanted))
 
 
 @router.delete("/{dataset}", status_code=204, summary="Delete a labelled set")

@@ -1,6 +1,7 @@
 """Labelled sets: registered with the job that validates them, reported on, paged through, deleted."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.wire import DisplayName, Reference
 from heddle_infra.database import datasets, factor_sets, jobs, uploads
 from heddle_platform import keys
-from heddle_platform.errors import Conflict
+from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import Dataset, DatasetStatus
@@ -70,6 +71,7 @@ class ValidationReport(BaseModel):
 class ItemView(BaseModel):
     """One image of a set; an unlabelled one has no labels."""
 
+    id: str = Field(description="Its id in this set, which stays when other images are erased.")
     file: str
     sha256: str
     labels: dict[str, str] = Field(description="The cells of labels.csv that are not empty, as they were sent.")
@@ -136,8 +138,9 @@ async def items(control: Control, tenant_id: str, reference: str, turn: Turn) ->
     Raises:
         NotFound: code `unknown_dataset`.
         Conflict: code `dataset_not_ready`.
+        InvalidInput: code `invalid_cursor`: of another list, or its image was erased meanwhile.
     """
-    start = turn.after_number() or 0
+    after = turn.after_id("itm")
     async with control.transaction() as session:
         dataset = await datasets.resolve(session, tenant_id, reference)
     if dataset.digest is None:
@@ -147,15 +150,23 @@ async def items(control: Control, tenant_id: str, reference: str, turn: Turn) ->
             param="dataset",
         )
     key = keys.dataset_manifest(tenant_id, dataset.digest)
-    images = await asyncio.to_thread(_images_of, await control.read(key))
-    shown = [ItemView(**image.model_dump()) for image in images[start : start + turn.limit]]
-    end = start + len(shown)
-    return page_of(shown, end < len(images), lambda _: str(end))
+    return await asyncio.to_thread(_items, await control.read(key), after, turn.limit)
 
 
-def _images_of(data: bytes) -> tuple[ManifestImage, ...]:
-    manifest = Manifest.from_bytes(data)
-    return (*manifest.rows, *manifest.unlabelled)
+def _items(manifest: bytes, after: str | None, limit: int) -> Page[ItemView]:
+    images = Manifest.from_bytes(manifest).all
+    start = _place_of(images, after) + 1 if after else 0
+    shown = [ItemView(id=image.item_id, **image.model_dump()) for image in images[start : start + limit]]
+    return page_of(shown, start + len(shown) < len(images), lambda item: item.id)
+
+
+def _place_of(images: Sequence[ManifestImage], item: str) -> int:
+    for place, image in enumerate(images):
+        if image.item_id == item:
+            return place
+    raise InvalidInput(
+        f"{item!r} is not in this set (any more); begin with the first page", code="invalid_cursor", param="after"
+    )
 
 
 async def remove(control: Control, tenant_id: str, reference: str) -> None:

@@ -45,7 +45,7 @@ async def list_jobs(
     status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
     job_type: Annotated[JobType | None, Query(alias="type", description="Only jobs of this type.")] = None,
 ) -> Page[JobView]:
-    """List jobs, newest first; validations only where asked for by `type`."""
+    """List jobs, newest first; validations and erasures only where asked for by `type`."""
     async with control.transaction() as session:
         return await service.list_own(session, owner.tenant_id, turn, status, job_type)
 

@@ -241,7 +241,7 @@ async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> R
 
     Raises:
         NotFound: code `unknown_job`.
-        Conflict: codes `job_finished`, `validation_not_cancellable`.
+        Conflict: codes `job_finished`, `validation_not_cancellable`, `erasure_not_cancellable`.
     """
     job = await jobs.get(session, tenant_id, job_id, lock=True)
     if job.type == "validate":
@@ -250,6 +250,8 @@ async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> R
             "delete the set afterwards",
             code="validation_not_cancellable",
         )
+    if job.type == "erase":
+        raise Conflict(f"job {job_id} erases images and ends by itself", code="erasure_not_cancellable")
     return Reply(view(await jobs.cancel(session, tenant_id, job_id), None))
 
 

@@ -3,6 +3,7 @@ import { alertOf } from "./alert.js";
 import { openCard } from "./card_dialog.js";
 import { askDecision } from "./decision_dialog.js";
 import { fill, h, notify } from "./dom.js";
+import { takeHome } from "./take_home.js";
 import { moment, plain, status } from "./words.js";
 
 const SERVABLE = ["passed", "approved"];
@@ -96,5 +97,6 @@ function versionOf(api, version, production, act, reload) {
       SERVABLE.includes(version.status) && version.version !== production
         && h("button", { type: "button", onclick: move }, "Move production here"),
       SERVABLE.includes(version.status)
-        && h("a", { class: "button", href: `#/edit/${encodeURIComponent(version.adapter)}/${version.version}` }, "Try it")));
+        && h("a", { class: "button", href: `#/edit/${encodeURIComponent(version.adapter)}/${version.version}` }, "Try it")),
+    takeHome(api, version));
 }

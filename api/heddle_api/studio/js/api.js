@@ -40,6 +40,11 @@ export class Api {
     return (await this.#send(path, { headers: { Accept: "text/html" } })).text();
   }
 
+  /** GET a file. */
+  async getBlob(path) {
+    return (await this.#send(path, {})).blob();
+  }
+
   /** POST JSON; repeated sends of one click do the work once. */
   async post(path, body) {
     const headers = { "Content-Type": "application/json", "Idempotency-Key": unique() };

@@ -22,6 +22,13 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+/** Hand a file to the person. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
 /** Say something in passing; read out by screen readers. */
 export function notify(sentence) {
   const notice = h("div", { class: "notice" }, sentence);

@@ -1,7 +1,7 @@
 // The bench of the edit view: a picture, the factors' controls, the readings, and what to do with the result.
 import { alertOf } from "./alert.js";
 import { curlOf } from "./curl.js";
-import { fill, h, notify } from "./dom.js";
+import { fill, h, notify, save } from "./dom.js";
 import { Editor } from "./editor.js";
 import { factorControl } from "./factor_control.js";
 import { picturePair } from "./picture_pair.js";
@@ -89,7 +89,7 @@ function dropZone(onFile) {
 
 function actionsOf(api, editor) {
   const reset = h("button", { type: "button", onclick: () => editor.reset() }, "Reset");
-  const download = h("button", { type: "button", onclick: () => save(editor.result.blob) }, "Download");
+  const download = h("button", { type: "button", onclick: () => save(editor.result.blob, "edited.png") }, "Download");
   const copy = h("button", { type: "button", onclick: () => copied(command.textContent) }, "Copy as curl");
   const command = h("pre", { tabindex: "0", "aria-label": "The edit as a curl command" });
   const more = h("details", {}, h("summary", {}, "Show the request"), command);
@@ -106,13 +106,6 @@ function actionsOf(api, editor) {
     h("div", { class: "row" }, reset, download, copy),
     h("div", { class: "field" }, h("label", { for: "detail", class: "small" }, "How the edit is drawn"), detail), more);
   return { element, show };
-}
-
-function save(blob) {
-  const address = URL.createObjectURL(blob);
-  const link = h("a", { href: address, download: "edited.png" });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
 async function copied(text) {

@@ -13,6 +13,7 @@ const STATUSES = {
   approved: ["approved", "good"],
   rejected: ["rejected", "bad"],
   refused: ["refused by its gate", "bad"],
+  erased: ["erased", ""],
 };
 
 /** A status as [words, tone]. */

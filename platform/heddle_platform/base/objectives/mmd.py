@@ -4,13 +4,17 @@ A distance of two samples needs no density: the prior may be anything that can b
 another model (Fruytier 2025). Kernel: the inverse multiquadratic over seven scales, as in WAE's public code.
 """
 
+from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from heddle_platform.base.objectives.term import Pass, Schedule, Term
+from heddle_platform.errors import InvalidInput
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -62,7 +66,43 @@ class MixturePrior(BaseModel):
         return drawn
 
 
-Prior = Annotated[GaussianPrior | UniformPrior | MixturePrior, Field(discriminator="shape")]
+class SamplesPrior(BaseModel):
+    """Rows of a given latent set: the code takes the shape of another model's, or of any made-up one (Fruytier 2025).
+
+    Attributes:
+        path: a .npy file of numbers [M, L], best of about variance 1, on which the kernel's scales are set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shape: Literal["samples"] = "samples"
+    path: Path
+
+    def draw(self, count: int, latents: int, generator: torch.Generator) -> Tensor:
+        """Draw [count, latents], rows with repeats.
+
+        Raises:
+            InvalidInput: the file cannot be read, or has another number of latents.
+        """
+        samples_ML = _samples(self.path)
+        if samples_ML.ndim != 2 or samples_ML.shape[1] != latents or not len(samples_ML):
+            raise InvalidInput(
+                f"{self.path.name} has shape {list(samples_ML.shape)}, a prior for {latents} latents needs "
+                f"[M, {latents}] with M at least 1",
+                code="prior_mismatch",
+            )
+        return samples_ML[torch.randint(len(samples_ML), (count,), generator=generator)]
+
+
+@lru_cache(maxsize=4)
+def _samples(path: Path) -> Tensor:
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float32))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} is not a .npy file of latents: {error}", code="prior_unreadable") from error
+
+
+Prior = Annotated[GaussianPrior | UniformPrior | MixturePrior | SamplesPrior, Field(discriminator="shape")]
 
 
 class MmdConfig(BaseModel):

@@ -1,0 +1,130 @@
+"""The closed form on rows it never saw: how far to shrink the noise, and how sure each reading may be.
+
+The labelled rows are cut into folds, and each is read by a solve of the others. With few labels the share of the
+residual covariance's shrinkage is chosen whose readings are most likely: how much of it reads best differs from base
+to base. On five pairs of a base and a drawn set, 50 to 400 labels, the chosen share read .724 right on the mean, a
+quarter for everybody .715; from 500 labels on all shares read alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.calibrate import angle_error, temperature_of
+from heddle_adapters.design import Coding, score_slices
+from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.solution import Solution, solve
+from heddle_adapters.solve import RESIDUAL_SHARE
+
+SHARES = (0.1, RESIDUAL_SHARE, 1.0)  # of the Gaussian optimum; beyond 1 read worse on every set
+# With few labels a fit on two thirds of them is clearly worse than on all, and its confidence would be calibrated too
+# low; with many it is not, and three folds are cheaper.
+FEW_ROWS, FEW_ROWS_FOLDS, MANY_ROWS_FOLDS = 500, 5, 3
+LEAST_ERROR = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Rows held out, [N], and the solve of the others."""
+
+    held_N: Mask
+    solution: Solution
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What out-of-fold rows say of the closed form.
+
+    Attributes:
+        share: of the residual covariance's shrinkage.
+        folds: the folds whose others hold a label of every factor, solved with that share.
+        scores_NC: what each row is read as by the solve that never saw it; NaN in rows of no fold.
+        temperature_F: see `Adapter.temperature_F`; 1 where no row was read.
+        loss_F: mean negative log-likelihood of the labels at that temperature, in nats; for numbers the logarithm of
+            the typical error, which is the same up to a constant.
+        rows_F: labels that were read.
+    """
+
+    share: float
+    folds: tuple[Fold, ...]
+    scores_NC: Floats
+    temperature_F: Floats
+    loss_F: Floats
+    rows_F: Floats
+
+    @property
+    def loss(self) -> float:
+        """Summed over all labels read."""
+        return float(self.rows_F @ self.loss_F)
+
+
+def fold_count(rows: int) -> int:
+    """Return how many folds a set of this size is calibrated on."""
+    return FEW_ROWS_FOLDS if rows < FEW_ROWS else MANY_ROWS_FOLDS
+
+
+def shares_for(rows: int) -> tuple[float, ...]:
+    """Return the shares that a set of this size is tried with."""
+    return SHARES if rows < FEW_ROWS else (RESIDUAL_SHARE,)
+
+
+def read_held_out(
+    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, share: float | None = None
+) -> HeldOut:
+    """Read every fold by a solve of the others.
+
+    Args:
+        latents_NL: labelled latents, every column alive.
+        values_NF: labels, NaN where missing.
+        codings: per factor.
+        ridge: pseudo-counts per level.
+        share: of the residual covariance's shrinkage; None takes the most likely of `shares_for`, the first of equals.
+    """
+    count = fold_count(len(values_NF))
+    fold_N = fold_of_rows(values_NF, count, seed=0)
+    folds = []
+    for fold in range(count):
+        taught_N = fold_N != fold
+        if np.isnan(values_NF[taught_N]).all(axis=0).any():
+            continue  # too few labels of a factor to leave some out; its prior stays
+        folds.append(Fold(~taught_N, solve(latents_NL[taught_N], values_NF[taught_N], codings, ridge=ridge)))
+    shares = shares_for(len(values_NF)) if share is None else (share,)
+    return min((_read(folds, latents_NL, values_NF, codings, one) for one in shares), key=lambda read: read.loss)
+
+
+def _read(
+    folds: Sequence[Fold], latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], share: float
+) -> HeldOut:
+    if share != RESIDUAL_SHARE:
+        folds = [replace(fold, solution=fold.solution.shrunk(share)) for fold in folds]
+    blocks = score_slices(codings)
+    scores_NC = np.full((len(latents_NL), blocks[-1].stop), np.nan)
+    for fold in folds:
+        direction_LC, offset_C = fold.solution.read
+        scores_NC[fold.held_N] = latents_NL[fold.held_N] @ direction_LC + offset_C
+    read_N = np.isfinite(scores_NC).all(axis=1)
+    temperature_F, loss_F, rows_F = np.ones(len(codings)), np.zeros(len(codings)), np.zeros(len(codings))
+    for index, (coding, block) in enumerate(zip(codings, blocks, strict=True)):
+        known_N = read_N & ~np.isnan(values_NF[:, index])
+        if not known_N.any():
+            continue
+        score_NC, value_N = scores_NC[known_N, block], values_NF[known_N, index]
+        if coding.levels:
+            temperature_F[index], loss_F[index] = temperature_of(score_NC, value_N.astype(np.int64))
+        else:
+            temperature_F[index] = typical_error(score_NC, value_N, coding)
+            loss_F[index] = np.log(temperature_F[index])
+        rows_F[index] = np.count_nonzero(known_N)
+    return HeldOut(share, tuple(folds), scores_NC, temperature_F, loss_F, rows_F)
+
+
+def typical_error(score_NC: Floats, values_N: Floats, coding: Coding) -> float:
+    """Return the root mean square error of a number's readings in its unit, of an angle's in radians."""
+    if coding.kind == "periodic":
+        angle_N = np.arctan2(score_NC[:, 1], score_NC[:, 0]) * (coding.spread / (2 * np.pi))
+        error_N = angle_error(angle_N, values_N, coding.spread)
+    else:
+        error_N = score_NC[:, 0] - values_N
+    return float(max(np.sqrt(np.square(error_N).mean()), LEAST_ERROR))

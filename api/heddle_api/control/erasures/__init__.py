@@ -1,0 +1,1 @@
+"""Erasures: images taken out of everything, with a signed certificate."""

@@ -1,0 +1,118 @@
+"""Avatars with beards of the hair's colour, drawn here: how a beard looks depends on another labelled factor.
+
+Every factor is drawn uniformly and independently; what is no factor (eyes, nose, ears, clothes, their colour) at
+random. A set is 6,000 pictures, a minute or two to draw, kept in the temporary folder.
+
+| set | beards |
+|---|---|
+| beards_micah | none, scruff, beard; a small thing in the picture, its colour set to the hair's |
+| beards_toon | none, chin, full, long; the style itself has no other colour for them than the hair's |
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heddle_platform.base.rendered import png_to_rgb, render_png
+from heddle_platform.base.styles import style_spec
+from heddle_platform.digest import canonical_json, sha256_hex
+
+COUNT, SIZE, SEED = 6_000, 64, 11
+HAIR = {
+    "black": "#1a1a1a",
+    "brown": "#7a4a2a",
+    "blonde": "#e8c04a",
+    "red": "#c8321e",
+    "white": "#f5f5f5",
+    "blue": "#3d6fd6",
+}
+SKIN = {"ivory": "#ffdbb4", "sand": "#edb98a", "bronze": "#c47f4b", "umber": "#99552b"}
+PAPER = {"sky": "#a9dcf2", "rose": "#ffc4d0", "mint": "#bdeccb", "slate": "#66748a", "orange": "#f0883e"}
+SHIRTS = ("#9287ff", "#f4d150", "#fc909f", "#6bd9e9", "#ffffff", "#262e33")
+
+
+class Kind(NamedTuple):
+    """One set: its style, the factors that choose parts (level -> variant, "" for none), and colours of roles."""
+
+    style: str
+    parts: dict[str, dict[str, str]]
+    colors: dict[str, tuple[str, ...]]
+
+
+KINDS = {
+    "beards_micah": Kind(
+        "micah",
+        {
+            "hair": {"fringe": "dannyPhantom", "quiff": "fonze", "long": "full", "bob": "pixie"},
+            "beard": {"none": "", "scruff": "scruff", "beard": "beard"},
+            "glasses": {"none": "", "round": "round", "square": "square"},
+        },
+        {
+            "hair_color": ("hairColor", "facialHairColor"),
+            "skin": ("baseColor",),
+            "background": ("backgroundColor",),
+        },
+    ),
+    "beards_toon": Kind(
+        "toon-head",
+        {
+            "hair": {"bun": "bun", "combed": "sideComed", "spiky": "spiky", "undercut": "undercut"},
+            "beard": {"none": "", "chin": "chin", "full": "fullBeard", "long": "longBeard"},
+            "clothes": {"dress": "dress", "jacket": "openJacket", "shirt": "shirt", "turtleneck": "turtleNeck"},
+        },
+        {"hair_color": ("hairColor",), "skin": ("skinColor",), "background": ("backgroundColor",)},
+    ),
+}
+LEVELS = {"hair_color": HAIR, "skin": SKIN, "background": PAPER}
+
+
+def drawn(name: str) -> dict[str, NDArray[Any]]:
+    """Return a set under the names that the files of `../shared/data` use: images, factors, names, values.
+
+    Args:
+        name: one of KINDS.
+    """
+    kind = KINDS[name]
+    tables = {**kind.parts, **{role: LEVELS[role] for role in kind.colors}}
+    known = canonical_json({"kind": kind, "levels": LEVELS, "count": COUNT, "size": SIZE, "seed": SEED})
+    cached = Path(tempfile.gettempdir()) / "heddle_bench" / f"{name}-{sha256_hex(known)[:16]}.npz"
+    if not cached.is_file():
+        random = np.random.default_rng(SEED)
+        labels_NF = np.stack([random.integers(len(table), size=COUNT) for table in tables.values()], axis=1)
+        images = [png_to_rgb(render_png(kind.style, _options(kind, tables, row, random), SIZE)) for row in labels_NF]
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        aside = cached.with_suffix(f".{os.getpid()}.npz")
+        np.savez(aside, images=np.stack(images), factors=labels_NF)
+        aside.replace(cached)
+    stored = np.load(cached)
+    spoken = canonical_json([list(table) for table in tables.values()]).decode()
+    return {
+        "images": stored["images"],
+        "factors": stored["factors"],
+        "factor_names": np.array(list(tables)),
+        "factor_values": np.array(spoken),
+    }
+
+
+def _options(
+    kind: Kind, tables: dict[str, dict[str, str]], labels_F: NDArray[np.int64], random: np.random.Generator
+) -> dict[str, Any]:
+    options: dict[str, Any] = {"seed": str(int(random.integers(1 << 60))), "animationVariant": ["none"]}
+    for part, variants in style_spec(kind.style).parts.items():  # nuisance, unless a factor says otherwise below
+        options[f"{part}Variant"] = [variants[int(random.integers(len(variants)))]]
+    options |= {"rearHairProbability": 0, "earringsProbability": 0, "glassesProbability": 0}
+    options |= {f"{name}Color": [str(random.choice(SHIRTS))] for name in ("shirt", "clothes")}
+    options |= {f"{name}Color": ["#000000"] for name in ("eyebrows", "glasses")}
+    for (name, table), level in zip(tables.items(), labels_F.tolist(), strict=True):
+        value = list(table.values())[level]
+        if name in kind.parts:
+            part = "facialHair" if (kind.style, name) == ("micah", "beard") else name
+            options[f"{part}Variant"] = [value or next(filter(None, table.values()))]
+            options[f"{part}Probability"] = 100 if value else 0
+        else:
+            options |= {option: [value] for option in kind.colors[name]}
+    return options
