@@ -22,7 +22,7 @@ TINY = {
         "encoder_blocks": 1, "decoder_blocks": 1,
     },
     "terms": [{"kind": "reconstruction"}, {"kind": "kl"}],
-    "optimiser": {"kind": "adamw", "batch": 9, "warmup_steps": 5},
+    "optimiser": {"kind": "adamw", "batch": 8, "warmup_steps": 5},
     "steps": 10,
 }  # fmt: skip
 
@@ -36,13 +36,13 @@ from heddle_platform.base.corpus import build_corpus
 from heddle_platform.base.peers import Group
 from heddle_platform.base.train import Surroundings, complete_training
 recipe_json, rank, store, folder, cache = sys.argv[1:]
-dist.init_process_group("gloo", init_method=f"file://{store}", rank=int(rank), world_size=3)
+dist.init_process_group("gloo", init_method=f"file://{store}", rank=int(rank), world_size=2)
 peers = Group()
 assert peers.agree(float(rank)) == 0.0
-assert peers.mean({"a": float(rank), "b": 1.0}) == {"a": 1.0, "b": 1.0}
+assert peers.mean({"a": float(rank), "b": 1.0}) == {"a": 0.5, "b": 1.0}
 weight = torch.nn.Parameter(torch.zeros(2, 2))
 idle = torch.nn.Parameter(torch.zeros(3))
-weight.grad = torch.full((2, 2), float(rank))
+weight.grad = torch.full((2, 2), 2 * float(rank))
 peers.average([weight, idle])
 assert torch.equal(weight.grad, torch.ones(2, 2)) and torch.equal(idle.grad, torch.zeros(3))
 recipe = Recipe.model_validate_json(recipe_json)
@@ -53,20 +53,19 @@ torch.save(finished.learner.network.state_dict(), Path(folder) / f"{rank}.pt")
 """
 
 
-def test_three_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
     recipe = Recipe.model_validate(TINY)
     corpus = build_corpus(recipe.corpus, cache_dir=tmp_path / "cache")
     arguments = (str(tmp_path / "store"), str(tmp_path), str(tmp_path / "cache"))
     processes = [
         subprocess.Popen([sys.executable, "-c", TOGETHER, recipe.model_dump_json(), str(rank), *arguments])
-        for rank in range(3)
+        for rank in range(2)
     ]
-    assert [process.wait(timeout=240) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=240) for process in processes] == [0, 0]
     alone, _ = run_training(recipe, corpus, tmp_path / "alone", resume=False)
-    states = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(3)]
+    states = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     for name, value in alone.network.state_dict().items():
         assert torch.equal(states[0][name], states[1][name]), "the processes agree to the bit"
-        assert torch.equal(states[0][name], states[2][name])
         # Adam divides by a root of squares: rounding of a gradient near 0 is as large as a step
         assert torch.allclose(states[0][name], value, atol=2e-3), name
     assert not (tmp_path / "1" / "metrics.jsonl").exists(), "only the first keeps a log"

@@ -126,7 +126,10 @@ async def test_cancelled_it_stops_and_leaves_nothing(world: World, head: RayHead
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"steps": None}, "exactly one of steps and minutes"), ({"network": {"latents": 0}}, "network.latents")],
+    [
+        ({"steps": None}, "exactly one of steps and minutes"),
+        ({"network": {"latents": 0}}, "network.patch.latents: Input should be greater"),
+    ],
 )
 async def test_a_recipe_that_is_none_fails_at_once_and_names_the_field(
     world: World, change: dict[str, Any], words: str

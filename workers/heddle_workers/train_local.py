@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from heddle_infra.local.environment import RAY_LOOPBACK
-from heddle_platform.errors import HeddleError
+from heddle_platform.errors import HeddleError, Unavailable
 from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
 
 _CHECKPOINT: Final = "checkpoint.pt"
@@ -67,6 +67,7 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
 
     Raises:
         HeddleError: as a pretraining raises.
+        Unavailable: Ray did not start.
     """
     os.environ.update({**RAY_LOOPBACK, "OMP_NUM_THREADS": "1", "RAY_AUTH_TOKEN": secrets.token_hex(24)})
     import ray  # after the environment, which it reads when it is imported
@@ -79,13 +80,18 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
     folder = _Folder(out_dir)
     kept = out_dir / _CHECKPOINT
     checkpoint = kept.read_bytes() if resume and kept.exists() else None
-    ray.init(
-        num_cpus=max(workers, os.cpu_count() or 1),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_OBJECT_STORE_BYTES,
-    )
+    try:
+        ray.init(
+            num_cpus=max(workers, os.cpu_count() or 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            object_store_memory=_OBJECT_STORE_BYTES,
+        )
+    except Exception as error:  # a bare one: its processes give each other half a minute at most
+        raise Unavailable(
+            f"Ray did not start ({str(error)[:200]}); on a busy machine try again when it is calmer, or take one worker"
+        ) from error
     try:
         request = PretrainRequest(recipe.model_dump(mode="json"), workers=workers, cpus=1.0)
         return folder.finish(pretrain(request, checkpoint, folder.report, folder.tell))

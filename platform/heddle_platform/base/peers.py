@@ -50,7 +50,7 @@ class Alone:
 
 
 class Group:
-    """The processes of torch's process group, which must be there (gloo on CPUs, nccl on GPUs)."""
+    """The processes of torch's process group, which must be there (gloo)."""
 
     def __init__(self) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
