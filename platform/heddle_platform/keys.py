@@ -31,6 +31,16 @@ def corpus_file(name: str, path: str) -> str:
     return corpus_prefix(name) + "/".join(_part(step) for step in path.split("/"))
 
 
+def pretrain_prefix(job_id: str) -> str:
+    """Return the prefix of a pretraining's checkpoints, with its closing slash."""
+    return f"operator/pretrain/{_part(job_id)}/"
+
+
+def pretrain_checkpoint(job_id: str, step: int) -> str:
+    """Return the key of the checkpoint after so many steps; keys sort as steps do."""
+    return f"{pretrain_prefix(job_id)}{step:012d}.pt"
+
+
 def tenant_prefix(tenant_id: str) -> str:
     """Return the prefix below which everything of the tenant lies, with its closing slash."""
     return f"tenants/{_part(tenant_id)}/"

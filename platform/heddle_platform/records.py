@@ -5,11 +5,13 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
+from heddle_platform.errors import InvalidInput
+
 Scope = Literal["factors", "data", "jobs", "adapters", "approve", "edits", "feedback", "admin"]
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in ALL_SCOPES if scope != "admin")
 
-JobType = Literal["fit", "validate", "erase"]
+JobType = Literal["fit", "validate", "pretrain", "erase"]
 JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
 ]
@@ -109,10 +111,13 @@ class JobError(Record):
 
 
 class Job(Record):
-    """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results."""
+    """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results.
+
+    `tenant_id` None: an operator's.
+    """
 
     id: str
-    tenant_id: str
+    tenant_id: str | None
     type: JobType
     status: JobStatus
     spec: dict[str, Any]
@@ -125,6 +130,17 @@ class Job(Record):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+    @property
+    def tenant(self) -> str:
+        """The tenant's id.
+
+        Raises:
+            InvalidInput: code `tenant_job_required`; an operator's job has no tenant.
+        """
+        if self.tenant_id is None:
+            raise InvalidInput(f"job {self.id} is an operator's and has no tenant", code="tenant_job_required")
+        return self.tenant_id
 
 
 class JobEvent(Record):

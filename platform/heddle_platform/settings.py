@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from heddle_platform.records import JobType
+
 DEVELOPMENT_SECRET = "development-only-secret-of-heddle"  # noqa: S105  refused in production
 
 
@@ -51,12 +53,15 @@ class CacheSettings(_Concern):
 class RaySettings(_Concern):
     """The Ray cluster the dispatcher drives: `HEDDLE_RAY_ADDRESS` (host:port of the GCS).
 
-    A task that encodes or fits takes `ray_task_cpus` CPUs (or all of a smaller node) and as many threads.
+    A task that encodes or fits takes `ray_task_cpus` CPUs (or all of a smaller node) and as many threads. A worker
+    that pretrains reserves `ray_pretrain_cpus`: none, so that hours of it do not keep fits waiting on a small machine;
+    on a cluster set it to the recipe's threads.
     """
 
     ray_address: str
     ray_task_cpus: float = Field(2.0, gt=0)
     ray_encode_gpus: float = Field(0.0, ge=0)
+    ray_pretrain_cpus: float = Field(0.0, ge=0)
 
 
 class SecuritySettings(_Concern):
@@ -95,6 +100,18 @@ class DispatchSettings(_Concern):
     job_max_attempts: int = Field(5, ge=1)
     jobs_in_flight: int = Field(4, ge=1)
     task_timeout_seconds: float = Field(1_800.0, gt=0)
+    pretrain_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
+
+    def timeout_of(self, job_type: JobType) -> float:
+        """Seconds after which a job of this type is stopped."""
+        return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
+
+
+class TrackingSettings(_Concern):
+    """Where runs of bases are logged beside their own log: `HEDDLE_MLFLOW_TRACKING_URI` (sqlite:///... or a server)."""
+
+    mlflow_tracking_uri: str | None = None
+    mlflow_experiment: str = "heddle-bases"
 
 
 class ServiceSettings(_Concern):
@@ -118,6 +135,7 @@ class Settings(BaseModel):
     limits: LimitSettings
     dispatch: DispatchSettings
     service: ServiceSettings
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -134,4 +152,5 @@ class Settings(BaseModel):
             limits=LimitSettings(),
             dispatch=DispatchSettings(),
             service=ServiceSettings(),
+            tracking=TrackingSettings(),
         )

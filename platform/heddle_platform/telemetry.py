@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
@@ -61,3 +62,11 @@ def configure_logging(process: str, level: str = "info") -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def code_version() -> str:
+    """Version of heddle that runs."""
+    try:
+        return version("heddle")
+    except PackageNotFoundError:
+        return "0+source"

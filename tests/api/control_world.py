@@ -251,7 +251,7 @@ async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
     }
     digest = sha256_hex(matrices)
     for file, data in contents.items():
-        world.objects.put(keys.adapter_file(job.tenant_id, digest, file), data)
+        world.objects.put(keys.adapter_file(job.tenant, digest, file), data)
     new = NewVersion(
         adapter_name=spec["adapter"],
         digest=digest,
@@ -268,7 +268,7 @@ async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
     final = {"pass": "succeeded", "needs_approval": "awaiting_approval", "fail": "failed"}[verdict]
     async with world.ports.database.transaction() as session:
         await queue.fence(session, job.id, job.attempt)
-        version = await versions.add_version(session, job.tenant_id, job.id, new)
+        version = await versions.add_version(session, job.tenant, job.id, new)
         result = {"adapter": spec["adapter"], "version": version.version, "card": new.card}
         await jobs.close(session, job.id, status=final, result=result)  # type: ignore[arg-type]
     return version.version

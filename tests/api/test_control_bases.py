@@ -99,6 +99,26 @@ async def test_tenants_do_not_publish(world: World, tenant: Person) -> None:
     assert (theirs.status_code, theirs.json()["code"]) == (404, "unknown_upload")
 
 
+async def test_a_card_is_published_with_its_base_and_served_as_asked(world: World, tenant: Person) -> None:
+    card = {"card.json": b'{"name":"tiny"}', "card.html": b"<!doctype html>tiny"}
+    made = (await publish(world, zipped({**bundle().all_files(), **card}))).json()
+    url = f"/v1/bases/{made['id']}/card"
+    assert await tenant.get(url) == {"name": "tiny"}
+    page = await tenant.http.get(url, headers={"Accept": "text/html"})
+    assert (page.content, page.headers["content-type"]) == (card["card.html"], "text/html; charset=utf-8")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    picture = await tenant.http.get(url, headers={"Accept": "image/png"})
+    assert (picture.status_code, picture.json()["code"]) == (406, "not_acceptable")
+
+
+async def test_a_base_without_a_card_says_so(world: World, tenant: Person) -> None:
+    made = (await publish(world, zipped(bundle().all_files()))).json()
+    answer = await tenant.http.get(f"/v1/bases/{made['id']}/card")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_card")
+    half = await publish(world, zipped({**bundle().all_files(), "card.json": b"{}"}))
+    assert (half.status_code, half.json()["code"]) == (422, "missing_file")
+
+
 async def test_damaged_bundles_are_refused_and_nothing_is_stored(world: World) -> None:
     good = bundle().all_files()
     bad = {

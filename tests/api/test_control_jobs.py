@@ -196,3 +196,45 @@ async def test_odd_stream_requests(tenant: Person) -> None:
     assert (none.status_code, none.json()["code"]) == (406, "not_acceptable")
     missing: httpx.Response = await tenant.http.get("/v1/jobs/job_x/events", headers=SSE)
     assert (missing.status_code, missing.json()["code"]) == (404, "unknown_job")
+
+
+PRETRAINING = {"type": "pretrain", "recipe": {"name": "sprites", "steps": 5}, "workers": 2}
+
+
+async def test_an_operator_queues_reads_and_cancels_a_pretraining(world: World, tenant: Person) -> None:
+    answer = await world.admin.post("/v1/jobs", json=PRETRAINING, headers={"Idempotency-Key": "one"})
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    assert (job["type"], job["status"], job["factor_set"], job["base"]) == ("pretrain", "queued", None, None)
+    again = await world.admin.post("/v1/jobs", json=PRETRAINING, headers={"Idempotency-Key": "one"})
+    assert again.json()["id"] == job["id"]
+    assert [each["id"] for each in (await world.admin.get("/v1/jobs")).json()["data"]] == [job["id"]]
+    assert (await tenant.get("/v1/jobs"))["data"] == []
+    assert (await tenant.http.get(f"/v1/jobs/{job['id']}")).status_code == 404
+    assert (await tenant.http.post(f"/v1/jobs/{job['id']}/cancel")).status_code == 404
+    done = (await world.admin.post(f"/v1/jobs/{job['id']}/cancel")).json()
+    assert done["status"] == "cancelled"
+    events = (await world.admin.get(f"/v1/jobs/{job['id']}/events")).json()["data"]
+    assert [event["type"] for event in events] == ["created", "cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"workers": 0}, "invalid_request"),
+        ({"recipe": {"steps": 5}}, "invalid_recipe"),
+        ({"recipe": {"name": "long", "notes": "x" * 70_000}}, "invalid_recipe"),
+        ({"alias": "default"}, "invalid_request"),
+    ],
+)
+async def test_bad_pretrainings(world: World, change: dict[str, object], code: str) -> None:
+    answer = await world.admin.post("/v1/jobs", json={**PRETRAINING, **change})
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_a_tenant_may_not_pretrain_and_an_operator_may_not_fit(world: World, tenant: Person) -> None:
+    refused = await tenant.http.post("/v1/jobs", json=PRETRAINING)
+    assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+    fit = {"type": "fit", "adapter": "avatars", "factor_set": "avatars", "dataset": "spring"}
+    refused = await world.admin.post("/v1/jobs", json=fit)
+    assert (refused.status_code, refused.json()["code"]) == (403, "tenant_key_required")

@@ -5,9 +5,22 @@ import io
 import pytest
 from rich.console import Console
 
+from heddle_platform.base.alarms import Alarm
 from heddle_platform.base.progress import LineProgress, shown_progress
+from heddle_platform.base.readings import Measurement, Reading
 from heddle_platform.base.train import TrainProgress
 
+MEASURED = Measurement(
+    step=5,
+    elapsed_seconds=1,
+    losses={},
+    mse={"thumbs": 0.02},
+    edges={"thumbs": 0.1},
+    active_units=1,
+    kl_per_latent=(2.0, 0.0),
+    scores={"thumbs": {"mig": Reading(value=0.3)}},
+    warnings=(Alarm(name="blurry", finding="flat", advice="train longer"),),
+)
 HALFWAY = TrainProgress(0.5, 1_200, 350.0, 65.0, {"kl": 12.34})
 
 
@@ -17,8 +30,21 @@ def test_it_tells_speed_time_left_and_losses(terminal: bool) -> None:
     with shown_progress(Console(file=out, force_terminal=terminal, width=200)) as progress:
         progress.rendering(500, 1_000)
         progress.training(HALFWAY)
+        progress.measured(MEASURED)
         progress.exporting()
-    for words in ("500 of 1,000 images", "step 1,200", "350 images/s", "1:05 left", "kl 12.3", "exporting the bundle"):
+    for words in (
+        "MSE 0.0200",
+        "2.0 nats",
+        "1 active units",
+        "MIG 0.30",
+        "warning blurry: flat; train longer",
+        "500 of 1,000 images",
+        "step 1,200",
+        "350 images/s",
+        "1:05 left",
+        "kl 12.3",
+        "exporting the bundle",
+    ):
         assert words in out.getvalue()
 
 

@@ -17,6 +17,7 @@ from heddle_platform.base.checkpoint import load_checkpoint
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import Corpus, build_corpus
 from heddle_platform.base.learner import learning_rate
+from heddle_platform.base.readings import Measurement
 from heddle_platform.base.train import CHECKPOINT, METRICS, TrainProgress, run_training, train
 from heddle_platform.errors import InvalidInput
 
@@ -37,6 +38,7 @@ import sys
 from pathlib import Path
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import build_corpus
+from heddle_platform.base.readings import Measurement
 from heddle_platform.base.train import run_training
 recipe = Recipe.model_validate_json(sys.argv[1])
 corpus = build_corpus(recipe.corpus, cache_dir=Path(sys.argv[2]))
@@ -50,6 +52,7 @@ class Recorder:
     def __init__(self) -> None:
         self.rendered: list[tuple[int, int]] = []
         self.steps: list[TrainProgress] = []
+        self.measurements: list[Measurement] = []
         self.exports = 0
 
     def rendering(self, ready: int, wanted: int) -> None:
@@ -57,6 +60,9 @@ class Recorder:
 
     def training(self, progress: TrainProgress) -> None:
         self.steps.append(progress)
+
+    def measured(self, measurement: Measurement) -> None:
+        self.measurements.append(measurement)
 
     def exporting(self) -> None:
         self.exports += 1
@@ -147,6 +153,7 @@ def test_train_writes_a_bundle_and_tells_its_progress(cache: Path, tmp_path: Pat
     assert load_bundle(path).manifest.metrics.steps == 3
     assert told.rendered[-1] == (140, 140)
     assert told.exports == 1
+    assert [each.step for each in told.measurements] == [3]
 
 
 def test_killed_and_resumed_equals_uninterrupted(corpus: Corpus, cache: Path, tmp_path: Path) -> None:

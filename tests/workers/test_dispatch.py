@@ -48,7 +48,7 @@ class Scripted:
 
 
 def only(work: Work) -> dict[JobType, Work]:
-    return {"fit": work, "validate": work}
+    return {"fit": work, "validate": work, "pretrain": work}
 
 
 async def a_job(world: World) -> Job:

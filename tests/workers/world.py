@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,11 +25,12 @@ from heddle_platform.digest import sha256_hex
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.ids import new_id
 from heddle_platform.records import AdapterVersion, Base, Dataset, FactorSetVersion, Job, JobType, Tenant
-from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings
+from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings, TrackingSettings
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.erasure_job import ErasureWork
 from heddle_workers.fit_job import FitWork
+from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.progress import Report
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.validation_job import ValidationWork
@@ -59,9 +60,10 @@ class CountingCluster(Cluster):
         *,
         cpus: float | None = None,
         gpus: float = 0.0,
+        told: Callable[[Any], Awaitable[None]] | None = None,
     ) -> Result:
         self.ran.append(task.__name__)
-        return await super().run(task, request, report, cpus=cpus, gpus=gpus)
+        return await super().run(task, request, report, cpus=cpus, gpus=gpus, told=told)
 
 
 @lru_cache(maxsize=1)
@@ -123,6 +125,7 @@ class World:
         real: dict[JobType, Work] = {
             "validate": ValidationWork(self.database, self.objects, self.cluster, self.limits),
             "fit": FitWork(self.database, self.objects, self.cache, self.cluster, self.limits),
+            "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
             "erase": self.erasures(),
         }
         return Dispatcher(self.database, works or real, settings, owner=new_id("req"))

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, TypeVar, cast
 
 import ray
@@ -17,12 +17,12 @@ from ray.exceptions import RayError
 
 from heddle_platform.errors import Unavailable
 from heddle_platform.settings import RaySettings
-from heddle_workers.progress import Failed, Progress, Report, silent
+from heddle_workers.progress import Failed, Progress, Report, Told, silent
 from heddle_workers.tasks import heddle_warm
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
-Task = Callable[[Request], Iterator[Progress | Failed | Result]]
+Task = Callable[[Request], Iterator[Progress | Failed | Told | Result]]
 
 _CANCEL_GRACE_SECONDS: Final = 1.5
 _PROBE_SECONDS: Final = 1.0
@@ -48,6 +48,7 @@ class Cluster:
         self.cpus = 1
         self.task_cpus = 1.0
         self.encode_gpus = settings.ray_encode_gpus
+        self.pretrain_cpus = settings.ray_pretrain_cpus
 
     @property
     def slots(self) -> int:
@@ -106,6 +107,7 @@ class Cluster:
         *,
         cpus: float | None = None,
         gpus: float = 0.0,
+        told: Callable[[Any], Awaitable[None]] | None = None,
     ) -> Result:
         """Run a task to its end; cancelling this cancels the task.
 
@@ -115,6 +117,7 @@ class Cluster:
             report: told of its progress.
             cpus: CPUs it occupies; `task_cpus` where not given.
             gpus: share of a GPU it needs.
+            told: is given what the task hands over before its end, one message after the other.
 
         Raises:
             HeddleError: what the task raised.
@@ -122,13 +125,16 @@ class Cluster:
         """
         name = task.__name__
         submitted = asyncio.ensure_future(
-            asyncio.to_thread(self._submit, name, task, request, cpus or self.task_cpus, gpus)
+            asyncio.to_thread(self._submit, name, task, request, self.task_cpus if cpus is None else cpus, gpus)
         )
         try:
             async for reference in await asyncio.shield(submitted):
                 message = await reference
                 if isinstance(message, Progress):
                     report(message.stage, message.share)
+                elif isinstance(message, Told):
+                    if told is not None:
+                        await told(message.message)
                 elif isinstance(message, Failed):
                     raise message.error
                 else:

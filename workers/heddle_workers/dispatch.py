@@ -145,8 +145,9 @@ class Dispatcher:
 
     async def _outcome(self, lease: Lease) -> Ending | None:
         job, work = lease.job, self._works[lease.job.type]
+        allowed_seconds = self._settings.timeout_of(job.type)
         try:
-            async with asyncio.timeout(self._settings.task_timeout_seconds):
+            async with asyncio.timeout(allowed_seconds):
                 return await work.run(job, lease.report)
         except asyncio.CancelledError:
             if lease.stopped is None:
@@ -154,7 +155,7 @@ class Dispatcher:
             return await self._stopped(lease, work)
         except TimeoutError:
             sentence = (
-                f"the job did not end within {self._settings.task_timeout_seconds:.0f} s and was stopped; "
+                f"the job did not end within {allowed_seconds:.0f} s and was stopped; "
                 "send fewer or smaller images, or ask support for a higher limit"
             )
             return work.give_up(job, JobError(code="timed_out", message=sentence))

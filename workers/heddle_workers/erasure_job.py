@@ -69,8 +69,8 @@ class ErasureWork:
         report("deleting", _REWRITTEN)
         await self._announce()
         await asyncio.sleep(self._settle_seconds)
-        deleted = await sweep(self._database, self._objects, job.tenant_id)
-        found = {**found, "cache_entries": await self._forget_cached(job.tenant_id)}
+        deleted = await sweep(self._database, self._objects, job.tenant)
+        found = {**found, "cache_entries": await self._forget_cached(job.tenant)}
         log.info("images_erased", **found["erased"], objects=sum(deleted.values()), cached=found["cache_entries"])
         return self._ended(job, found)
 
@@ -106,11 +106,11 @@ class ErasureWork:
             await queue.fence(session, job.id, job.attempt)
             made = []
             for one in rewritten:
-                await erasures.shorten(session, job.tenant_id, one.shortened.sets)
+                await erasures.shorten(session, job.tenant, one.shortened.sets)
                 for replaced in one.replaced:
                     new = await erasures.replace(session, job, replaced.replacement)
                     made.append(_adapter_document(replaced, new, one.touched.removed))
-            epoch = await tenants.raise_epoch(session, job.tenant_id)
+            epoch = await tenants.raise_epoch(session, job.tenant)
             found = _found(rewritten, made, epoch)
             await erasures.note(session, job.id, found)
         log.info("rows_rewritten", labelled_sets=len(found["labelled_sets"]), replaced=len(made))
@@ -120,7 +120,7 @@ class ErasureWork:
         document = {
             "kind": CERTIFICATE_KIND,
             "request": job.id,
-            "tenant": job.tenant_id,
+            "tenant": job.tenant,
             "requested_at": job.created_at.isoformat(timespec="seconds"),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "images": sorted(job.spec["images"]),

@@ -71,9 +71,9 @@ class FitWork:
             fitted = await self._cluster.run(
                 heddle_fit, request, lambda stage, share: report(stage, _ENCODED + (1 - _ENCODED) * share)
             )
-        fitted = await against_production(self._database, job.tenant_id, job.spec["adapter"], fitted)
+        fitted = await against_production(self._database, job.tenant, job.spec["adapter"], fitted)
         with clock.timed("storing_seconds"):
-            files = await put_fitted(self._objects, job.tenant_id, fitted)
+            files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **clock.seconds, **fitted.seconds)
         return self._finished(job, fitted, files)
 
@@ -94,7 +94,7 @@ class FitWork:
         return Ending(record, "cancelled")
 
     async def _material(self, job: Job) -> Material:
-        spec, tenant_id = job.spec, job.tenant_id
+        spec, tenant_id = job.spec, job.tenant
         async with self._database.transaction() as session:
             dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
             factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
@@ -134,7 +134,7 @@ class FitWork:
             error = JobError(code="gate_failed", message=str(fitted.gate["reasons"][0]))
 
         async def record(session: AsyncSession) -> None:
-            version = await versions.add_version(session, job.tenant_id, job.id, new)
+            version = await versions.add_version(session, job.tenant, job.id, new)
             url = f"/v1/adapters/{version.adapter_id}/versions/{version.version}/card"
             result = {
                 "adapter": new.adapter_name,

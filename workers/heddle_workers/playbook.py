@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from heddle_adapters.adapter import Adapter
@@ -130,7 +130,7 @@ def _advice_on_leakage(card: Card, factor: FactorCard, leakage: float, other: Fa
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("heddle_workers"),
+        loader=ChoiceLoader([PackageLoader("heddle_workers"), PackageLoader("heddle_platform")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -4,9 +4,10 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 Report = Callable[[str, float], None]
+Tell = Callable[[Any], None]
 T = TypeVar("T")
 _LEAST_STEP: Final = 0.02  # finer steps cost a message each and nobody sees them
 _POLL_SECONDS: Final = 0.2
@@ -27,6 +28,13 @@ class Failed:
     error: Exception
 
 
+@dataclass(frozen=True)
+class Told:
+    """Something that work hands over before its end, such as a checkpoint."""
+
+    message: Any
+
+
 class Stopped(BaseException):
     """The task was cancelled; raised inside the work at its next report, past every `except Exception`."""
 
@@ -43,7 +51,16 @@ def streamed(work: Callable[[Report], T]) -> Iterator[Progress | Failed | T]:
     Args:
         work: takes a `Report`.
     """
-    messages: queue.Queue[tuple[bool, Progress | Failed | T]] = queue.Queue()
+    yield from streamed_telling(lambda report, _tell: work(report))  # type: ignore[misc]  # it tells nothing
+
+
+def streamed_telling(work: Callable[[Report, Tell], T]) -> Iterator[Progress | Failed | Told | T]:
+    """Do what `streamed` does for work that hands over more than progress before its end.
+
+    Args:
+        work: takes a `Report` and a `Tell`.
+    """
+    messages: queue.Queue[tuple[bool, Progress | Failed | Told | T]] = queue.Queue()
     stop = threading.Event()
     last = Progress("", 0.0)
 
@@ -55,9 +72,14 @@ def streamed(work: Callable[[Report], T]) -> Iterator[Progress | Failed | T]:
             last = Progress(stage, share)
             messages.put((False, last))
 
+    def tell(message: Any) -> None:
+        if stop.is_set():
+            raise Stopped
+        messages.put((False, Told(message)))
+
     def run() -> None:
         try:
-            messages.put((True, work(report)))
+            messages.put((True, work(report, tell)))
         except Stopped:
             pass
         except Exception as error:

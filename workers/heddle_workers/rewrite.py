@@ -68,15 +68,13 @@ class Rewriter:
             sets = [
                 (
                     dataset,
-                    await factor_sets.resolve(
-                        session, job.tenant_id, dataset.factor_set_id, dataset.factor_set_version
-                    ),
+                    await factor_sets.resolve(session, job.tenant, dataset.factor_set_id, dataset.factor_set_version),
                 )
-                for dataset in await erasures.ready_sets(session, job.tenant_id)
+                for dataset in await erasures.ready_sets(session, job.tenant)
             ]
         touched = []
         for digest in sorted({str(dataset.digest) for dataset, _ in sets}):
-            manifest = await read_manifest(self._objects, job.tenant_id, digest)
+            manifest = await read_manifest(self._objects, job.tenant, digest)
             if here := gone & {image.sha256 for image in manifest.all}:
                 made_of_it = tuple(one for one in sets if one[0].digest == digest)
                 touched.append(Touched(digest, manifest, made_of_it, here))
@@ -86,15 +84,15 @@ class Rewriter:
         """Write a set without the images, then its versions; only addressed objects that no row names are written."""
         async with self._database.transaction() as session:
             ids = [dataset.id for dataset, _ in touched.sets]
-            versions = sorted(await erasures.versions_of(session, job.tenant_id, ids), key=_made_of)
+            versions = sorted(await erasures.versions_of(session, job.tenant, ids), key=_made_of)
             used = {version.base_id: await bases.resolve(session, version.base_id) for version in versions}
         for base in used.values():  # so that the shortened set gets latents of every base its versions need
-            await self._encode_missing(job.tenant_id, touched, base)
+            await self._encode_missing(job.tenant, touched, base)
         shortened = await write_shortened(
             self._objects,
             self._cluster,
             self._limits,
-            job.tenant_id,
+            job.tenant,
             touched,
             lambda stage, share: report(stage, _SHORTENED * share),
             scratch=f"{job.id}-{touched.digest}",

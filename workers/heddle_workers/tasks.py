@@ -2,8 +2,9 @@
 
 They hold no credential: a few presigned addresses come in, bytes go out, and the dispatcher alone writes what rows name
 (an archive too long for one message goes to a presigned scratch object). The names `heddle_validate`, `heddle_encode`,
-`heddle_fit`, `heddle_prune`, `heddle_refit` are what `ps` shows while they run. What computes is imported inside them:
-the dispatcher imports this module to submit tasks, and would carry a hundred megabytes of libraries for nothing.
+`heddle_fit`, `heddle_prune`, `heddle_refit`, `heddle_pretrain` are what `ps` shows while they run. What computes is
+imported inside them: the dispatcher imports this module to submit tasks, and would carry a hundred megabytes of
+libraries for nothing.
 """
 
 import hashlib
@@ -28,12 +29,14 @@ from heddle_workers.encode import encode_rows
 from heddle_workers.fetch import fetch_bytes, fetched_file
 from heddle_workers.fitted import Fitted, Refitted
 from heddle_workers.image_set import open_image_set
-from heddle_workers.progress import Failed, Progress, Report, streamed
+from heddle_workers.pretrained import Pretrained, PretrainRequest
+from heddle_workers.progress import Failed, Progress, Report, Tell, Told, streamed, streamed_telling
 from heddle_workers.prune import prune, send_parts
 from heddle_workers.validate import Announced, Validation, validate_set
 
 MANIFEST_MAX_BYTES = 512 * 1024**2
 _LATENTS_MAX_BYTES = 2 * 1024**3
+_CHECKPOINT_MAX_BYTES = 16 * 1024**3
 _ARTIFACT_MAX_BYTES = 256 * 1024**2
 
 
@@ -234,6 +237,20 @@ def heddle_refit(request: RefitRequest) -> Iterator[Progress | Failed | Refitted
             return refit_without(before, request.gone, factor_set, trips, datetime.now(UTC), report)
 
     yield from streamed(work)
+
+
+def heddle_pretrain(request: PretrainRequest) -> Iterator[Progress | Failed | Told | Pretrained]:
+    """Train a base, alone or with others, telling checkpoints and measurements as they come."""
+
+    def work(report: Report, tell: Tell) -> Pretrained:
+        from heddle_workers.pretrain import pretrain
+
+        report("fetching", 0.0)
+        url = request.checkpoint_url
+        checkpoint = fetch_bytes(url, max_bytes=_CHECKPOINT_MAX_BYTES) if url else None
+        return pretrain(request, checkpoint, report, tell)
+
+    yield from streamed_telling(work)
 
 
 def heddle_warm(seconds: float) -> Iterator[bool]:

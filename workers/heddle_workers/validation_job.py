@@ -39,11 +39,9 @@ class ValidationWork:
         """Check the upload; see `Work.run`."""
         spec = job.spec
         async with self._database.transaction() as session:
-            upload = await uploads.get(session, job.tenant_id, spec["upload_id"])
-            factors = await factor_sets.resolve(
-                session, job.tenant_id, spec["factor_set_id"], spec["factor_set_version"]
-            )
-        key = keys.upload(job.tenant_id, upload.id)
+            upload = await uploads.get(session, job.tenant, spec["upload_id"])
+            factors = await factor_sets.resolve(session, job.tenant, spec["factor_set_id"], spec["factor_set_version"])
+        key = keys.upload(job.tenant, upload.id)
         before = await asyncio.to_thread(self._objects.head, key)
         if before is None:
             raise NotFound(
@@ -56,8 +54,8 @@ class ValidationWork:
         if found.manifest is None:
             return self._rejected(job, found.report)
         report("storing", 1.0)
-        await put_first(self._objects, keys.dataset_manifest(job.tenant_id, upload.sha256), found.manifest)
-        await self._keep_images(key, before.version, keys.dataset_images(job.tenant_id, upload.sha256))
+        await put_first(self._objects, keys.dataset_manifest(job.tenant, upload.sha256), found.manifest)
+        await self._keep_images(key, before.version, keys.dataset_images(job.tenant, upload.sha256))
         return self._ready(job, upload.sha256, found)
 
     def give_up(self, job: Job, error: JobError) -> Ending:
@@ -85,7 +83,7 @@ class ValidationWork:
 
         async def record(session: AsyncSession) -> None:
             await datasets.finish_validation(
-                session, job.tenant_id, dataset_id, report=found.report, digest=digest, images=found.images
+                session, job.tenant, dataset_id, report=found.report, digest=digest, images=found.images
             )
             await jobs.release_waiting(session, dataset_id, error=None)
             await jobs.close(
@@ -106,7 +104,7 @@ class ValidationWork:
         dataset_id = str(job.spec["dataset_id"])
 
         async def record(session: AsyncSession) -> None:
-            await datasets.finish_validation(session, job.tenant_id, dataset_id, report=report)
+            await datasets.finish_validation(session, job.tenant, dataset_id, report=report)
             await jobs.release_waiting(session, dataset_id, error=error)
             await jobs.close(session, job.id, status=status, error=error)
             await self._delete_upload(job)  # before the commit: what is seen as rejected is stored nowhere
@@ -114,7 +112,7 @@ class ValidationWork:
         return Ending(record, status)
 
     async def _delete_upload(self, job: Job) -> None:
-        await asyncio.to_thread(self._objects.delete, keys.upload(job.tenant_id, job.spec["upload_id"]))
+        await asyncio.to_thread(self._objects.delete, keys.upload(job.tenant, job.spec["upload_id"]))
 
     async def _forget_upload(self, job: Job) -> None:
         try:

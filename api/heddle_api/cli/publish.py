@@ -4,12 +4,12 @@ import io
 import os
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from heddle_api.client import ApiError, HeddleClient
-from heddle_platform.base.bundle import BaseBundle, default_bundle_path, load_bundle
+from heddle_platform.base.bundle import BaseBundle, default_bundle_path, load_bundle, read_card_files
 
 NAME: Final = "default"
 ALIAS: Final = "default"
@@ -46,15 +46,16 @@ def publish_default_base(
     with HeddleClient(control_url, api_key=admin_key) as client:
         if _exists(client, bundle.digest) and _exists(client, ALIAS):
             return bundle.digest
-        client.publish_base(pack_bundle(bundle), name=NAME, alias=ALIAS, on_progress=on_progress)
+        packed = pack_bundle(bundle, read_card_files(bundle_path or default_bundle_path()))
+        client.publish_base(packed, name=NAME, alias=ALIAS, on_progress=on_progress)
     return bundle.digest
 
 
-def pack_bundle(bundle: BaseBundle) -> bytes:
-    """Zip a bundle as POST /v1/bases takes it: the files at the root, equal bytes for equal bundles."""
+def pack_bundle(bundle: BaseBundle, card: Mapping[str, bytes] | None = None) -> bytes:
+    """Zip a bundle, and its model card if there is one, as POST /v1/bases takes it; equal bytes for equal bundles."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # weights do not compress
-        for name, data in bundle.all_files().items():
+        for name, data in {**bundle.all_files(), **(card or {})}.items():
             archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), data)
     return buffer.getvalue()
 

@@ -142,7 +142,7 @@ async def replace(session: AsyncSession, job: Job, replacement: Replacement) -> 
     if replacement.new is not None:
         status = _status({row.status for row in old}, replacement.new.verdict)
         new = await versions.add_version(
-            session, job.tenant_id, job.id, replacement.new, replaces=min(gone), status=status
+            session, job.tenant, job.id, replacement.new, replaces=min(gone), status=status
         )
         if status == "approved":
             session.add(_carried_approval(job, new, gone))

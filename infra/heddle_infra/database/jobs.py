@@ -16,7 +16,7 @@ OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scor
 
 async def create(
     session: AsyncSession,
-    tenant_id: str,
+    tenant_id: str | None,
     *,
     job_type: JobType,
     spec: dict[str, Any],
@@ -42,8 +42,8 @@ async def create(
     return Job.model_validate(row)
 
 
-async def get(session: AsyncSession, tenant_id: str, job_id: str, *, lock: bool = False) -> Job:
-    """Return a job of the tenant; `lock` holds its row until the transaction ends.
+async def get(session: AsyncSession, tenant_id: str | None, job_id: str, *, lock: bool = False) -> Job:
+    """Return a job of the tenant, or of the operators for None; `lock` holds its row until the transaction ends.
 
     Raises:
         NotFound: code `unknown_job`.
@@ -57,7 +57,7 @@ async def get(session: AsyncSession, tenant_id: str, job_id: str, *, lock: bool 
 
 async def list_jobs(
     session: AsyncSession,
-    tenant_id: str,
+    tenant_id: str | None,
     *,
     limit: int,
     after: str | None,
@@ -72,7 +72,7 @@ async def list_jobs(
     return [Job.model_validate(row) for row in rows], more
 
 
-async def cancel(session: AsyncSession, tenant_id: str, job_id: str) -> Job:
+async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Job:
     """Cancel a job: at once while it waits, at the next heartbeat while it runs; twice is once.
 
     Raises:

@@ -139,7 +139,7 @@ class DatasetRow(Table):
 class JobRow(Table):
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id", ondelete=CASCADE), index=True)
+    tenant_id: Mapped[str | None] = mapped_column(Id, ForeignKey("tenants.id", ondelete=CASCADE), index=True)
     type: Mapped[str]
     status: Mapped[str]
     dataset_id: Mapped[str | None] = mapped_column(Id, ForeignKey("datasets.id"), index=True)

@@ -45,7 +45,7 @@ _FAIR_ORDER = f"""
         select tenant_id, count(*) as jobs from jobs
         where status in ('running', 'scoring') and lease_expires_at >= now() group by tenant_id
     )
-    select waiting.id from waiting left join running using (tenant_id)
+    select waiting.id from waiting left join running on running.tenant_id is not distinct from waiting.tenant_id
     order by waiting.place + coalesce(running.jobs, 0), waiting.created_at, waiting.id
 """  # noqa: S608  no value is pasted in
 _PLACES = _FAIR_ORDER % "true"
@@ -90,8 +90,8 @@ async def claim(session: AsyncSession, *, owner: str, limit: int, lease_seconds:
             await jobs.close(session, job_id, status="cancelled")
         elif row.attempt >= max_attempts and row.result is None:
             await jobs.close(session, job_id, status="failed", error=_exhausted(row.attempt))
-            if row.type == "validate" and row.dataset_id:
-                await _reject_unvalidated(session, row)
+            if row.type == "validate" and row.dataset_id and row.tenant_id:
+                await _reject_unvalidated(session, row, row.tenant_id)
         else:
             claimed.append(await _lease(session, row, owner, lease_seconds))
     return claimed
@@ -113,14 +113,14 @@ async def _lease(session: AsyncSession, row: JobRow, owner: str, lease_seconds: 
     return Job.model_validate(row)
 
 
-async def _reject_unvalidated(session: AsyncSession, row: JobRow) -> None:
+async def _reject_unvalidated(session: AsyncSession, row: JobRow, tenant_id: str) -> None:
     error = _exhausted(row.attempt)
     report = {
         "valid": False,
         "fault_count": 1,
         "errors": [{"pointer": "", "code": error.code, "detail": error.message}],
     }
-    await datasets.finish_validation(session, row.tenant_id, str(row.dataset_id), report=report)
+    await datasets.finish_validation(session, tenant_id, str(row.dataset_id), report=report)
     await jobs.release_waiting(session, str(row.dataset_id), error=error)
 
 

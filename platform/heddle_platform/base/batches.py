@@ -34,6 +34,13 @@ class Batch:
     images: Tensor
     labels: Tensor
 
+    def share(self, rank: int, size: int) -> "Batch":
+        """Every `size`-th row from `rank` on: one process's part, as augmented and as mixed as the whole.
+
+        Partners stay together, in halves again, where `size` divides the half.
+        """
+        return self if size == 1 else Batch(self.images[rank::size], self.labels[rank::size])
+
 
 def step_generator(seed: int, step: int) -> torch.Generator:
     """The one source of randomness of a training step."""

@@ -30,6 +30,11 @@ ENCODER = "encoder.onnx"
 DECODER = "decoder.onnx"
 FILES = (WEIGHTS, ENCODER, DECODER)
 
+# The model card lies beside a bundle and is no part of it: a base's digest does not change when it is measured anew.
+CARD_JSON = "card.json"
+CARD_HTML = "card.html"
+CARD_FILES = (CARD_JSON, CARD_HTML)
+
 
 class CorpusSummary(BaseModel):
     """What a base was trained on: the parts and their image counts, and the seed they were drawn from."""
@@ -171,6 +176,11 @@ def load_bundle(path: Path) -> BaseBundle:
     """
     names = (*FILES, MANIFEST)
     return parse_bundle({name: (path / name).read_bytes() for name in names if (path / name).is_file()})
+
+
+def read_card_files(path: Path) -> dict[str, bytes]:
+    """The model card's files that lie beside a bundle, by name; empty where there is no card."""
+    return {name: (path / name).read_bytes() for name in CARD_FILES if (path / name).is_file()}
 
 
 def write_bundle(bundle: BaseBundle, path: Path) -> None:

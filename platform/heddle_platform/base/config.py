@@ -1,7 +1,7 @@
 """A recipe: everything that decides what a trained base is, in one file a person can read."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -44,6 +44,8 @@ TermConfig = Annotated[
     | InvarianceConfig,
     Field(discriminator="kind"),
 ]
+
+_MOST_FAULTS = 5
 
 
 class OptimiserConfig(BaseModel):
@@ -117,6 +119,26 @@ class Recipe(BaseModel):
         return any(isinstance(term, AdaConfig) for term in self.terms)
 
 
+def read_recipe(document: Any, name: str = "the recipe") -> Recipe:
+    """Read a recipe from plain values.
+
+    Raises:
+        InvalidInput: code `invalid_recipe`; the sentence names the first faults by field.
+    """
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}" for fault in error.errors()
+        ]
+        more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        raise InvalidInput(
+            f"{name} is not a base recipe: {'; '.join(faults[:_MOST_FAULTS])}{more}",
+            code="invalid_recipe",
+            param="recipe",
+        ) from error
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe from YAML.
 
@@ -124,6 +146,7 @@ def load_recipe(path: Path) -> Recipe:
         InvalidInput: the file is not YAML, or not a recipe.
     """
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError) as error:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
         raise InvalidInput(f"{path.name} is not a base recipe: {error}", code="invalid_recipe") from error
+    return read_recipe(document, path.name)

@@ -6,7 +6,6 @@ single precision. A weight that a graph holds under its own name is stored there
 
 import copy
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
 import numpy as np
@@ -37,6 +36,7 @@ from heddle_platform.base.isolation.isolated import AfterConfig, Isolated, blank
 from heddle_platform.base.network import Network, network_config
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import HeddleError
+from heddle_platform.telemetry import code_version
 
 LATENT_TOLERANCE = 1e-5
 IMAGE_TOLERANCE = 1e-4
@@ -128,7 +128,7 @@ def export_bundle(network: Network, recipe: Recipe, corpus: Corpus, *, steps: in
             parity_latent=parity_latent,
             parity_image=parity_image,
         ),
-        code_version=_code_version(),
+        code_version=code_version(),
         trained_at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         files={name: sha256_hex(data) for name, data in files.items()},
     )
@@ -229,10 +229,3 @@ def check_parity(
         if not worst <= allowed:
             raise ParityError(f"ONNX {name} differ from torch by {worst:.2e}, allowed {allowed:.0e}; do not ship this")
     return worst_latent, worst_image
-
-
-def _code_version() -> str:
-    try:
-        return version("heddle")
-    except PackageNotFoundError:
-        return "0+source"

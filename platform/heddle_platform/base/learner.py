@@ -26,6 +26,7 @@ from heddle_platform.base.objectives.pin import PinConfig, PinLatents
 from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig
 from heddle_platform.base.objectives.term import Pass, Term
 from heddle_platform.base.objectives.total_correlation import TotalCorrelation, TotalCorrelationConfig
+from heddle_platform.base.peers import Alone, Peers, term_generator
 from heddle_platform.base.precision import Precision, computed_in, settled
 
 
@@ -95,16 +96,19 @@ def build_optimisers(config: OptimiserConfig, network: Network, terms: nn.Module
 class Learner:
     """Everything a checkpoint must hold."""
 
-    def __init__(self, recipe: Recipe, factors: tuple[Factor, ...]) -> None:
+    def __init__(self, recipe: Recipe, factors: tuple[Factor, ...], peers: Peers | None = None) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
+        self.peers: Peers = peers or Alone()
         self.network = Network(recipe.network)
         terms = [build_term(config, recipe.network, factors) for config in recipe.terms]
         self.terms, self._terms = nn.ModuleList(terms), terms
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._parameters = [*self.network.parameters(), *self.terms.parameters()]
         self.optimisers = build_optimisers(recipe.optimiser, self.network, self.terms)
-        self._compute_in(settled(recipe.precision))
+        # Timings differ from process to process; all must compute alike.
+        narrow = self.peers.agree(float(settled(recipe.precision) == "bfloat16"))
+        self._compute_in("bfloat16" if narrow else "float32")
 
     def _compute_in(self, precision: Precision) -> None:
         self.precision = precision
@@ -116,7 +120,8 @@ class Learner:
         mean, logvar = self._encode(batch.images)
         for term, entry in zip(self._terms, self.recipe.terms, strict=True):
             mean, logvar = term.posterior(mean, logvar, entry.schedule.at(progress))
-        noise = torch.randn(mean.shape, generator=generator)
+        whole = (self.recipe.optimiser.batch, mean.shape[1])
+        noise = torch.randn(whole, generator=generator)[self.peers.rank :: self.peers.size]
         latents = mean + noise * torch.exp(0.5 * logvar)
         seen = Pass(
             images=batch.images,
@@ -126,7 +131,7 @@ class Learner:
             latents=latents,
             labels=batch.labels,
             progress=progress,
-            generator=generator,
+            generator=term_generator(self.peers, generator),
             encode=self._encode,
             decode=self._decode,
         )
@@ -135,6 +140,11 @@ class Learner:
     def step(self, batch: Batch, generator: torch.Generator, step: int, progress: float) -> dict[str, float]:
         """Take one optimiser step.
 
+        Args:
+            batch: this process's share of the step's batch.
+            generator: the step's, having drawn the batch.
+            step: steps taken before.
+            progress: share of the training that is done.
         Returns:
             Each term's value in nats per image, unweighted.
         """
@@ -148,6 +158,7 @@ class Learner:
         for parameter in self._parameters:
             parameter.grad = None
         total.backward()  # type: ignore[no-untyped-call]
+        self.peers.average(self._parameters)
         nn.utils.clip_grad_norm_(self._parameters, config.clip_norm)
         for optimiser in self.optimisers:
             optimiser.step()

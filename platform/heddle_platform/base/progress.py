@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from heddle_platform.base.readings import Measurement
 from heddle_platform.base.train import TrainListener, TrainProgress
 
 _LINE_SECONDS = 60.0
@@ -45,6 +46,11 @@ class BarProgress:
         """Show speed, time left and losses."""
         self._show("training", progress.done, _note(progress))
 
+    def measured(self, measurement: Measurement) -> None:
+        """Show what was measured above the bars, where it stays."""
+        for line in _figures(measurement):
+            self._bars.console.print(line, highlight=False, soft_wrap=True, markup=False)
+
     def exporting(self) -> None:
         """Show that the bundle is being made."""
         self._show("training", 1.0, "done; exporting the bundle")
@@ -70,6 +76,11 @@ class LineProgress:
         """Tell speed, time left and losses."""
         self._tell("training", progress.done, _note(progress))
 
+    def measured(self, measurement: Measurement) -> None:
+        """Tell what was measured, a line each for figures and warnings."""
+        for line in _figures(measurement):
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+
     def exporting(self) -> None:
         """Tell that the bundle is being made."""
         self._console.print("exporting the bundle", highlight=False)
@@ -86,3 +97,18 @@ def _note(progress: TrainProgress) -> str:
     losses = "  ".join(f"{name} {value:,.1f}" for name, value in progress.losses.items())
     rate = f"{progress.images_per_second:,.0f} images/s"
     return f"step {progress.step:,}  {rate}  {minutes}:{seconds:02d} left  {losses}"
+
+
+def _figures(measurement: Measurement) -> list[str]:
+    gap = measurement.score("mig")
+    three = [measurement.score(name) for name in ("dci", "dci_completeness", "dci_informativeness")]
+    told = "" if gap is None else f"  MIG {gap:.2f}"
+    # the three always together: disentanglement alone is high on codes that say nothing
+    told += "".join(
+        f"{'  DCI' if index == 0 else ' /'} {value:.2f}" for index, value in enumerate(three) if value is not None
+    )
+    lines = [
+        f"measured at step {measurement.step:,}: MSE {measurement.distortion:.4f}  "
+        f"KL {measurement.kl:.1f} nats  {measurement.active_units} active units{told}"
+    ]
+    return lines + [f"warning {alarm.name}: {alarm.finding}; {alarm.advice}" for alarm in measurement.warnings]

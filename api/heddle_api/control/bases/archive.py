@@ -1,11 +1,14 @@
-"""Reading an uploaded base: a zip of exactly a bundle's four files, unpacked within bounds, every digest verified."""
+"""Reading an uploaded base: a zip of exactly a bundle's four files, unpacked within bounds, every digest verified.
+
+Its model card may lie beside them: both of its files or none.
+"""
 
 import io
 import zipfile
 import zlib
 from typing import Final
 
-from heddle_platform.base.bundle import FILES, MANIFEST, BaseBundle, parse_bundle
+from heddle_platform.base.bundle import CARD_FILES, FILES, MANIFEST, BaseBundle, parse_bundle
 from heddle_platform.errors import DataCorrupt, InvalidInput, NotFound, TooLarge
 
 MAX_BYTES: Final = 256 * 1024**2  # a base is a few megabytes; this bounds the plane's memory
@@ -26,12 +29,15 @@ def check_size(size: int, max_bytes: int = MAX_BYTES) -> None:
         )
 
 
-def read_bundle(data: bytes, *, max_bytes: int = MAX_BYTES) -> BaseBundle:
+def read_bundle(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[BaseBundle, dict[str, bytes]]:
     """Unpack and verify a zipped bundle.
 
     Args:
         data: the zip's bytes.
         max_bytes: most that is unpacked of it.
+
+    Returns:
+        The bundle, and the files of its model card, if it has one.
 
     Raises:
         InvalidInput: codes `not_a_zip`, `unexpected_file`, `missing_file`, `encrypted_file`, `invalid_base`.
@@ -39,7 +45,8 @@ def read_bundle(data: bytes, *, max_bytes: int = MAX_BYTES) -> BaseBundle:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _verify(_unpack(archive, max_bytes))
+            contents = _unpack(archive, max_bytes)
+            return _verify(contents), {name: contents[name] for name in CARD_FILES if name in contents}
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error) as error:
         raise InvalidInput(f"the upload cannot be read as a zip: {error}", code="not_a_zip", param="upload") from None
 
@@ -48,10 +55,13 @@ def _unpack(archive: zipfile.ZipFile, max_bytes: int) -> dict[str, bytes]:
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     # exact names only: nothing is ever joined to a path, so nothing can escape from one
-    odd = sorted(set(names) - _EXPECTED) + sorted(name for name in set(names) if names.count(name) > 1)
+    odd = sorted(set(names) - _EXPECTED - set(CARD_FILES)) + sorted(
+        name for name in set(names) if names.count(name) > 1
+    )
     if odd:
         raise _refused("unexpected_file", f"the zip holds {odd[0][:80]!r}; it must hold {_listed()}, each once")
-    missing = sorted(_EXPECTED - set(names))
+    card = set(CARD_FILES) if set(CARD_FILES) & set(names) else set()
+    missing = sorted((_EXPECTED | card) - set(names))
     if missing:
         raise _refused("missing_file", f"the zip lacks {missing[0]!r}; it must hold {_listed()}, at its root")
     if any(entry.compress_type not in _METHODS for entry in entries):

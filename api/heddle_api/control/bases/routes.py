@@ -1,9 +1,11 @@
 """Routes of bases: `/v1/bases`; everybody with a key may read, operators publish."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Response
 
 from heddle_api.auth import Caller
-from heddle_api.control.bases import service
+from heddle_api.control.bases import card, service
 from heddle_api.control.bases.service import BaseAliasView, BaseDetail, BaseTarget, BaseView, NewBase
 from heddle_api.control.context import CurrentControl, Operator
 from heddle_api.control.once import OncePost, answer
@@ -13,6 +15,7 @@ from heddle_api.control.wire import AliasName
 from heddle_infra.database import bases
 
 router = APIRouter(prefix="/v1/bases", tags=["bases"])
+_CARD: Final[dict[int | str, dict[str, object]]] = {200: {"content": {card.JSON: {}, card.HTML: {}}}}
 
 
 @router.get("", summary="List bases")
@@ -27,6 +30,14 @@ async def get_base(base: str, _: Caller, control: CurrentControl) -> BaseDetail:
     """Read a base and its manifest, by id, alias (`default`), digest or name."""
     async with control.transaction() as session:
         return await service.read(session, base)
+
+
+@router.get("/{base}/card", response_class=Response, responses=_CARD, summary="Read a base's model card")
+async def get_base_card(
+    base: str, _: Caller, control: CurrentControl, accept: Annotated[str | None, Header()] = None
+) -> Response:
+    """Read what a base is, what it scored and where it fails: as JSON, or as a page by `Accept: text/html`."""
+    return await card.read(control, base, accept)
 
 
 @router.post("", status_code=201, response_model=BaseDetail, summary="Publish a base")

@@ -1,6 +1,7 @@
 """Bases: published once under their digest, pointed at by aliases."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,6 @@ from heddle_api.control.precondition import IfMatch, etag
 from heddle_api.control.wire import Handle, Reference
 from heddle_infra.database import bases, uploads
 from heddle_platform import keys
-from heddle_platform.base.bundle import BaseBundle
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import InvalidInput, PreconditionFailed, PreconditionRequired
 from heddle_platform.ports import ObjectStore
@@ -34,7 +34,7 @@ class NewBase(BaseModel):
     name: Handle
     upload: Reference = Field(
         description="Id of an operator's completed upload: a zip of manifest.json, weights.safetensors, encoder.onnx "
-        "and decoder.onnx."
+        "and decoder.onnx, and perhaps its model card, card.json and card.html."
     )
     alias: Handle | None = Field(None, description="Alias to point at it, such as `default`.")
 
@@ -116,8 +116,9 @@ async def publish(session: AsyncSession, control: Control, wanted: NewBase) -> R
             code="digest_mismatch",
             param="upload",
         )
-    bundle = await asyncio.to_thread(read_bundle, data)
-    await asyncio.to_thread(_store, control.objects, wanted.name, bundle)
+    bundle, card = await asyncio.to_thread(read_bundle, data)
+    files = {**card, **bundle.all_files()}  # the manifest last
+    await asyncio.to_thread(_store, control.objects, wanted.name, bundle.digest, files)
     base, is_new = await bases.publish(
         session, name=wanted.name, digest=bundle.digest, manifest=bundle.manifest.model_dump(mode="json")
     )
@@ -127,12 +128,12 @@ async def publish(session: AsyncSession, control: Control, wanted: NewBase) -> R
     return Reply(shown, 201 if is_new else 200, {"Location": f"/v1/bases/{base.id}"}, announce="base_published")
 
 
-def _store(objects: ObjectStore, name: str, bundle: BaseBundle) -> None:
-    for file, data in bundle.all_files().items():
+def _store(objects: ObjectStore, name: str, digest: str, files: Mapping[str, bytes]) -> None:
+    for file, data in files.items():
         try:
-            objects.put(keys.base_file(name, bundle.digest, file), data, if_absent=True)
+            objects.put(keys.base_file(name, digest, file), data, if_absent=True)
         except PreconditionFailed:
-            continue  # there already, and content-addressed, so the same
+            continue  # there already: content-addressed, so the same, or a card, and the first one stays
 
 
 async def forget_upload(control: Control, upload_id: str) -> None:

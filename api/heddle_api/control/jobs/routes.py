@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from heddle_api.auth import Principal
-from heddle_api.control.context import CurrentControl, tenant_with
+from heddle_api.auth import Caller, Principal, require
+from heddle_api.control.context import CurrentControl
 from heddle_api.control.jobs import service, stream
-from heddle_api.control.jobs.service import EventView, JobView, NewJob
+from heddle_api.control.jobs.service import AnyNewJob, EventView, JobView, NewPretraining
 from heddle_api.control.negotiate import choose
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
@@ -16,19 +16,30 @@ from heddle_infra.database import jobs
 from heddle_platform.records import JobStatus, JobType
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-JobsKey = Annotated[Principal, Depends(tenant_with("jobs"))]
 _JSON, _SSE = "application/json", "text/event-stream"
 
 
+async def _owner(principal: Caller) -> Principal:
+    """Let a tenant's key with the scope jobs pass, and an operator's with the scope admin."""
+    return await require("admin" if principal.tenant_id is None else "jobs")(principal)
+
+
+JobsKey = Annotated[Principal, Depends(_owner)]
+
+
 @router.post("", status_code=202, response_model=JobView, summary="Queue a job")
-async def create_job(body: NewJob, tenant: JobsKey, post: OncePost) -> Response:
-    """Queue a fit; it starts as soon as its labelled set is validated and its turn has come."""
-    return await post.once(tenant, lambda session: service.create(session, tenant.tenant, body))
+async def create_job(body: AnyNewJob, owner: JobsKey, post: OncePost) -> Response:
+    """Queue a fit (a tenant's key: it starts once its labelled set is validated) or a pretraining (an operator's)."""
+    if isinstance(body, NewPretraining):
+        await require("admin")(owner)
+        return await post.once(owner, lambda session: service.create_pretraining(session, body))
+    tenant_id = owner.tenant
+    return await post.once(owner, lambda session: service.create(session, tenant_id, body))
 
 
 @router.get("", summary="List jobs")
 async def list_jobs(
-    tenant: JobsKey,
+    owner: JobsKey,
     control: CurrentControl,
     turn: AskedPage,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
@@ -36,20 +47,20 @@ async def list_jobs(
 ) -> Page[JobView]:
     """List jobs, newest first; validations and erasures only where asked for by `type`."""
     async with control.transaction() as session:
-        return await service.list_own(session, tenant.tenant, turn, status, job_type)
+        return await service.list_own(session, owner.tenant_id, turn, status, job_type)
 
 
 @router.get("/{job_id}", summary="Read a job")
-async def get_job(job_id: str, tenant: JobsKey, control: CurrentControl) -> JobView:
+async def get_job(job_id: str, owner: JobsKey, control: CurrentControl) -> JobView:
     """Read a job: where it stands, why it failed, or what it made."""
     async with control.transaction() as session:
-        return await service.read(session, tenant.tenant, job_id)
+        return await service.read(session, owner.tenant_id, job_id)
 
 
 @router.post("/{job_id}/cancel", response_model=JobView, summary="Cancel a job")
-async def cancel_job(job_id: str, tenant: JobsKey, post: OncePost) -> Response:
+async def cancel_job(job_id: str, owner: JobsKey, post: OncePost) -> Response:
     """Cancel a job: at once while it waits, within seconds while it runs."""
-    return await post.once(tenant, lambda session: service.cancel(session, tenant.tenant, job_id))
+    return await post.once(owner, lambda session: service.cancel(session, owner.tenant_id, job_id))
 
 
 @router.get(
@@ -60,7 +71,7 @@ async def cancel_job(job_id: str, tenant: JobsKey, post: OncePost) -> Response:
 )
 async def job_events(
     job_id: str,
-    tenant: JobsKey,
+    owner: JobsKey,
     control: CurrentControl,
     turn: AskedPage,
     accept: Annotated[str | None, Header()] = None,
@@ -70,11 +81,11 @@ async def job_events(
     if choose(accept, (_JSON, _SSE)) == _SSE:
         after = stream.last_event_id(last_event_id) or turn.after_number() or 0
         async with control.transaction() as session:
-            await jobs.get(session, tenant.tenant, job_id)
+            await jobs.get(session, owner.tenant_id, job_id)
         return StreamingResponse(
-            stream.follow(control, tenant.tenant, job_id, after),
+            stream.follow(control, owner.tenant_id, job_id, after),
             media_type=_SSE,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
     async with control.transaction() as session:
-        return await service.events(session, tenant.tenant, job_id, turn)
+        return await service.events(session, owner.tenant_id, job_id, turn)

@@ -1,7 +1,10 @@
-"""Jobs: a fit is queued with every reference resolved, so that what it runs on cannot change under it."""
+"""Jobs: a fit is queued with every reference resolved, so that what it runs on cannot change under it.
+
+Operators have jobs of their own, which belong to no tenant: `tenant_id` None.
+"""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,9 +15,12 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.wire import Handle, Reference
 from heddle_infra.database import bases, datasets, factor_sets, jobs, queue
+from heddle_platform.digest import canonical_json
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.ids import is_id
 from heddle_platform.records import Base, Dataset, FactorSetVersion, Job, JobError, JobEvent, JobStatus, JobType
+
+_RECIPE_MAX_BYTES: Final = 64 * 1024
 
 
 class NewJob(BaseModel):
@@ -33,6 +39,29 @@ class NewJob(BaseModel):
     factor_set: Reference = Field(description="Id, name, or name@version; the one the set was labelled with.")
     dataset: Reference = Field(description="Id of a labelled set, or a name: the newest not rejected one.")
     base: Reference = Field("default", description="Id, alias or name of a published base.")
+
+
+class NewPretraining(BaseModel):
+    """A base to be trained; the recipe is read whole where it runs, and what is wrong with it fails the job at once."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "pretrain",
+                    "recipe": {"name": "sprites", "corpus": {"images": {"dsprites": 20000}}, "steps": 5000},
+                    "workers": 1,
+                }
+            ]
+        },
+    )
+    type: Literal["pretrain"]
+    recipe: dict[str, Any] = Field(description="A base recipe as `heddle base train` takes it, as JSON.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that share every batch and average their gradients.")
+
+
+AnyNewJob = Annotated[NewJob | NewPretraining, Field(discriminator="type")]
 
 
 class BaseRef(BaseModel):
@@ -59,7 +88,9 @@ class JobView(BaseModel):
     dataset: str | None
     base: BaseRef | None
     error: JobError | None = Field(description="Why it failed: a stable code and a sentence.")
-    result: dict[str, Any] | None = Field(description="Of a finished fit: adapter, version and card.")
+    result: dict[str, Any] | None = Field(
+        description="Of a finished fit: adapter, version and card; of a pretraining: base and card."
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -129,6 +160,31 @@ async def create(session: AsyncSession, tenant_id: str, wanted: NewJob) -> Reply
     return Reply(shown, 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
+async def create_pretraining(session: AsyncSession, wanted: NewPretraining) -> Reply:
+    """Queue the training of a base.
+
+    Raises:
+        InvalidInput: code `invalid_recipe`: it names no base, or is far too long for one.
+    """
+    size = len(canonical_json(wanted.recipe))
+    if size > _RECIPE_MAX_BYTES:
+        raise InvalidInput(
+            f"the recipe has {size} bytes, at most {_RECIPE_MAX_BYTES} are taken; a recipe names its corpus and does "
+            "not hold it",
+            code="invalid_recipe",
+            param="recipe",
+        )
+    name = wanted.recipe.get("name")
+    if not isinstance(name, str) or not name:
+        raise InvalidInput(
+            "the recipe has no name; the base is published under it", code="invalid_recipe", param="recipe"
+        )
+    spec = {"recipe": wanted.recipe, "workers": wanted.workers}
+    job = await jobs.create(session, None, job_type="pretrain", spec=spec, dataset_id=None)
+    shown = view(job, await queue.position(session, job.id))
+    return Reply(shown, 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
 def _fit_spec(adapter: str, factor_set: FactorSetVersion, dataset: Dataset, base: Base) -> dict[str, Any]:
     return {
         "adapter": adapter,
@@ -160,16 +216,18 @@ def _check_dataset(dataset: Dataset, factor_set: FactorSetVersion) -> None:
         )
 
 
-async def read(session: AsyncSession, tenant_id: str, job_id: str) -> JobView:
+async def read(session: AsyncSession, tenant_id: str | None, job_id: str) -> JobView:
     """Return a job with its place in the queue."""
     job = await jobs.get(session, tenant_id, job_id)
     return view(job, await queue.position(session, job_id) if job.status == "queued" else None)
 
 
 async def list_own(
-    session: AsyncSession, tenant_id: str, turn: Turn, status: JobStatus | None, job_type: JobType | None
+    session: AsyncSession, tenant_id: str | None, turn: Turn, status: JobStatus | None, job_type: JobType | None
 ) -> Page[JobView]:
-    """Return one page of the tenant's jobs."""
+    """Return one page of the tenant's jobs, or of the operators'."""
+    if tenant_id is None:
+        job_type = job_type or "pretrain"
     found, more = await jobs.list_jobs(
         session, tenant_id, limit=turn.limit, after=turn.after_id("job"), status=status, job_type=job_type
     )
@@ -178,8 +236,8 @@ async def list_own(
     return page_of([view(job, places.get(job.id)) for job in found], more, lambda job: job.id)
 
 
-async def cancel(session: AsyncSession, tenant_id: str, job_id: str) -> Reply:
-    """Cancel a fit.
+async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Reply:
+    """Cancel a fit or a pretraining.
 
     Raises:
         NotFound: code `unknown_job`.
@@ -197,7 +255,7 @@ async def cancel(session: AsyncSession, tenant_id: str, job_id: str) -> Reply:
     return Reply(view(await jobs.cancel(session, tenant_id, job_id), None))
 
 
-async def events(session: AsyncSession, tenant_id: str, job_id: str, turn: Turn) -> Page[EventView]:
+async def events(session: AsyncSession, tenant_id: str | None, job_id: str, turn: Turn) -> Page[EventView]:
     """Return one page of a job's history, oldest first."""
     await jobs.get(session, tenant_id, job_id)
     found = await jobs.events(session, job_id, after=turn.after_number() or 0, limit=turn.limit + 1)

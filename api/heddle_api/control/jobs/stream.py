@@ -38,7 +38,7 @@ def last_event_id(header: str | None) -> int:
     return int(text)
 
 
-async def follow(control: Control, tenant_id: str, job_id: str, after: int) -> AsyncIterator[str]:
+async def follow(control: Control, tenant_id: str | None, job_id: str, after: int) -> AsyncIterator[str]:
     """Yield a job's events after `after` until the job is final and all were sent."""
     told: dict[str, Any] = {}
     quiet_seconds = 0.0

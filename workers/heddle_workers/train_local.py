@@ -1,0 +1,136 @@
+"""`python -m heddle_workers.train_local`: a base trained over several processes of this machine, without a stack.
+
+The job's own code on a Ray that lives as long as the command; checkpoints and curves go to a folder, where the next
+start goes on. `heddle base train --workers N` runs it.
+"""
+
+import argparse
+import logging
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from heddle_infra.local.environment import RAY_LOOPBACK
+from heddle_platform.errors import HeddleError, Unavailable
+from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
+
+_CHECKPOINT: Final = "checkpoint.pt"
+_OBJECT_STORE_BYTES: Final = 400 * 1024**2
+_SAY_SECONDS: Final = 10.0
+
+
+class _Folder:
+    """Writes what the training tells."""
+
+    def __init__(self, out_dir: Path) -> None:
+        self.out_dir = out_dir
+        self._next = 0.0
+
+    def report(self, stage: str, share: float) -> None:
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + _SAY_SECONDS
+            _say(f"{stage} {share:.0%}")
+
+    def tell(self, message: Any) -> None:
+        match message:
+            case Kept(_, data):
+                _replace(self.out_dir / _CHECKPOINT, data)
+            case Noted("training", data):
+                _say(
+                    f"step {data['step']:,}  {data['images_per_second']:,.0f} images/s  {data['seconds_left']:,} s left"
+                )
+            case Measured(measurement, traversal):
+                folder = self.out_dir / "traversals"
+                folder.mkdir(exist_ok=True)
+                (folder / f"step-{measurement['step']:07d}.png").write_bytes(traversal)
+                for alarm in measurement["warnings"]:
+                    _say(f"warning {alarm['name']}: {alarm['finding']}; {alarm['advice']}")
+            case _:
+                return
+
+    def finish(self, trained: Pretrained) -> Path:
+        from heddle_platform.base.bundle import parse_bundle, write_bundle
+
+        folder = self.out_dir / "bundle"
+        write_bundle(parse_bundle(trained.files), folder)
+        for name, data in trained.card_files.items():
+            (folder / name).write_bytes(data)
+        return folder
+
+
+def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) -> Path:
+    """Train over `workers` processes; return the bundle's folder, its card beside its files.
+
+    Raises:
+        HeddleError: as a pretraining raises.
+        Unavailable: Ray did not start.
+    """
+    os.environ.update({**RAY_LOOPBACK, "OMP_NUM_THREADS": "1", "RAY_AUTH_TOKEN": secrets.token_hex(24)})
+    import ray  # after the environment, which it reads when it is imported
+
+    from heddle_platform.base.config import load_recipe
+    from heddle_workers.pretrain import pretrain
+
+    recipe = load_recipe(recipe_file)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    folder = _Folder(out_dir)
+    kept = out_dir / _CHECKPOINT
+    checkpoint = kept.read_bytes() if resume and kept.exists() else None
+    try:
+        ray.init(
+            num_cpus=max(workers, os.cpu_count() or 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            object_store_memory=_OBJECT_STORE_BYTES,
+        )
+    except Exception as error:  # a bare one: its processes give each other half a minute at most
+        raise Unavailable(
+            f"Ray did not start ({str(error)[:200]}); on a busy machine try again when it is calmer, or take one worker"
+        ) from error
+    try:
+        request = PretrainRequest(recipe.model_dump(mode="json"), workers=workers, cpus=1.0)
+        return folder.finish(pretrain(request, checkpoint, folder.report, folder.tell))
+    finally:
+        ray.shutdown()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m heddle_workers.train_local", description=__doc__)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--anew", action="store_true")
+    asked = parser.parse_args(arguments)
+    try:
+        bundle = train_here(asked.recipe, asked.out, asked.workers, resume=not asked.anew)
+    except HeddleError as error:
+        _say(error.message)
+        return 1
+    except ModuleNotFoundError as error:
+        _say(f"the package {error.name} is missing; install what several workers need: pip install 'heddle[training]'")
+        return 1
+    sys.stdout.write(f"The bundle is in {bundle}, its model card is {bundle / 'card.html'}.\n")
+    return 0
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(words + "\n")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    aside = path.with_suffix(".writing")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
