@@ -35,10 +35,10 @@ _NOT_BARRED = """
 """
 
 # A tenant's n-th waiting job stands n places behind that tenant's running ones, so a tenant with a thousand jobs
-# and one with a single job take turns.
+# and one with a single job take turns. A job that a barrier holds goes before nobody.
 _FAIR_ORDER = f"""
     with waiting as (
-        select id, tenant_id, created_at,
+        select id, tenant_id, created_at, ({_NOT_BARRED}) as free,
                row_number() over (partition by tenant_id order by priority desc, created_at, id) as place
         from jobs where ({_CLAIMABLE}) and %s
     ), running as (
@@ -46,7 +46,7 @@ _FAIR_ORDER = f"""
         where status in ('running', 'scoring') and lease_expires_at >= now() group by tenant_id
     )
     select waiting.id from waiting left join running on running.tenant_id is not distinct from waiting.tenant_id
-    order by waiting.place + coalesce(running.jobs, 0), waiting.created_at, waiting.id
+    order by waiting.free desc, waiting.place + coalesce(running.jobs, 0), waiting.created_at, waiting.id
 """  # noqa: S608  no value is pasted in
 _PLACES = _FAIR_ORDER % "true"
 _NEXT = _FAIR_ORDER % _NOT_BARRED + " limit :limit"
