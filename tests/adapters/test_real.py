@@ -22,6 +22,18 @@ from heddle_platform.edits import EditRequest
 from heddle_platform.factors import FactorSet, parse_factor_set
 
 SIX = ("skin", "hair", "hair_color", "mouth", "glasses", "background")
+PIXEL_ART = (
+    "skin",
+    "hair",
+    "hair_color",
+    "eyes",
+    "mouth",
+    "beard",
+    "glasses",
+    "clothing",
+    "clothing_color",
+    "background",
+)
 
 
 class Domain:
@@ -78,6 +90,11 @@ def base() -> BaseRuntime:
 @pytest.fixture(scope="module")
 def avatars(shared_data: Path, base: BaseRuntime) -> Domain:
     return Domain(shared_data / "avatars.npz", SIX, 1_500, base)
+
+
+@pytest.fixture(scope="module")
+def pixel_art(shared_data: Path, base: BaseRuntime) -> Domain:
+    return Domain(shared_data / "avatars_pixelart.npz", PIXEL_ART, 1_500, base)
 
 
 @pytest.fixture(scope="module")
@@ -158,11 +175,15 @@ def test_an_unreadable_factor_has_no_endless_effect(shared_data: Path, base: Bas
         assert all(abs(point.effect) < 20 for point in curve.points), curve.factor
 
 
-@pytest.mark.parametrize(("labels", "lead"), [(100, 0.06), (300, 0.02)])
-def test_few_labels_read_better_than_a_tuned_probe(avatars: Domain, labels: int, lead: float) -> None:
+# On avatars the shipped base leaves a probe of 300 labels .98: no lead to have there. Pixel art leaves it .82.
+@pytest.mark.parametrize(("domain", "labels", "lead"), [("avatars", 100, 0.06), ("pixel_art", 300, 0.04)])
+def test_few_labels_read_better_than_a_tuned_probe(
+    domain: str, labels: int, lead: float, request: pytest.FixtureRequest
+) -> None:
+    pictures: Domain = request.getfixturevalue(domain)
     held = slice(1_000, 1_500)
-    latents_NL, values_NF = avatars.latents_NL.astype(np.float64), avatars.values_NF
-    adapter = fit_adapter(latents_NL[:labels], values_NF[:labels], avatars.factor_set, base_digest="b")
+    latents_NL, values_NF = pictures.latents_NL.astype(np.float64), pictures.values_NF
+    adapter = fit_adapter(latents_NL[:labels], values_NF[:labels], pictures.factor_set, base_digest="b")
     ours = (read(adapter, latents_NL[held]).values_BF == values_NF[held]).mean()
     # tuned on the held-out images themselves, which flatters it
     theirs = max(
@@ -171,7 +192,7 @@ def test_few_labels_read_better_than_a_tuned_probe(avatars: Domain, labels: int,
                 LogisticRegression(C=strength, max_iter=200)
                 .fit(latents_NL[:labels], values_NF[:labels, index])
                 .score(latents_NL[held], values_NF[held, index])
-                for index in range(len(SIX))
+                for index in range(values_NF.shape[1])
             ]
         )
         for strength in (0.03, 0.3, 3.0)

@@ -17,7 +17,7 @@ from heddle_platform.errors import InvalidInput
 def test_the_default_recipe_reads_and_holds_only_allowed_parts() -> None:
     recipe = load_recipe(Path(str(files("heddle_platform.base").joinpath("recipes", "default.yaml"))))
     assert recipe.name == "default"
-    assert set(recipe.corpus.images) == {*STYLES, "dsprites"}
+    assert set(recipe.corpus.images) == {*STYLES, "dsprites", "glyphs"}
 
 
 @pytest.mark.parametrize(
