@@ -11,7 +11,8 @@ from heddle_platform.base.batches import Batch, step_generator
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import build_corpus
 from heddle_platform.base.peers import Alone, term_generator
-from heddle_platform.base.train import Surroundings, complete_training, run_training
+from heddle_platform.base.surroundings import Surroundings
+from heddle_platform.base.train import complete_training, run_training
 from heddle_platform.errors import InvalidInput
 
 TINY = {
@@ -34,7 +35,8 @@ from torch import distributed as dist
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import build_corpus
 from heddle_platform.base.peers import Group
-from heddle_platform.base.train import Surroundings, complete_training
+from heddle_platform.base.surroundings import Surroundings
+from heddle_platform.base.train import complete_training
 recipe_json, rank, store, folder, cache = sys.argv[1:]
 dist.init_process_group("gloo", init_method=f"file://{store}", rank=int(rank), world_size=2)
 peers = Group()

@@ -8,7 +8,7 @@ from rich.console import Console
 from heddle_platform.base.alarms import Alarm
 from heddle_platform.base.progress import LineProgress, shown_progress
 from heddle_platform.base.readings import Measurement, Reading
-from heddle_platform.base.train import TrainProgress
+from heddle_platform.base.surroundings import TrainProgress
 
 MEASURED = Measurement(
     step=5,

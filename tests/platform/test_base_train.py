@@ -18,7 +18,8 @@ from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import Corpus, build_corpus
 from heddle_platform.base.learner import learning_rate
 from heddle_platform.base.readings import Measurement
-from heddle_platform.base.train import CHECKPOINT, METRICS, TrainProgress, run_training, train
+from heddle_platform.base.surroundings import TrainProgress
+from heddle_platform.base.train import CHECKPOINT, METRICS, run_training, train
 from heddle_platform.errors import InvalidInput
 
 TINY = {

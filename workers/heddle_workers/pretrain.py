@@ -13,7 +13,8 @@ from heddle_platform.base.config import Recipe, read_recipe
 from heddle_platform.base.corpus import build_corpus
 from heddle_platform.base.peers import Alone, Peers
 from heddle_platform.base.readings import Measurement
-from heddle_platform.base.train import BUNDLE, Surroundings, TrainProgress, complete_training, export_run
+from heddle_platform.base.surroundings import Surroundings, TrainProgress
+from heddle_platform.base.train import BUNDLE, complete_training, export_run
 from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
 from heddle_workers.progress import Report, Tell
 

@@ -12,11 +12,18 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from heddle_infra.local.environment import RAY_LOOPBACK
+from heddle_infra.tracking import open_tracker
+from heddle_platform.base.bundle import CARD_HTML, parse_bundle, write_bundle
+from heddle_platform.base.readings import Measurement
 from heddle_platform.errors import HeddleError, Unavailable
+from heddle_platform.settings import TrackingSettings
 from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
+
+if TYPE_CHECKING:
+    from heddle_platform.base.run_log import RunLog
 
 _CHECKPOINT: Final = "checkpoint.pt"
 _OBJECT_STORE_BYTES: Final = 400 * 1024**2
@@ -26,8 +33,8 @@ _SAY_SECONDS: Final = 10.0
 class _Folder:
     """Writes what the training tells."""
 
-    def __init__(self, out_dir: Path) -> None:
-        self.out_dir = out_dir
+    def __init__(self, out_dir: Path, log: "RunLog") -> None:
+        self.out_dir, self._log = out_dir, log
         self._next = 0.0
 
     def report(self, stage: str, share: float) -> None:
@@ -44,17 +51,14 @@ class _Folder:
                     f"step {data['step']:,}  {data['images_per_second']:,.0f} images/s  {data['seconds_left']:,} s left"
                 )
             case Measured(measurement, traversal):
-                folder = self.out_dir / "traversals"
-                folder.mkdir(exist_ok=True)
-                (folder / f"step-{measurement['step']:07d}.png").write_bytes(traversal)
-                for alarm in measurement["warnings"]:
-                    _say(f"warning {alarm['name']}: {alarm['finding']}; {alarm['advice']}")
+                found = Measurement.model_validate(measurement)
+                self._log.add(found, traversal)
+                for alarm in found.warnings:
+                    _say(f"warning {alarm.name}: {alarm.finding}; {alarm.advice}")
             case _:
                 return
 
     def finish(self, trained: Pretrained) -> Path:
-        from heddle_platform.base.bundle import parse_bundle, write_bundle
-
         folder = self.out_dir / "bundle"
         write_bundle(parse_bundle(trained.files), folder)
         for name, data in trained.card_files.items():
@@ -72,14 +76,20 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
     os.environ.update({**RAY_LOOPBACK, "OMP_NUM_THREADS": "1", "RAY_AUTH_TOKEN": secrets.token_hex(24)})
     import ray  # after the environment, which it reads when it is imported
 
+    from heddle_platform.base.checkpoint import unpack_checkpoint
     from heddle_platform.base.config import load_recipe
+    from heddle_platform.base.run_log import RunLog
     from heddle_workers.pretrain import pretrain
 
     recipe = load_recipe(recipe_file)
     out_dir.mkdir(parents=True, exist_ok=True)
-    folder = _Folder(out_dir)
+    tracker = open_tracker(TrackingSettings(), run=f"{recipe.name} {out_dir.resolve()}", name=recipe.name)
+    log = RunLog(recipe, out_dir, tracker)
+    folder = _Folder(out_dir, log)
     kept = out_dir / _CHECKPOINT
     checkpoint = kept.read_bytes() if resume and kept.exists() else None
+    if checkpoint is not None:
+        log.take_up(unpack_checkpoint(checkpoint).get("measurements", []))
     try:
         ray.init(
             num_cpus=max(workers, os.cpu_count() or 1),
@@ -94,9 +104,12 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
         ) from error
     try:
         request = PretrainRequest(recipe.model_dump(mode="json"), workers=workers, cpus=1.0)
-        return folder.finish(pretrain(request, checkpoint, folder.report, folder.tell))
+        trained = pretrain(request, checkpoint, folder.report, folder.tell)
     finally:
         ray.shutdown()
+    if tracker is not None:
+        tracker.finished(trained.digest, {CARD_HTML: trained.card_files[CARD_HTML]})
+    return folder.finish(trained)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

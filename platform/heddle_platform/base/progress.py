@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from heddle_platform.base.readings import Measurement
-from heddle_platform.base.train import TrainListener, TrainProgress
+from heddle_platform.base.surroundings import TrainListener, TrainProgress
 
 _LINE_SECONDS = 60.0
 

@@ -5,9 +5,9 @@ an uninterrupted run gives.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 import torch
@@ -15,16 +15,16 @@ import torch
 from heddle_platform.base.batches import BatchSource, step_generator
 from heddle_platform.base.bundle import write_bundle
 from heddle_platform.base.card import BaseCard, make_card, write_card
-from heddle_platform.base.checkpoint import Checkpoints, FolderCheckpoints
+from heddle_platform.base.checkpoint import FolderCheckpoints
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import Corpus, build_corpus
 from heddle_platform.base.export import export_bundle
 from heddle_platform.base.learner import Learner
 from heddle_platform.base.measure import measure
-from heddle_platform.base.peers import Alone, Peers
 from heddle_platform.base.readings import Measurement, Score
 from heddle_platform.base.run_log import METRICS as METRICS
 from heddle_platform.base.run_log import RunLog, RunTracker
+from heddle_platform.base.surroundings import Surroundings, TrainListener, TrainProgress
 from heddle_platform.errors import InvalidInput
 from heddle_platform.ports import ObjectStore
 
@@ -35,60 +35,6 @@ _REPORT_SECONDS = 1.0
 _SMOOTHING = 0.98
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class TrainProgress:
-    """Where a training stands.
-
-    Attributes:
-        done: share of the training, 0..1.
-        step: steps taken.
-        images_per_second: since the last report.
-        seconds_left: estimated from the share done.
-        losses: term -> nats per image, unweighted, running mean.
-    """
-
-    done: float
-    step: int
-    images_per_second: float
-    seconds_left: float
-    losses: dict[str, float]
-
-
-class TrainListener(Protocol):
-    """Whoever shows a training's progress."""
-
-    def rendering(self, ready: int, wanted: int) -> None:
-        """Images of the corpus that are ready, and that are wanted."""
-
-    def training(self, progress: TrainProgress) -> None:
-        """Called about once a second."""
-
-    def measured(self, measurement: Measurement) -> None:
-        """Figures on held-out images, with warnings if something goes wrong."""
-
-    def exporting(self) -> None:
-        """The training is over; the bundle is being made."""
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a training is given beside its recipe and its corpus.
-
-    Attributes:
-        progress: is told how it goes.
-        score: computes scores on the labelled slice; None: none are measured.
-        checkpoints: where its state is kept; None: in its folder.
-        tracker: keeps the run's log elsewhere too (an experiment tracker).
-        peers: the processes that train together.
-    """
-
-    progress: TrainListener | None = None
-    score: Score | None = None
-    checkpoints: Checkpoints | None = None
-    tracker: RunTracker | None = None
-    peers: Peers = field(default_factory=Alone)
 
 
 def train(
