@@ -55,7 +55,7 @@ class CorpusConfig(BaseModel):
     weights: dict[str, float] = Field(default_factory=dict)
     held_out: int = Field(default=250, ge=1)
     image_size: int = Field(default=64, ge=8, le=512)
-    window: int = Field(default=20_000, ge=1)
+    window: int = Field(default=50_000, ge=1)
     seed: int = 0
     processes: int = Field(default=2, ge=1)
 
