@@ -44,9 +44,10 @@ def test_recipes_become_dotted_parameters_and_measurements_numbers() -> None:
 
 
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed: pip install 'heddle[tracking]'")
-def test_a_run_taken_up_again_goes_on_in_the_same_place(tmp_path: Path) -> None:
+def test_a_run_taken_up_again_goes_on_in_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mlflow import MlflowClient
 
+    monkeypatch.chdir(tmp_path)  # its files go to ./mlruns
     uri = f"sqlite:///{tmp_path / 'runs.db'}"
     settings = TrackingSettings(mlflow_tracking_uri=uri, mlflow_experiment="bases")
     for step in (1, 2):
