@@ -22,7 +22,7 @@ from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.base.traversal import as_png, most_active, tiled, traversal_grid
 from heddle_platform.digest import canonical_json
 
-_TRAVERSED_PARTS: Final = 3
+_TRAVERSED_PARTS: Final = 2
 _MOST_CURVE_POINTS: Final = 200
 _BLURRED: Final = 0.5
 _POOR: Final = 2.0  # times the median error of all parts
@@ -128,7 +128,9 @@ def make_card(
         curves=_thinned(measurements),
         warnings=measurements[-1].warnings if measurements else (),
         failures=_failures(parts, manifest.metrics.kl_per_latent),
-        traversals=_traversals(runtime, held_out, codes, manifest.metrics.kl_per_latent),
+        traversals=_traversals(
+            runtime, _largest(held_out, manifest.corpus.images), codes, manifest.metrics.kl_per_latent
+        ),
         round_trips=_round_trips(runtime, held_out, codes),
     )
 
@@ -188,6 +190,11 @@ def _failures(parts: dict[str, PartCard], kl_per_latent: Sequence[float]) -> tup
     return tuple(sentences)
 
 
+def _largest(held_out: Sequence[Part], counts: dict[str, int]) -> list[Part]:
+    """The parts the base was trained on most."""
+    return sorted(held_out, key=lambda part: -counts.get(part.name, 0))[:_TRAVERSED_PARTS]
+
+
 def _traversals(
     runtime: BaseRuntime,
     held_out: Sequence[Part],
@@ -201,7 +208,7 @@ def _traversals(
             latents=tuple(latents),
             png=_base64(as_png(traversal_grid(runtime.decode, codes[part.name][0], latents))),
         )
-        for part in held_out[:_TRAVERSED_PARTS]
+        for part in held_out
     )
 
 
