@@ -106,7 +106,7 @@ class PretrainWork:
     async def _told(self, job: Job, tracker: MlflowTracker | None, message: Any) -> None:
         match message:
             case Kept(step, data):
-                await asyncio.to_thread(self._keep, job.id, step, data)
+                await self._keep_whole(job.id, step, data)
             case Noted(kind, data):
                 await self._note(job, kind, data)
             case Measured(measurement, traversal):
@@ -124,6 +124,15 @@ class PretrainWork:
 
     def _checkpoints(self, job_id: str) -> list[str]:
         return [info.key for info in self._objects.list(keys.pretrain_prefix(job_id))]
+
+    async def _keep_whole(self, job_id: str, step: int, data: bytes) -> None:
+        keeping = asyncio.ensure_future(asyncio.to_thread(self._keep, job_id, step, data))
+        try:
+            await asyncio.shield(keeping)
+        except asyncio.CancelledError:
+            # its thread goes on: what it wrote after a cancelled job was tidied up, nobody would delete
+            await asyncio.wait([keeping])
+            raise
 
     def _keep(self, job_id: str, step: int, data: bytes) -> None:
         self._objects.put(keys.pretrain_checkpoint(job_id, step), data)
