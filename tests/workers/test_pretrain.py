@@ -62,7 +62,7 @@ async def events(world: World, job: Job) -> list[str]:
 async def test_killed_it_goes_on_and_publishes_what_an_uninterrupted_run_gives(
     world: World, head: RayHead, tmp_path: Path
 ) -> None:
-    job = await queue_pretraining(world)
+    job = await queue_pretraining(world, steps=600)  # over a second even where it is fast: progress is told
     async with running(world.dispatcher()):
         process = await head.until_running("heddle_pretrain")
         await until_told(lambda: kept(world, job), seconds=600)
@@ -70,7 +70,7 @@ async def test_killed_it_goes_on_and_publishes_what_an_uninterrupted_run_gives(
         done = await ended(world, job)
     assert (done.status, done.error, done.attempt) == ("succeeded", None, 2)
     assert done.result is not None
-    assert done.result["steps"] == 80
+    assert done.result["steps"] == 600
     assert done.result["card"] == f"/v1/bases/{done.result['base']['id']}/card"
     history = await events(world, job)
     assert history[:2] == ["created", "started"]
@@ -87,7 +87,7 @@ async def test_killed_it_goes_on_and_publishes_what_an_uninterrupted_run_gives(
         {name: world.objects.get(key) for name, key in zip(names, stored, strict=True) if name not in CARD_FILES}
     )
     assert bundle.digest == base.digest == done.result["base"]["digest"]
-    whole = load_bundle(await asyncio.to_thread(train, Recipe.model_validate(TINY), tmp_path))
+    whole = load_bundle(await asyncio.to_thread(train, Recipe.model_validate({**TINY, "steps": 600}), tmp_path))
     assert sha256_hex(bundle.files[WEIGHTS]) == whole.manifest.files[WEIGHTS], "to the bit"
     assert await until_told(lambda: nothing_kept(world, job))
 
