@@ -105,7 +105,6 @@ async def test_an_operators_key_is_told_that_it_has_no_tenant(world: World) -> N
 
 
 async def test_an_operators_key_sees_its_own_jobs_and_no_tenants(world: World, tenant: Person) -> None:
-    await tenant.factors()
     await tenant.dataset()
     assert (await tenant.get("/v1/jobs?type=validate"))["data"]
     for asked in ("/v1/jobs", "/v1/jobs?type=validate", "/v1/jobs?type=fit"):
