@@ -84,9 +84,7 @@ async def put(
         PreconditionFailed: the quota changed since.
     """
     # the tenant's row orders writers, the first of whom finds no quota to lock
-    locked = await session.scalar(
-        select(TenantRow.id).where(TenantRow.id == tenant_id).with_for_update(key_share=True)
-    )
+    locked = await session.scalar(select(TenantRow.id).where(TenantRow.id == tenant_id).with_for_update(key_share=True))
     if locked is None:
         raise NotFound(f"there is no tenant {tenant_id[:60]!r}")
     row = await session.get(TenantQuotaRow, tenant_id, populate_existing=True)

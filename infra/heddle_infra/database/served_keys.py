@@ -24,9 +24,7 @@ async def served(session: AsyncSession) -> tuple[dict[str, ServedKey], frozenset
     rows = await session.execute(
         select(ApiKeyRow, TenantRow.status)
         .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
-        .where(
-            ApiKeyRow.revoked_at.is_(None), or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now())
-        )
+        .where(ApiKeyRow.revoked_at.is_(None), or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()))
     )
     valid: dict[str, ServedKey] = {}
     suspended: set[str] = set()

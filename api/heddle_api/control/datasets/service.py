@@ -8,12 +8,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.trail import Trail
 from heddle_api.control.wire import DisplayName, Reference
-from heddle_infra.database import datasets, factor_sets, jobs, uploads
+from heddle_infra.database import datasets, factor_sets, jobs, quotas, uploads
 from heddle_platform import keys
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.manifest import Manifest, ManifestImage
@@ -98,13 +100,16 @@ def report_of(dataset: Dataset) -> ValidationReport:
     return ValidationReport.model_validate({**found, "dataset": dataset.id, "status": dataset.status})
 
 
-async def create(session: AsyncSession, tenant_id: str, wanted: NewDataset) -> Reply:
+async def create(session: AsyncSession, control: Control, tenant_id: str, wanted: NewDataset) -> Reply:
     """Register a labelled set and queue its validation, both or neither.
 
     Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
         NotFound: codes `unknown_factor_set`, `unknown_upload`.
         Conflict: code `upload_not_complete`: the upload is still open, or was used for another set.
     """
+    # how many images it has is known once it is validated; a full tenant is told before
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1, "images": 1})
     reference, version = split_reference(wanted.factor_set)
     factor_set = await factor_sets.resolve(session, tenant_id, reference, version)
     upload = await uploads.advance(session, tenant_id, wanted.upload, expected="complete", to="consumed")
@@ -169,12 +174,14 @@ def _place_of(images: Sequence[ManifestImage], item: str) -> int:
     )
 
 
-async def remove(control: Control, tenant_id: str, reference: str) -> None:
+async def remove(control: Control, caller: Principal, trail: Trail, reference: str) -> None:
     """Delete a labelled set that no job uses: rows first, then the objects no other set shares."""
+    tenant_id = caller.tenant
     async with control.transaction() as session:
         dataset = await datasets.remove(session, tenant_id, reference)
         digest = dataset.digest
         shared = digest is not None and await datasets.digest_in_use(session, tenant_id, digest)
+        await trail.note(session, caller, target=dataset.id, before=view(dataset))
     if digest is not None and not shared:
         await asyncio.to_thread(_delete_objects, control.objects, tenant_id, digest)
 

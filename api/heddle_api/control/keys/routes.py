@@ -5,9 +5,10 @@ from fastapi import APIRouter, Response
 from heddle_api.auth import Caller
 from heddle_api.control.context import CurrentControl
 from heddle_api.control.keys import service
-from heddle_api.control.keys.service import CreatedKey, KeyView, Me, NewKey
+from heddle_api.control.keys.service import CreatedKey, KeyView, Me, NewKey, RotatedKey, Rotation
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
+from heddle_api.control.trail import AskedTrail
 from heddle_infra.database import tenants
 
 router = APIRouter(prefix="/v1", tags=["keys"])
@@ -45,11 +46,22 @@ async def get_key(key_id: str, caller: Caller, control: CurrentControl) -> KeyVi
         return service.view(await tenants.get_key(session, caller.tenant_id, key_id))
 
 
+@router.post("/api_keys/{key_id}/rotate", response_model=RotatedKey, summary="Rotate an API key")
+async def rotate_key(key_id: str, caller: Caller, post: OncePost, body: Rotation | None = None) -> Response:
+    """Give a key a new secret; the old one goes on beside it for a while (24 hours unless said otherwise)."""
+    # as for a new key: the stored reply holds a secret
+    service.check_manager(caller)
+    return await post.once(caller, lambda session: service.rotate(session, caller, key_id, body or Rotation()))
+
+
 @router.delete("/api_keys/{key_id}", summary="Revoke an API key")
-async def revoke_key(key_id: str, caller: Caller, control: CurrentControl) -> KeyView:
+async def revoke_key(key_id: str, caller: Caller, control: CurrentControl, trail: AskedTrail) -> KeyView:
     """Revoke a key: it stops working at once here, and within a second at the edge."""
     service.check_manager(caller)
     async with control.transaction() as session:
-        key = await tenants.revoke_key(session, caller.tenant_id, key_id)
+        before = service.view(await tenants.get_key(session, caller.tenant_id, key_id))
+        revoked = service.view(await tenants.revoke_key(session, caller.tenant_id, key_id))
+        if revoked != before:
+            await trail.note(session, caller, target=key_id, before=before, after=revoked)
     await control.announce("key_revoked")
-    return service.view(key)
+    return revoked
