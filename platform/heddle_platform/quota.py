@@ -23,7 +23,8 @@ _ADVICE: Final[dict[Counted, str]] = {
 class Quota(Record):
     """All limits of one tenant, its own and the platform's where it has none of its own.
 
-    `requests_per_second` and `burst` hold for each plane by itself; `weight` is the tenant's share of the queue.
+    `requests_per_second` and `burst` hold for each plane by itself; `weight` is the tenant's share of the queue;
+    `running_jobs` None: as many as there is room for.
     """
 
     requests_per_second: float
@@ -32,7 +33,7 @@ class Quota(Record):
     bytes: int
     labelled_rows: int
     adapters: int
-    running_jobs: int
+    running_jobs: int | None
     queued_jobs: int
     weight: float
 

@@ -103,7 +103,7 @@ class QuotaSettings(_Concern):
     quota_bytes: int = Field(500 * 1024**3, ge=0)
     quota_labelled_rows: int = Field(1_000_000, ge=0)
     quota_adapters: int = Field(10_000, ge=0)
-    quota_running_jobs: int = Field(1_000, ge=0)
+    quota_running_jobs: int | None = Field(None, ge=0)  # as many as there is room for
     quota_queued_jobs: int = Field(20_000, ge=0)
     quota_weight: float = Field(1.0, gt=0, le=1_000)
 

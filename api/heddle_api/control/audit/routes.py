@@ -13,9 +13,7 @@ from heddle_api.control.page import AskedPage, Page
 router = APIRouter(prefix="/v1", tags=["audit"])
 OfTenant = Annotated[
     str | None,
-    Query(
-        max_length=40, pattern=r"^[a-z0-9_]+$", description="For operators: one tenant's. A tenant gets its own."
-    ),
+    Query(max_length=40, pattern=r"^[a-z0-9_]+$", description="For operators: one tenant's. A tenant gets its own."),
 ]
 OfAction = Annotated[
     str | None, Query(max_length=100, pattern=r"^[a-z0-9_]+$", description="Only of this kind, such as `rotate_key`.")

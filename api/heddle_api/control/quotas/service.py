@@ -50,7 +50,7 @@ class Limits(BaseModel):
     bytes: int
     labelled_rows: int
     adapters: int
-    running_jobs: int
+    running_jobs: int | None = Field(description="Null: as many as there is room for.")
     queued_jobs: int
     weight: float
 
