@@ -97,7 +97,7 @@ class AccountingCalls(OperatingCalls):
         wanted = [(name, heads.get(name)) for name in sorted({*heads, *chains})]
         if remembered is not None:
             wanted.append((remembered.chain, remembered))
-        faults = {}
+        faults: dict[str, ChainFault] = {}
         for name, head in wanted:
             fault = first_fault(name, chains.get(name, []), head)
             if fault is not None:

@@ -5,26 +5,33 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field, create_model
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import usage
 from heddle_platform.errors import InvalidInput
-from heddle_platform.usage import MEANING, METRICS, hour_of
+from heddle_platform.usage import METRICS, hour_of
 
-_Amounts = create_model(  # one field for each metric, so that the list of metrics is written once
-    "UsageAmounts",
-    __doc__="What was counted within the hour.",
-    **{metric: (int, Field(0, description=MEANING[metric])) for metric in METRICS},
-)
+
+class UsageAmounts(BaseModel):
+    """What was counted within an hour."""
+
+    requests: int = Field(0, description="Requests with a valid key that were let in, on both planes.")
+    requests_limited: int = Field(0, description="Requests refused because they came too fast; not among `requests`.")
+    edits: int = Field(0, description="Pictures drawn or found drawn, each picture of a grid counted.")
+    images_encoded: int = Field(0, description="Images turned into latents, by edits and by fits.")
+    rows_fitted: int = Field(0, description="Labelled rows that fits have learnt from.")
+    jobs: int = Field(0, description="Fits that ended with a version.")
+    bytes_uploaded: int = Field(0, description="Bytes of completed uploads.")
+    bytes_stored: int = Field(0, description="Most bytes of uploads and labelled sets held at one time in the hour.")
 
 
 class UsageView(BaseModel):
     """One hour of a tenant; the present hour still grows."""
 
     hour: datetime = Field(description="When it began, in UTC.")
-    amounts: _Amounts  # type: ignore[valid-type]
+    amounts: UsageAmounts
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ async def list_hours(session: AsyncSession, tenant_id: str, turn: Turn, span: Sp
     shown = [
         UsageView(
             hour=one.hour.astimezone(UTC),
-            amounts={metric: amount for metric, amount in one.amounts.items() if metric in METRICS},
+            amounts=UsageAmounts(**{metric: one.amounts.get(metric, 0) for metric in METRICS}),
         )
         for one in found
     ]
