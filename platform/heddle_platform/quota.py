@@ -33,9 +33,9 @@ class Quota(Record):
     bytes: int
     labelled_rows: int
     adapters: int
-    running_jobs: int | None
+    running_jobs: int | None = None
     queued_jobs: int
-    weight: float
+    weight: float = 1.0
 
     @property
     def rate(self) -> Rate:
@@ -48,7 +48,7 @@ LIMITS: Final[tuple[str, ...]] = tuple(Quota.model_fields)
 
 def default_quota(settings: QuotaSettings) -> Quota:
     """Return what holds for a tenant that nobody set anything for."""
-    return Quota(**{name: getattr(settings, f"quota_{name}") for name in LIMITS})
+    return Quota.model_validate({name.removeprefix("quota_"): value for name, value in settings})
 
 
 def refusal(limit: Counted, used: int, wanted: int, most: int) -> HeddleError | None:

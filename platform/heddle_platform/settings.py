@@ -94,7 +94,7 @@ class LimitSettings(_Concern):
 class QuotaSettings(_Concern):
     """What a tenant may have and do unless an operator set something else: `HEDDLE_QUOTA_*`.
 
-    Requests are counted on each plane by itself. A tenant's `weight` is its share of the queue.
+    Requests are counted on each plane by itself. The queue has no defaults here: weight 1, and no cap on what runs.
     """
 
     quota_requests_per_second: float = Field(2_000.0, gt=0, le=100_000)
@@ -103,9 +103,7 @@ class QuotaSettings(_Concern):
     quota_bytes: int = Field(500 * 1024**3, ge=0)
     quota_labelled_rows: int = Field(1_000_000, ge=0)
     quota_adapters: int = Field(10_000, ge=0)
-    quota_running_jobs: int | None = Field(None, ge=0)  # as many as there is room for
     quota_queued_jobs: int = Field(20_000, ge=0)
-    quota_weight: float = Field(1.0, gt=0, le=1_000)
 
 
 class DispatchSettings(_Concern):

@@ -33,5 +33,5 @@ def test_every_refusal_says_what_to_do(limit: Counted) -> None:
 def test_every_limit_has_a_default_that_settings_change(monkeypatch: Any) -> None:
     monkeypatch.setenv("HEDDLE_QUOTA_ADAPTERS", "7")
     quota = default_quota(QuotaSettings())
-    assert (quota.adapters, quota.weight) == (7, 1.0)
-    assert all(hasattr(quota, name) for name in LIMITS)
+    assert (quota.adapters, quota.weight, quota.running_jobs) == (7, 1.0, None)
+    assert all(getattr(quota, name) is not None for name in LIMITS if name != "running_jobs")

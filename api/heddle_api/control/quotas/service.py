@@ -1,7 +1,5 @@
 """Quotas: read with what is used of them, set whole under a condition."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,7 +8,7 @@ from heddle_api.control.precondition import IfMatch, etag
 from heddle_infra.database import quotas, tenants
 from heddle_infra.database.quotas import StoredQuota
 from heddle_platform.errors import PreconditionRequired
-from heddle_platform.quota import Quota
+from heddle_platform.quota import Quota, default_quota
 from heddle_platform.settings import QuotaSettings
 
 _MOST = 2**53 - 1  # what every JSON reader keeps exact
@@ -116,11 +114,17 @@ async def put(
 
 
 async def _view(session: AsyncSession, settings: QuotaSettings, tenant_id: str, stored: StoredQuota) -> QuotaView:
-    own: dict[str, Any] = {name: value for name, value in stored.values.items() if value is not None}
+    defaults = default_quota(settings)
+    # the weight of a row is never null; one that equals the default is nobody's wish
+    own = [
+        name
+        for name, value in stored.values.items()
+        if value is not None and not (name == "weight" and value == defaults.weight)
+    ]
     return QuotaView(
         tenant_id=tenant_id,
         limits=_limits(stored.over(settings)),
-        own=list(own),
+        own=own,
         used=Used(**await quotas.used(session, tenant_id)),
     )
 
