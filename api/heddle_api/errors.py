@@ -62,7 +62,7 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = {
 _TITLES: Final[Mapping[int, str]] = {
     400: "The request cannot be read",
     401: "A valid API key is needed",
-    403: "The key does not allow this",
+    403: "This is not allowed",
     404: "There is no such thing",
     405: "This method is not allowed here",
     406: "None of the accepted types can be produced",

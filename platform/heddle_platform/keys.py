@@ -87,8 +87,11 @@ def cache_prefix(tenant_id: str) -> str:
 
 
 def rate_key(tenant_id: str, plane: str) -> str:
-    """Return the key of the bucket that a tenant's requests to a plane are taken out of."""
-    return f"{cache_prefix(tenant_id)}rate:{_part(plane)}"
+    """Return the key of the bucket that a tenant's requests to a plane are taken out of.
+
+    It holds nothing of the tenant and does not stand under its prefix: an erasure must neither count nor empty it.
+    """
+    return f"heddle:rate:{_part(tenant_id)}:{_part(plane)}"
 
 
 def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from heddle_platform.settings import QuotaSettings
 Counted = Literal["images", "bytes", "labelled_rows", "adapters", "queued_jobs"]
 COUNTED: Final[tuple[Counted, ...]] = get_args(Counted)
 
-_FREED_SECONDS: Final = 30.0  # how soon a place in the queue may be free again: most jobs take less
+_FREED_SECONDS: Final = 5.0  # how soon a place in the queue may be free again: most jobs take less
 _ADVICE: Final[dict[Counted, str]] = {
     "images": "delete labelled sets you no longer need, or ask your operator for more",
     "bytes": "delete labelled sets you no longer need, or ask your operator for more",

@@ -1,5 +1,6 @@
 """Quotas: set under a condition, shown with what is used, and refused with both numbers."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -113,6 +114,13 @@ async def test_bytes_count_from_the_moment_they_are_announced(world: World, tena
     check_refusal(await tenant.http.post("/v1/uploads", json=body), 403, "bytes", 600, 1000)
     await tenant.post("/v1/uploads", {**body, "bytes": 400})
     assert (await tenant.get("/v1/quota"))["used"]["bytes"] == 1_000
+
+
+async def test_of_many_at_once_only_those_that_fit_together_pass(world: World, tenant: Person) -> None:
+    await limit(world, tenant, bytes=1_000)
+    body = {"filename": "set.zip", "bytes": 400, "sha256": "0" * 64}
+    answers = await asyncio.gather(*(tenant.http.post("/v1/uploads", json=body) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [201, 201, *[403] * 6]
 
 
 async def test_images_of_ready_sets_fill_the_quota_and_another_set_is_refused(world: World, tenant: Person) -> None:
