@@ -26,6 +26,7 @@ from heddle_workers.validate import Announced, describe, validate_set
 from tests.api.live import served
 
 from .conftest import labels, packed, png, upload_of
+from .validation import kept
 
 ENTRIES = {
     "set/labels.csv": labels(["a/0.png,none,1,10", "ü.png,round,0,20", '"b, c.png",square,1,', "3.png,none,0,5"]),
@@ -43,7 +44,7 @@ ENTRIES = {
 def opened(data: bytes, factor_set: FactorSet) -> Iterator[tuple[Manifest, ImageSet]]:
     """Validate a zip and open its images."""
     upload = upload_of(data)
-    found = validate_set(upload, Announced(upload.size, upload.sha256), factor_set, LimitSettings(), silent)
+    found = validate_set(upload, Announced(upload.size, upload.sha256), factor_set, LimitSettings(), silent, kept)
     assert found.manifest is not None, found.report
     manifest = Manifest.from_bytes(found.manifest)
     with open_image_set(upload.file, manifest.files, LimitSettings()) as images:

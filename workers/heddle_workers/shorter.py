@@ -17,10 +17,10 @@ from heddle_platform.records import Dataset, FactorSetVersion
 from heddle_platform.settings import LimitSettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.progress import Report
+from heddle_workers.scratch import scratch_archive
 from heddle_workers.store import put_first, set_source
 from heddle_workers.tasks import Pruned, PruneRequest, heddle_prune
 from heddle_workers.validate import describe
-from heddle_workers.work import PRESIGNED_SECONDS
 
 _GROWTH: Final = 2  # the new zip is compressed anew, and may become longer than the old one was
 
@@ -109,32 +109,19 @@ async def _prune(
     info = await asyncio.to_thread(objects.head, keys.dataset_images(tenant_id, touched.digest))
     if info is None:
         raise DataCorrupt(f"the images of set {touched.digest[:12]} are not in the store", code="object_missing")
-    parts = _GROWTH * info.size // limits.upload_part_bytes + 1
-    multipart = await asyncio.to_thread(objects.start_multipart, scratch_key)
-
-    def sign() -> tuple[str, ...]:
-        return tuple(
-            objects.presign_part(scratch_key, multipart, number, expires_seconds=PRESIGNED_SECONDS)
-            for number in range(1, parts + 1)
-        )
-
-    try:
+    async with scratch_archive(
+        objects, scratch_key, most_bytes=_GROWTH * info.size, part_bytes=limits.upload_part_bytes
+    ) as scratch:
         request = PruneRequest(
             await set_source(objects, tenant_id, touched.digest),
             touched.gone,
             touched.factor_set.names,
-            await asyncio.to_thread(sign),
-            limits.upload_part_bytes,
+            scratch.urls,
+            scratch.part_bytes,
             limits,
         )
         pruned = await cluster.run(heddle_prune, request, report, cpus=1.0)
-        await asyncio.to_thread(objects.complete_multipart, scratch_key, multipart, pruned.parts)
-    except BaseException:
-        await asyncio.to_thread(objects.abort_multipart, scratch_key, multipart)
-        raise
-    target = keys.dataset_images(tenant_id, pruned.digest)
-    await asyncio.to_thread(objects.copy, scratch_key, target)
-    await asyncio.to_thread(objects.delete, scratch_key)
+        await scratch.move(pruned.parts, keys.dataset_images(tenant_id, pruned.digest))
     return pruned
 
 

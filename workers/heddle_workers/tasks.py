@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +42,20 @@ _ARTIFACT_MAX_BYTES = 256 * 1024**2
 
 @dataclass(frozen=True)
 class ValidateRequest:
-    """An upload to be checked: its address, what was announced, and the factor set's document."""
+    """An upload to be checked.
+
+    Attributes:
+        url: its address.
+        announced: what it must be.
+        factor_set: the factor set's document.
+        part_urls: presigned PUTs for a set that is written anew; all parts but the last take `part_bytes`.
+    """
 
     url: str
     announced: Announced
     factor_set: dict[str, Any]
+    part_urls: tuple[str, ...]
+    part_bytes: int
     limits: LimitSettings
 
 
@@ -144,7 +153,12 @@ def heddle_validate(request: ValidateRequest) -> Iterator[Progress | Failed | Va
         factor_set = parse_factor_set(request.factor_set)
         report("fetching", 0.0)
         with fetched_file(request.url, max_bytes=request.limits.upload_max_bytes) as upload:
-            return validate_set(upload, request.announced, factor_set, request.limits, report)
+
+            def keep(plain: BinaryIO, size: int) -> tuple[Part, ...]:
+                plain.seek(0)
+                return send_parts(plain, size, request.part_urls, request.part_bytes)
+
+            return validate_set(upload, request.announced, factor_set, request.limits, report, keep)
 
     yield from streamed(work)
 
