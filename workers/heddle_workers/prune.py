@@ -13,13 +13,14 @@ from heddle_platform.ports import Part
 from heddle_workers.image_set import ImageSet
 from heddle_workers.plain_set import labels_text, zip_entry
 from heddle_workers.progress import Report
+from heddle_workers.set_report import Checked
 
 _TIMEOUT_SECONDS: Final = 60.0
 
 
 def prune(
     images: ImageSet, manifest: Manifest, gone: Set[str], columns: Sequence[str], target: BinaryIO, report: Report
-) -> None:
+) -> Checked:
     """Write the set as a zip of its own: the images that stay as they were uploaded, and their rows of labels.
 
     Whatever else lay in the upload (desktops leave thumbnails there) does not come along.
@@ -31,14 +32,20 @@ def prune(
         columns: names of the factors.
         target: takes the zip.
         report: told the share of images looked at.
+
+    Returns:
+        The images that stay, measured anew for the set's report.
     """
+    checked = Checked()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         kept = (row for row in manifest.rows if row.sha256 not in gone)
         archive.writestr(zip_entry(LABELS_FILE, zipfile.ZIP_DEFLATED), labels_text(kept, columns))
         for row, image in enumerate(manifest.all):
             if image.sha256 not in gone:
                 archive.writestr(zip_entry(image.file, zipfile.ZIP_DEFLATED), images.file(row))
+                checked.add(image, images.original(row), labelled=row < len(manifest.rows))
             report("rewriting", (row + 1) / len(images))
+    return checked
 
 
 def send_parts(source: BinaryIO, size: int, urls: Sequence[str], part_bytes: int) -> tuple[Part, ...]:

@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_adapters.associations import Association, associations, contingency
 from heddle_platform.archive import LABELS_FILE
 from heddle_platform.factors import FactorSet, LevelledFactor
 from heddle_platform.labels import FaultReport, LabelTable
 from heddle_platform.manifest import ManifestImage
 from heddle_workers.twins import Thumbnails
+
+if TYPE_CHECKING:
+    from heddle_adapters.associations import Association
 
 RARE_LEVEL: Final = 5  # fewer labels than this say little about a level
 UNBALANCED_SHARE: Final = 0.9  # of a factor's labels in one level
@@ -49,13 +51,14 @@ class Checked:
         """All images, labelled ones first."""
         return [*self.rows, *self.unlabelled]
 
-    def measure(self, path: str, sha256: str, image_HWC: NDArray[np.uint8]) -> None:
-        """Note an image's size and thumbnail."""
+    def add(self, image: ManifestImage, image_HWC: NDArray[np.uint8], *, labelled: bool) -> None:
+        """Note an image, its size and its thumbnail."""
+        (self.rows if labelled else self.unlabelled).append(image)
         short, long = sorted(image_HWC.shape[:2])
         self.smallest = short if self.smallest is None else min(self.smallest, short)
         self.largest = long if self.largest is None else max(self.largest, long)
         self.small += short < SMALL_SIDE
-        self.thumbnails.add(path, sha256, image_HWC)
+        self.thumbnails.add(image.file, image.sha256, image_HWC)
 
 
 def report_document(
@@ -124,10 +127,12 @@ def _count_labels(document: dict[str, Any], table: LabelTable, factor_set: Facto
 def _together(table: LabelTable, factor_set: FactorSet) -> list[dict[str, Any]]:
     if len(factor_set.factors) < 2 or len(table.files) < 2:
         return []
+    from heddle_adapters.associations import associations  # the dispatcher reads reports and needs no SciPy for it
+
     return [_pair(pair, table, factor_set) for pair in associations(table.values_NF, factor_set)]
 
 
-def _pair(pair: Association, table: LabelTable, factor_set: FactorSet) -> dict[str, Any]:
+def _pair(pair: "Association", table: LabelTable, factor_set: FactorSet) -> dict[str, Any]:
     one, other = factor_set.factors[pair.first], factor_set.factors[pair.second]
     counts = None
     if isinstance(one, LevelledFactor) and isinstance(other, LevelledFactor):
@@ -135,7 +140,8 @@ def _pair(pair: Association, table: LabelTable, factor_set: FactorSet) -> dict[s
         if sizes[0] * sizes[1] <= _SHOWN_CELLS:
             values_N2 = table.values_NF[:, [pair.first, pair.second]]
             known_N2 = values_N2[~np.isnan(values_N2).any(axis=1)].astype(np.int64)
-            counts = contingency(known_N2[:, 0], known_N2[:, 1], *sizes).astype(int).tolist()
+            flat = np.bincount(known_N2[:, 0] * sizes[1] + known_N2[:, 1], minlength=sizes[0] * sizes[1])
+            counts = flat.reshape(sizes).tolist()
     return {
         "first": one.name,
         "second": other.name,

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.spatial import cKDTree
 
 THUMBNAIL: Final = 8  # cells a side: 192 bytes a picture, 19 MB for 100,000
 # Grey levels. Copies at JPEG quality 75 differ by 5 to 8 in their worst cell, scaled ones by 1 to 4; of 4,000 avatars
@@ -59,6 +58,8 @@ def near_pairs(thumbs_NP: NDArray[np.uint8]) -> Sequence[tuple[int, int]]:
     Args:
         thumbs_NP: uint8 [N, P].
     """
+    from scipy.spatial import cKDTree  # as for all that the dispatcher imports by the way
+
     directions_PD, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((thumbs_NP.shape[1], _PLANES)))
     places_ND = (thumbs_NP.astype(np.float32) @ directions_PD.astype(np.float32)).astype(np.float64)
     reach = NEAR * float(np.sqrt(thumbs_NP.shape[1]))

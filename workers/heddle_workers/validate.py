@@ -5,7 +5,7 @@ kept as.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -128,9 +128,8 @@ def _validate_zip(
     return Validation(document, manifest.to_bytes(), len(manifest.files), sha256, parts)
 
 
-def describe(manifest: Manifest, factor_set: FactorSet) -> dict[str, Any]:
-    """Return the report of a set that is known to be valid, from its manifest alone."""
-    checked = Checked(list(manifest.rows), list(manifest.unlabelled))
+def describe(manifest: Manifest, factor_set: FactorSet, checked: Checked) -> dict[str, Any]:
+    """Return the report of a set that is known to be valid, its images measured already."""
     return report_document(FaultReport(), manifest.table(factor_set), factor_set, checked)
 
 
@@ -168,19 +167,23 @@ def _check_images(
             )
             continue
         named.add(path)
-        if digest := _check_image(archive, path, line, limits, faults, checked):
-            checked.rows.append(ManifestImage(file=path, sha256=digest, labels=dict(cells)))
+        _check_image(archive, path, line, cells, limits, faults, checked)
         report_progress("checking_images", len(named) / total)
     for done, path in enumerate(path for path in archive.images if path not in named):
-        if digest := _check_image(archive, path, None, limits, faults, checked):
-            checked.unlabelled.append(ManifestImage(file=path, sha256=digest))
+        _check_image(archive, path, None, {}, limits, faults, checked)
         report_progress("checking_images", (len(named) + done) / total)
     return checked
 
 
 def _check_image(
-    archive: Archive, path: str, line: int | None, limits: LimitSettings, faults: FaultReport, checked: Checked
-) -> str | None:
+    archive: Archive,
+    path: str,
+    line: int | None,
+    labels: Mapping[str, str],
+    limits: LimitSettings,
+    faults: FaultReport,
+    checked: Checked,
+) -> None:
     try:
         data = archive.read(path, max_bytes=limits.image_max_bytes)
         image_HWC = pixels.decode(data, max_bytes=limits.image_max_bytes, max_pixels=limits.image_max_pixels)
@@ -189,12 +192,11 @@ def _check_image(
             faults.add(error.code, f"{path[:100]!r}: {error.message}", file=path)
         else:
             faults.add(error.code, f"{path[:100]!r}: {error.message}", row=line, column="file")
-        return None
+        return
     plain = strip_metadata(data)
     checked.with_metadata += plain is not data
-    digest = sha256_hex(plain)
-    checked.measure(path, digest, image_HWC)
-    return digest
+    image = ManifestImage(file=path, sha256=sha256_hex(plain), labels=dict(labels))
+    checked.add(image, image_HWC, labelled=line is not None)
 
 
 def _note(faults: FaultReport, error: InvalidInput) -> None:
