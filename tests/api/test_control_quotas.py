@@ -5,10 +5,16 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from heddle_api.control.context import Control
+from heddle_api.control.usage.stored import forget_abandoned_uploads
 from heddle_infra.database import quotas
+from heddle_platform import keys
 from heddle_platform.ids import new_id
 from tests.api.control_world import FACTORS, Person, World, claim_all, finish_fit
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 
 
 def path_of(tenant: Person) -> str:
@@ -129,6 +135,38 @@ async def test_images_of_ready_sets_fill_the_quota_and_another_set_is_refused(wo
     assert (quota["used"]["images"], quota["used"]["queued_jobs"]) == (3, 0)
     body = {"name": "more", "factor_set": "avatars", "upload": await tenant.upload(b"other")}
     check_refusal(await tenant.http.post("/v1/datasets", json=body), 403, "images", 3, 1)
+
+
+async def test_uploads_that_nobody_used_are_forgotten_and_free_their_bytes(world: World, tenant: Person) -> None:
+    dataset, unused = await tenant.dataset(), await tenant.upload(b"x" * 100)
+    await tenant.post("/v1/uploads", {"filename": "set.zip", "bytes": 600, "sha256": "0" * 64})
+    used = (await tenant.get("/v1/quota"))["used"]["bytes"]
+    async with world.ports.database.transaction() as session:  # days pass
+        past = "update uploads set expires_at = now() - interval '2 days' where tenant_id = :id"
+        await session.execute(text(past), {"id": tenant.id})
+    assert await forget_abandoned_uploads(control_of(world)) >= 2
+    assert (await tenant.get("/v1/quota"))["used"]["bytes"] == used - 700
+    assert not [info for info in world.objects.list(keys.tenant_prefix(tenant.id)) if unused in info.key]
+    assert (await tenant.get(f"/v1/datasets/{dataset}"))["status"] == "validating"
+    await tenant.validated(dataset, b"a zip")
+
+
+def control_of(world: World) -> Control:
+    control: Control = world.state["control"]
+    return control
+
+
+async def test_images_sent_along_are_counted_as_if_they_were_uploaded(world: World, tenant: Person) -> None:
+    await tenant.post("/v1/factor_sets", FACTORS)
+    item = {"image": PNG, "labels": {"smile": True}}
+    body = {"name": "few", "factor_set": "avatars", "items": [item, item]}
+    await limit(world, tenant, images=1)
+    check_refusal(await tenant.http.post("/v1/datasets", json=body), 403, "images", 2, 1)
+    await limit(world, tenant, bytes=10)
+    check_refusal(await tenant.http.post("/v1/datasets", json=body), 403, "bytes", 10)
+    await limit(world, tenant)
+    await tenant.post("/v1/datasets", body)
+    assert (await tenant.get("/v1/quota"))["used"]["bytes"] > 10
 
 
 async def test_adapters_are_counted_from_their_first_fit_on_and_versions_are_not(world: World, tenant: Person) -> None:
