@@ -80,7 +80,9 @@ def list_factors(
 
 @data_app.command()
 def upload(
-    source: Annotated[Path, typer.Argument(help="A folder with labels.csv and images, or a zip of one.", exists=True)],
+    source: Annotated[
+        Path, typer.Argument(help="A folder with labels.csv and images, a zip of one, or a Parquet file.", exists=True)
+    ],
     factors: Annotated[str, typer.Option(help="Factor set the labels follow: name, name@version or id.")],
     name: Annotated[str | None, typer.Option(help="Name of the set; the file's name where none is given.")] = None,
     control_url: ControlUrl = None,
@@ -90,7 +92,8 @@ def upload(
 ) -> None:
     """Upload a labelled set and wait for its validation. Exit code 1 if it is rejected.
 
-    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label.
+    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label. A Parquet file has a
+    column `image` with the files' bytes instead, and the same columns of labels.
     """
     with connected(control_url, api_key, data_dir=data_dir) as client, _zipped(source) as archive:
         with _sending(quiet=as_json) as progress:
