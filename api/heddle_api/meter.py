@@ -42,7 +42,7 @@ class DatabaseSink:
         self._database = database
 
     async def flush(self, source: str, sequence: int, counts: Mapping[Slot, int]) -> None:
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             await usage.flush(session, source, sequence, counts)
 
 

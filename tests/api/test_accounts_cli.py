@@ -69,7 +69,7 @@ async def test_usage_is_told_by_the_hour_and_by_the_day(live: Live) -> None:
         Slot(person.id, day + timedelta(hours=hour), "edits"): amount for hour, amount in ((1, 1_000), (2, 2_345))
     }
     levels = {Slot(person.id, day + timedelta(hours=hour), "bytes_stored"): 7_000 for hour in (1, 2)}
-    async with live.world.ports.database.transaction() as session:
+    async with live.world.ports.database.platform_transaction() as session:
         await usage.add(session, {**counts, **levels})
     span = ("--from", day.isoformat(), "--to", (day + timedelta(days=1)).isoformat())
     hours = await shell(live, "usage", *span, key=person.key)
@@ -94,7 +94,7 @@ async def test_the_trail_is_listed_and_verified_and_a_broken_one_named(live: Liv
     assert (whole.exit_code, "3 event(s) in 1 chain(s)" in whole.stdout) == (0, True), whole.output
     end = whole.stdout.split()[-1]
     assert end.startswith(f"{person.id}:3:")
-    async with live.world.ports.database.transaction() as session:
+    async with live.world.ports.database.platform_transaction() as session:
         tampering = "update audit_events set target = 'key_other' where tenant_id = :id and sequence = 2"
         await session.execute(text(tampering), {"id": person.id})
     broken = await shell(live, "audit", "verify", "--remembered", end, key=person.key)

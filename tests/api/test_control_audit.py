@@ -86,11 +86,11 @@ async def test_what_changes_nothing_leaves_no_event(tenant: Person) -> None:
 async def test_a_deed_and_its_event_are_written_together_or_not_at_all(world: World, tenant: Person) -> None:
     before = await events_of(tenant)
     with suppress(RuntimeError):
-        async with world.ports.database.transaction() as session:
+        async with world.ports.database.platform_transaction() as session:
             assert (await record(session, tenant.id)).sequence == len(before) + 1
             raise RuntimeError("the deed failed after all")
     assert await events_of(tenant) == before
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await record(session, tenant.id)
     assert (await events_of(tenant))[-1]["sequence"] == len(before) + 1
 
@@ -110,7 +110,7 @@ async def test_many_at_once_make_one_whole_chain(live: Live) -> None:
 
 
 async def test_tenants_do_not_wait_for_each_other(world: World, tenant: Person, other: Person) -> None:
-    async with asyncio.timeout(20), world.ports.database.transaction() as session:
+    async with asyncio.timeout(20), world.ports.database.platform_transaction() as session:
         await record(session, tenant.id)  # holds the end of this tenant's chain
         await other.post("/v1/api_keys", {"name": "free", "scopes": ["jobs"]})
     assert (await events_of(other))[-1]["action"] == "create_key"
@@ -130,7 +130,7 @@ async def test_tampering_in_the_database_is_found(live: Live, tampering: str, pl
     person = await live.world.tenant()
     for name in "abcd":
         await person.post("/v1/api_keys", {"name": name, "scopes": ["jobs"]})
-    async with live.world.ports.database.transaction() as session:
+    async with live.world.ports.database.platform_transaction() as session:
         await session.execute(text(tampering), {"id": person.id})
     with live.client(person.key) as client:
         _, (fault,) = await asyncio.to_thread(client.verify_audit)
@@ -143,7 +143,7 @@ async def test_an_end_written_down_shows_a_chain_that_was_cut_with_its_head(live
         await person.post("/v1/api_keys", {"name": name, "scopes": ["jobs"]})
     with live.client(person.key) as client:
         (head,) = await asyncio.to_thread(client.audit_chains)
-        async with live.world.ports.database.transaction() as session:
+        async with live.world.ports.database.platform_transaction() as session:
             cut = "delete from audit_events where tenant_id = :id and sequence = 3 returning previous_hash"
             previous = await session.scalar(text(cut), {"id": person.id})
             shorten = "update audit_heads set sequence = 2, hash = :hash where chain = :id"

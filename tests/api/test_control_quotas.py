@@ -66,7 +66,7 @@ async def test_without_a_condition_428_and_with_a_wrong_one_412(world: World, te
 
 
 async def test_of_two_writers_who_read_the_same_one_wins(world: World, tenant: Person) -> None:
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await quotas.put(session, tenant.id, {"images": 3}, if_match=0)
     answer = await world.admin.put(path_of(tenant), json={"images": 4}, headers={"If-Match": '"0"'})
     assert answer.status_code == 412
@@ -141,7 +141,7 @@ async def test_uploads_that_nobody_used_are_forgotten_and_free_their_bytes(world
     dataset, unused = await tenant.dataset(), await tenant.upload(b"x" * 100)
     await tenant.post("/v1/uploads", {"filename": "set.zip", "bytes": 600, "sha256": "0" * 64})
     used = (await tenant.get("/v1/quota"))["used"]["bytes"]
-    async with world.ports.database.transaction() as session:  # days pass
+    async with world.ports.database.platform_transaction() as session:  # days pass
         past = "update uploads set expires_at = now() - interval '2 days' where tenant_id = :id"
         await session.execute(text(past), {"id": tenant.id})
     assert await forget_abandoned_uploads(control_of(world)) >= 2

@@ -33,7 +33,7 @@ async def test_both_secrets_work_until_the_old_one_ends(world: World, tenant: Pe
     assert [await status(world, key["api_key"]) for key in (old, new)] == [200, 200]
     shown = await tenant.get(f"/v1/api_keys/{old['id']}")
     assert (shown["previous_ends_at"], "api_key" in shown) == (new["previous_ends_at"], False)
-    async with world.ports.database.transaction() as session:  # the day passes
+    async with world.ports.database.platform_transaction() as session:  # the day passes
         await session.execute(text("update api_keys set previous_ends_at = now() where id = :id"), {"id": old["id"]})
     assert [await status(world, key["api_key"]) for key in (old, new)] == [401, 200]
     assert (await tenant.get(f"/v1/api_keys/{old['id']}"))["previous_ends_at"] is None
@@ -107,11 +107,11 @@ async def test_a_weaker_key_neither_rotates_nor_replays(world: World, tenant: Pe
 async def test_an_operators_secret_that_was_rotated_away_does_not_come_back_with_a_restart(world: World) -> None:
     own = (await world.admin.get("/v1/me")).json()["key"]["id"]
     new = (await world.admin.post(f"/v1/api_keys/{own}/rotate")).json()
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await tenants.ensure_admin_key(session, hash_key(world.admin_key))  # as a plane does when it starts
     renewed = world.client(new["api_key"])
     assert (await renewed.get("/v1/me")).json()["key"]["id"] == own
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         owners = await session.execute(
             text("select id from api_keys where secret_hash = :hash"), {"hash": hash_key(world.admin_key)}
         )

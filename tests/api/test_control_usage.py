@@ -17,7 +17,7 @@ NOW = hour_of(datetime.now(UTC))
 async def put(world: World, tenant_id: str, **hours: int) -> None:
     """Write down amounts of requests, `h3=7`: seven, three hours ago."""
     counts = {Slot(tenant_id, NOW - timedelta(hours=int(name[1:])), "requests"): n for name, n in hours.items()}
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await usage.add(session, counts)
 
 
@@ -47,7 +47,7 @@ async def test_requests_of_planes_that_stopped_are_all_counted(world: World, ten
 
 async def test_bytes_are_counted_with_the_upload_and_stored_bytes_are_looked_at(world: World, tenant: Person) -> None:
     await tenant.dataset(b"x" * 1_000)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         for _ in range(2):  # however often, and by however many planes
             await usage.note_stored_bytes(session)
     seen = await amounts(tenant)

@@ -24,13 +24,13 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 
 
 async def amounts(database: Database, tenant_id: str) -> list[tuple[datetime, dict[str, int]]]:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         found, _ = await usage.hours(session, tenant_id, since=None, until=None, limit=100, after=None)
     return [(one.hour, dict(one.amounts)) for one in found]
 
 
 async def flush(database: Database, source: str, sequence: int, counts: dict[Slot, int]) -> bool:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         return await usage.flush(session, source, sequence, counts)
 
 
@@ -57,7 +57,7 @@ async def test_hours_come_newest_first_in_pages_within_their_span(database: Data
 
     async def page(**asked: datetime | int | None) -> tuple[list[datetime], bool]:
         arguments: dict[str, datetime | int | None] = {"since": None, "until": None, "after": None, "limit": 2}
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             found, more = await usage.hours(session, tenant, **{**arguments, **asked})  # type: ignore[arg-type]
         return [one.hour for one in found], more
 

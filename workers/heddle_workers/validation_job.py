@@ -51,7 +51,7 @@ class ValidationWork:
     async def run(self, job: Job, report: Report) -> Ending:
         """Check the upload; see `Work.run`."""
         spec = job.spec
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant) as session:
             upload = await uploads.get(session, job.tenant, spec["upload_id"])
             factors = await factor_sets.resolve(session, job.tenant, spec["factor_set_id"], spec["factor_set_version"])
         key = keys.upload(job.tenant, upload.id)
@@ -97,7 +97,7 @@ class ValidationWork:
     async def _refused(self, job: Job, found: Validation) -> HeddleError | None:
         # two sets of a tenant that end at the same moment may both pass; the next one does not
         more: dict[Counted, int] = {"images": found.images, "labelled_rows": int(found.report.get("labelled", 0))}
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant_id) as session:
             return await quotas.refused(session, job.tenant, self._allowances, more)
 
     async def _keep_images(self, source: str, version: str, target: str) -> None:

@@ -27,7 +27,7 @@ class DatabaseKeys:
         Raises:
             Forbidden: code `tenant_suspended`.
         """
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:  # whose key it is, is the question
             found = await tenants.find_key(session, key_hash)
             if found is None:
                 if await tenants.is_suspended(session, key_hash):

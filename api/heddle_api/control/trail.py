@@ -5,6 +5,7 @@ routes and finds none without.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal
 from heddle_infra.database import audit
+from heddle_infra.database.walls import platform_scope
 from heddle_platform.digest import json_digest
 
 _SECRETS: Final = {"api_key", "secret", "parts"}  # shown once or for a while; not part of what was changed
@@ -50,9 +52,21 @@ class Trail:
             before: the document as it was.
             after: the document as it is.
         """
+        async with platform_scope(session) if tenant_id != caller.tenant_id and tenant_id else nullcontext():
+            await self._record(session, caller, tenant_id or caller.tenant_id, target, before, after)
+
+    async def _record(
+        self,
+        session: AsyncSession,
+        caller: Principal,
+        tenant_id: str | None,
+        target: str | None,
+        before: Document | None,
+        after: Document | None,
+    ) -> None:
         await audit.record(
             session,
-            tenant_id or caller.tenant_id,
+            tenant_id,
             actor="operator" if caller.tenant_id is None else "tenant",
             key_id=caller.key_id,
             action=self.action,

@@ -37,7 +37,7 @@ async def list_audit_events(
     action: OfAction = None,
 ) -> Page[AuditView]:
     """List who did what, newest first: a tenant its own chain, an operator all; every event covers the one before."""
-    async with control.transaction() as session:
+    async with service.readable(control, caller) as session:
         return await service.list_events(session, caller, turn, tenant_id, action)
 
 
@@ -46,5 +46,5 @@ async def list_audit_chains(
     caller: ReaderKey, control: CurrentControl, turn: AskedPage, tenant_id: OfTenant = None
 ) -> Page[ChainView]:
     """List where chains end; an end that was written down elsewhere shows later if anything before it was changed."""
-    async with control.transaction() as session:
+    async with service.readable(control, caller) as session:
         return await service.list_chains(session, caller, turn, tenant_id)

@@ -1,11 +1,13 @@
 """The audit trail as it is read: a tenant sees its own chain, an operator all of them."""
 
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal
+from heddle_api.control.context import Control
 from heddle_api.control.keys.service import check_manager
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import audit
@@ -51,6 +53,11 @@ def check_reader(caller: Principal) -> None:
         Forbidden: code `missing_scope`.
     """
     check_manager(caller, "read the audit trail")
+
+
+def readable(control: Control, caller: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+    """Open a transaction that sees what the caller may read: a tenant its own rows, an operator all."""
+    return control.platform_transaction(caller) if caller.tenant_id is None else control.transaction(caller)
 
 
 async def list_events(

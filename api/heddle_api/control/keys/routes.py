@@ -27,7 +27,7 @@ ManagerKey = Annotated[Principal, Depends(_manager)]
 @router.get("/me", summary="Who am I")
 async def me(caller: Caller, control: CurrentControl) -> Me:
     """Read the tenant and the scopes that the key in use stands for."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return await service.me(session, caller)
 
 
@@ -42,14 +42,14 @@ async def create_key(body: NewKey, caller: ManagerKey, post: OncePost) -> Respon
 @router.get("/api_keys", summary="List API keys")
 async def list_keys(caller: ManagerKey, control: CurrentControl, turn: AskedPage) -> Page[KeyView]:
     """List the owner's keys, newest first, without their secrets; revoked ones stay listed."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return await service.list_own(session, caller, turn)
 
 
 @router.get("/api_keys/{key_id}", summary="Read an API key")
 async def get_key(key_id: str, caller: ManagerKey, control: CurrentControl) -> KeyView:
     """Read one key, without its secret."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return service.view(await tenants.get_key(session, caller.tenant_id, key_id))
 
 
@@ -62,7 +62,7 @@ async def rotate_key(key_id: str, caller: ManagerKey, post: OncePost, body: Rota
 @router.delete("/api_keys/{key_id}", summary="Revoke an API key")
 async def revoke_key(key_id: str, caller: ManagerKey, control: CurrentControl, trail: AskedTrail) -> KeyView:
     """Revoke a key: it stops working at once here, and within a second at the edge."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         before = service.view(await tenants.get_key(session, caller.tenant_id, key_id))
         revoked = service.view(await tenants.revoke_key(session, caller.tenant_id, key_id))
         if revoked != before:

@@ -1,6 +1,7 @@
 """Routes of quotas: `/v1/admin/tenants/{id}/quota` for operators, `/v1/quota` for the tenant itself."""
 
 from fastapi import APIRouter, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.context import CurrentControl, Operator, WatchKey
 from heddle_api.control.once import answer, note
@@ -15,13 +16,15 @@ router = APIRouter(prefix="/v1", tags=["quotas"])
 @router.get("/quota", summary="Read your quota")
 async def get_own_quota(tenant: WatchKey, control: CurrentControl, response: Response) -> QuotaView:
     """Read what your tenant may have and do at once, and how much of it is used now."""
-    return await _read(control, tenant.tenant, response)
+    async with control.transaction(tenant) as session:
+        return await _read(session, control, tenant.tenant, response)
 
 
 @router.get("/admin/tenants/{tenant_id}/quota", summary="Read a tenant's quota")
-async def get_quota(tenant_id: str, _: Operator, control: CurrentControl, response: Response) -> QuotaView:
+async def get_quota(tenant_id: str, operator: Operator, control: CurrentControl, response: Response) -> QuotaView:
     """Read a tenant's limits and what is used of them; its ETag is what If-Match needs to change them."""
-    return await _read(control, tenant_id, response)
+    async with control.platform_transaction(operator) as session:
+        return await _read(session, control, tenant_id, response)
 
 
 @router.put("/admin/tenants/{tenant_id}/quota", response_model=QuotaView, summary="Set a tenant's quota")
@@ -32,15 +35,14 @@ async def put_quota(
 
     Limits below what is used take nothing away: they refuse more.
     """
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         reply = await service.put(session, control.settings.quotas, tenant_id, body, match)
         await note(trail, session, operator, reply)
     await control.announce("quota_changed")
     return answer(reply)
 
 
-async def _read(control: CurrentControl, tenant_id: str, response: Response) -> QuotaView:
-    async with control.transaction() as session:
-        view, stored = await service.read(session, control.settings.quotas, tenant_id)
+async def _read(session: AsyncSession, control: CurrentControl, tenant_id: str, response: Response) -> QuotaView:
+    view, stored = await service.read(session, control.settings.quotas, tenant_id)
     response.headers["ETag"] = etag(stored.revision)
     return view

@@ -20,16 +20,16 @@ async def create_tenant(body: NewTenant, operator: Operator, post: OncePost) -> 
 
 
 @router.get("", summary="List tenants")
-async def list_tenants(_: Operator, control: CurrentControl, turn: AskedPage) -> Page[TenantView]:
+async def list_tenants(operator: Operator, control: CurrentControl, turn: AskedPage) -> Page[TenantView]:
     """List tenants, newest first."""
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         return await service.list_all(session, turn)
 
 
 @router.get("/{tenant_id}", summary="Read a tenant")
-async def get_tenant(tenant_id: str, _: Operator, control: CurrentControl) -> TenantView:
+async def get_tenant(tenant_id: str, operator: Operator, control: CurrentControl) -> TenantView:
     """Read one tenant."""
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         return service.view(await tenants.get_tenant(session, tenant_id))
 
 
@@ -41,7 +41,7 @@ async def change_tenant(
 
     A suspended tenant's keys answer 403 `tenant_suspended` on both planes and its jobs wait, until it is active again.
     """
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         before = service.view(await tenants.get_tenant(session, tenant_id))
         changed = await service.change(session, tenant_id, body)
         await trail.note(session, operator, tenant_id=tenant_id, target=tenant_id, before=before, after=changed)

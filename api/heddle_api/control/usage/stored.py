@@ -27,7 +27,7 @@ async def note_stored_bytes(control: Control) -> None:
     while True:
         pause = _EVERY_SECONDS
         try:
-            async with control.transaction() as session:
+            async with control.ports.database.platform_transaction() as session:
                 await usage.note_stored_bytes(session)
                 await usage.forget_sources(session)
             await forget_abandoned_uploads(control)
@@ -41,7 +41,7 @@ async def note_stored_bytes(control: Control) -> None:
 
 async def forget_abandoned_uploads(control: Control) -> int:
     """Delete what was uploaded, or begun to be, and never used; return how many uploads that was."""
-    async with control.transaction() as session:
+    async with control.ports.database.platform_transaction() as session:
         gone = await uploads.abandon(session, most=_FORGET_AT_ONCE)
         for upload in gone:
             await asyncio.to_thread(_delete, control.objects, upload)

@@ -3,8 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from heddle_infra.database.walls import protect
+
 revision = "0004"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -88,6 +90,8 @@ def upgrade() -> None:
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("chain", name=op.f("pk_audit_heads")),
     )
+    for table in ("tenant_quotas", "usage_hours", "audit_events", "audit_heads"):
+        protect(op, table)
 
 
 def downgrade() -> None:
