@@ -10,7 +10,13 @@ from typing import Any
 import structlog
 
 _SECRET_NAMES = re.compile(r"(secret|password|token|authorization|api_key|admin_key|signature)", re.IGNORECASE)
-_SECRET_VALUES = re.compile(r"(hdl_[a-z0-9]+_)[A-Za-z0-9_\-]+|(X-Amz-Signature=)[0-9a-f]+|(whsec_)[A-Za-z0-9+/=_\-]+|(://[^:/@\s]*:)[^@\s]+(?=@)")
+_SECRET_VALUES = re.compile(
+    r"(hdl_[a-z0-9]+_)[A-Za-z0-9_\-]+|(X-Amz-Signature(?:=|%3D))[0-9a-f]+|(whsec_)[A-Za-z0-9+/=_\-]+|(://[^:/@\s]*:)[^@\s]+(?=@)"
+)
+
+
+# at level debug these write what they sign, the signature on a line of its own, and headers with keys in them
+_TELL_TALES = ("botocore", "boto3", "s3transfer", "urllib3", "httpx", "httpcore")
 
 
 def blank_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -68,6 +74,8 @@ def configure_logging(process: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in _TELL_TALES:
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     structlog.contextvars.bind_contextvars(process=process)
 
 
