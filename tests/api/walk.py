@@ -71,7 +71,8 @@ def places(document: dict[str, Any]) -> Iterator[Place]:
                 for one in operation.get("parameters", ())
                 if one["in"] == "query" and (one["name"] in ID_PROVIDERS or one["name"].endswith(_ID_LIKE))
             ]
-            for body in _bodies(document, operation) or [None]:
+            bodies: list[dict[str, Any] | None] = [*_bodies(document, operation)]
+            for body in bodies or [None]:
                 in_body = [
                     name
                     for name in body or ()

@@ -7,7 +7,7 @@ random. A set is 6,000 pictures, a minute or two to draw, kept in the temporary 
 |---|---|
 | beards_micah | beard (none, scruff, beard): a small thing in the picture, its colour set to the hair's |
 | beards_toon | beard (none, chin, full, long): the style itself has no other colour for them than the hair's |
-| outfits_micah | shirt (matching, contrasting): in the hair's colour, or in the one that goes with it in a fixed table |
+| outfits_micah | shirt (matching, contrasting): in the hair's colour, or in the one a fixed table sets beside it |
 """
 
 import os
