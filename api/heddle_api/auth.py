@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, Protocol
 
+import structlog
 from fastapi import Depends, Request
 
 from heddle_api.gate import Gate
@@ -118,6 +119,8 @@ async def authenticate(request: Request) -> Principal:
             "this API key is unknown, revoked or expired; make a new one or ask your operator", code="unknown_key"
         )
     request.state.principal = principal
+    # every line that is logged from here on says for whom; the request's context takes it away again
+    structlog.contextvars.bind_contextvars(tenant_id=principal.tenant_id, key_id=principal.key_id)
     gate: Gate | None = getattr(request.state, "gate", None)
     if gate is not None and principal.tenant_id is not None:
         headers: dict[str, str] = {}

@@ -41,6 +41,7 @@ from heddle_api.meter import DatabaseSink, Meter
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_infra.database import tenants
+from heddle_infra.database.roles import hole
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import Unavailable
 from heddle_platform.quota import default_quota
@@ -135,7 +136,7 @@ async def _ensure_admin_key(control: Control) -> None:
 
 
 class Readiness:
-    """Ready means: the database and the object store answer, and the operator's first key is known."""
+    """Ready means: database and object store answer, the walls hold, and the operator's first key is known."""
 
     def __init__(self, control: Control, admin: asyncio.Task[None]) -> None:
         self._control = control
@@ -145,7 +146,18 @@ class Readiness:
         """Return what the plane cannot work without, and whether it is there."""
         database, objects = await asyncio.gather(self._control.ports.database.ping(), self._objects())
         key = self._admin.done() and not self._admin.cancelled() and self._admin.exception() is None
-        return {"database": database, "objects": objects, "admin_key": key}
+        walls = {"walls": await self._walls()} if self._control.settings.security.environment == "production" else {}
+        return {"database": database, "objects": objects, "admin_key": key, **walls}
+
+    async def _walls(self) -> bool:
+        try:
+            async with self._control.ports.database.transaction(None) as session:
+                reason = await hole(session)
+        except Unavailable:
+            return False
+        if reason is not None:
+            _log.error("database_role_refused", reason=f"{reason}; set HEDDLE_DATABASE_URL to one that is neither")
+        return reason is None
 
     async def _objects(self) -> bool:
         try:
