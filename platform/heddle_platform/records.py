@@ -113,7 +113,8 @@ class JobError(Record):
 class Job(Record):
     """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results.
 
-    `tenant_id` None: an operator's.
+    `tenant_id` None: an operator's. `forgiven` attempts do not count against the most that are made: the job was sent
+    again after them. A `dead_letter` failed because its attempts were used up, not because of what was asked.
     """
 
     id: str
@@ -130,6 +131,15 @@ class Job(Record):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: int = 0
+    cost: float | None = None
+    forgiven: int = 0
+    dead_letter: bool = False
+
+    @property
+    def tries(self) -> int:
+        """How often it was started since it was sent, or sent again."""
+        return self.attempt - self.forgiven
 
     @property
     def tenant(self) -> str:

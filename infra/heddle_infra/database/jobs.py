@@ -120,6 +120,12 @@ async def close(
     await add_event(session, job_id, status, data)
 
 
+async def bury(session: AsyncSession, job_id: str) -> None:
+    """Mark a job that failed because its attempts were used up, so that it can be found and sent again."""
+    await session.execute(update(JobRow).where(JobRow.id == job_id).values(dead_letter=True))
+    await add_event(session, job_id, "dead_letter", {"retry": f"POST /v1/jobs/{job_id}/retry"})
+
+
 async def release_waiting(session: AsyncSession, dataset_id: str, *, error: JobError | None) -> None:
     """Let jobs that waited for a set's validation go: to the queue, or to `failed` where it was rejected."""
     waiting = await session.scalars(
