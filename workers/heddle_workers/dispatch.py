@@ -17,7 +17,7 @@ from heddle_platform.errors import HeddleError, LeaseLost, Unavailable
 from heddle_platform.records import Job, JobError, JobType
 from heddle_platform.settings import DispatchSettings
 from heddle_workers.lease import Lease
-from heddle_workers.work import Ending, Work
+from heddle_workers.work import Ending, Work, buried
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 30.0
@@ -177,11 +177,11 @@ class Dispatcher:
         return None
 
     async def _again(self, lease: Lease, work: Work, code: str, why: str) -> Ending | None:
-        attempt = lease.job.attempt
-        if attempt >= self._settings.job_max_attempts:
-            message = f"the job was tried {attempt} times, the last time: {why}; send it again or ask support"
-            return work.give_up(lease.job, JobError(code=code, message=message))
-        wait = min(_FIRST_RETRY_SECONDS * 2 ** (attempt - 1), _LONGEST_RETRY_SECONDS)
+        tries = lease.job.tries
+        if tries >= self._settings.job_max_attempts:
+            message = f"the job was tried {tries} times, the last time: {why}; send it again or ask support"
+            return buried(lease.job, work.give_up(lease.job, JobError(code=code, message=message)))
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** (tries - 1), _LONGEST_RETRY_SECONDS)
         log.warning("job_retried", code=code, detail=why, after_seconds=wait, stage=lease.stage)
         await self._give_back(lease.job, wait, why)
         return None

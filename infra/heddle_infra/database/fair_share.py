@@ -1,8 +1,8 @@
 """Weighted deficit round robin: whose job goes next, as arithmetic without a database.
 
-Tenants with waiting jobs sit in a ring. At its turn a tenant's deficit grows by its weight times a quantum, and its jobs
-go, each charged rows x latents, while the deficit covers them; then the next tenant has its turn (Shreedhar and Varghese
-1996, "Efficient fair queuing using deficit round robin"). A tenant that has nothing waiting keeps no deficit.
+Tenants with waiting jobs sit in a ring. At its turn a tenant's deficit grows by its weight times a quantum, and its
+jobs go, each charged rows x latents, while the deficit covers them; then the next tenant has its turn (Shreedhar and
+Varghese 1996, "Efficient fair queuing using deficit round robin"). A tenant with nothing waiting keeps no deficit.
 """
 
 import math

@@ -51,6 +51,7 @@ _RUNNING = """
 """
 _ALL: Final = 2**31 - 1
 OPERATORS: Final = ""
+THOUGHT: Final = "thought"
 
 
 async def next_jobs(session: AsyncSession, limit: int) -> list[tuple[str, float]]:
@@ -67,12 +68,19 @@ async def next_jobs(session: AsyncSession, limit: int) -> list[tuple[str, float]
     return [(job_id, cost[job_id]) for job_id in dealt.job_ids]
 
 
-async def in_order(session: AsyncSession) -> list[tuple[str, float]]:
+async def in_order(session: AsyncSession, *, thought: tuple[str, float] | None = None) -> list[tuple[str, float]]:
     """Return all waiting jobs in the order in which they would go if nothing else came, with their costs.
 
     Jobs that a barrier holds come last; caps are left out of it, for they say nothing of who is next.
+
+    Args:
+        session: open session.
+        thought: (tenant, cost) of a job that is only thought of; it is listed as `THOUGHT`, behind its tenant's own.
     """
     waiting, cost = await _waiting(session, _WAITING % "true", _ALL)
+    if thought is not None:
+        waiting.setdefault(thought[0], []).append(Waiting(THOUGHT, thought[1]))
+        cost[THOUGHT] = thought[1]
     barred = {job.job_id for jobs in waiting.values() for job in jobs if job.job_id not in cost}
     free = {tenant: [job for job in jobs if job.job_id not in barred] for tenant, jobs in waiting.items()}
     order = [*deal(free, await _shares(session, waiting, capped=False), _ALL).job_ids]
@@ -80,9 +88,7 @@ async def in_order(session: AsyncSession) -> list[tuple[str, float]]:
     return [(job_id, cost.get(job_id, 0.0)) for job_id in order]
 
 
-async def _waiting(
-    session: AsyncSession, query: str, most: int
-) -> tuple[dict[str, list[Waiting]], dict[str, float]]:
+async def _waiting(session: AsyncSession, query: str, most: int) -> tuple[dict[str, list[Waiting]], dict[str, float]]:
     """Return tenant -> waiting jobs in the tenant's own order, and the cost of those that are free to go."""
     rows = (await session.execute(text(query), {"most": most})).all()
     waiting: dict[str, list[Waiting]] = {}

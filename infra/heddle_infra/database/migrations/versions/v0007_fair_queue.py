@@ -21,9 +21,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("cost", sa.Float(), nullable=True))
     op.add_column("jobs", sa.Column("forgiven", sa.Integer(), server_default="0", nullable=False))
     op.add_column("jobs", sa.Column("dead_letter", sa.Boolean(), server_default=sa.text("false"), nullable=False))
-    op.create_index(
-        "ix_jobs_finished", "jobs", ["finished_at"], postgresql_where=sa.text("finished_at is not null")
-    )
+    op.create_index("ix_jobs_finished", "jobs", ["finished_at"], postgresql_where=sa.text("finished_at is not null"))
 
 
 def downgrade() -> None:
