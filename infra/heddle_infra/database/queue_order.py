@@ -32,7 +32,8 @@ _FREE = """
 # A job that was charged already, and comes back because a worker died, goes for nothing.
 _WAITING = f"""
     select id, tenant, cost, free from (
-        select jobs.id, coalesce(jobs.tenant_id, '') as tenant, jobs.created_at, {_FREE} as free,
+        select jobs.id, coalesce(jobs.tenant_id, '') as tenant, {_FREE} as free,
+               min(jobs.created_at) over (partition by jobs.tenant_id) as came,
                case when jobs.cost is not null then 0
                     else coalesce(datasets.images, {USUAL_ROWS})
                          * coalesce(cast(bases.manifest ->> 'latents' as integer), {USUAL_LATENTS}) end as cost,
@@ -43,7 +44,7 @@ _WAITING = f"""
         left join bases on bases.id = jobs.spec ->> 'base_id'
         where ({CLAIMABLE}) and %s
     ) as candidates
-    where place <= :most order by created_at, id
+    where place <= :most order by came, tenant, place
 """  # noqa: S608  no value is pasted in
 _RUNNING = """
     select coalesce(tenant_id, ''), count(*) from jobs
@@ -59,7 +60,8 @@ async def next_jobs(session: AsyncSession, limit: int) -> list[tuple[str, float]
 
     The caller holds the lock on claims, and leases what is returned: (job id, what it costs).
     """
-    waiting, cost = await _waiting(session, _WAITING % _FREE, limit)
+    # one more than can be taken, so that a tenant with more is told from one with none left
+    waiting, cost = await _waiting(session, _WAITING % _FREE, limit + 1)
     if not waiting:
         await session.execute(delete(QueueShareRow))
         return []
