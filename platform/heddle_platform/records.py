@@ -16,6 +16,7 @@ JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
 ]
 FINAL_STATUSES: frozenset[JobStatus] = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
+CardKind = Literal["full", "brief"]
 DatasetStatus = Literal["validating", "ready", "rejected"]
 UploadStatus = Literal["open", "complete", "consumed"]
 VersionStatus = Literal["passed", "awaiting_approval", "approved", "rejected", "refused", "erased"]
