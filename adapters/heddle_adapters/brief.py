@@ -57,8 +57,8 @@ def score_brief(
         fit = partial(fit_adapter, factor_set=factor_set, base_digest=base_digest, pool_ML=pool_ML)
         adapter = fit(latents_NL, values_NF)
         seconds = time.perf_counter() - started
-        chosen = {"ridge": adapter.ridge, "residual_share": adapter.residual_share}
-        halves = [fit(latents_NL[fold_N != fold], values_NF[fold_N != fold], **chosen) for fold in range(HALVES)]
+        same = partial(fit, ridge=adapter.ridge, residual_share=adapter.residual_share)
+        halves = [same(latents_NL[fold_N != fold], values_NF[fold_N != fold]) for fold in range(HALVES)]
         tell("fit", 1.0)
         read_NF, scores_NC = held_out_reads(halves, latents_NL, fold_N)
         skills = reading_skills(factor_set, read_NF, values_NF)

@@ -62,8 +62,8 @@ def draw_strips(adapter: Adapter, table: LabelTable, trips: RoundTrips) -> tuple
         rows = _spread(range(labelled))
         editor = _without(adapter, table, trips, rows)
     editor = editor.with_refused(())
-    with ThreadPoolExecutor(trips.threads) as pool:
-        drawn = pool.map(lambda factor: _strips_of(editor, factor, rows, trips), adapter.factor_set.factors)
+    with ThreadPoolExecutor(trips.threads) as threads:
+        drawn = threads.map(lambda factor: _strips_of(editor, factor, rows, trips), adapter.factor_set.factors)
         return tuple(strip for strips in drawn for strip in strips)
 
 

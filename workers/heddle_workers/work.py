@@ -1,8 +1,8 @@
 """What a kind of job is to the dispatcher: something to run, and an ending to be written in one fenced transaction."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,6 +42,14 @@ def buried(job: Job, ending: Ending) -> Ending:
         await jobs.bury(session, job.id)
 
     return replace(ending, record=record)
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """Work that wants to know which jobs were claimed together, before any of them runs."""
+
+    def gather(self, jobs: Sequence[Job]) -> None:
+        """Note them."""
 
 
 class Work(Protocol):

@@ -23,10 +23,12 @@ class Waiting:
     Attributes:
         job_id: the job.
         cost: what it is charged, rows x latents; a job that was charged already costs 0.
+        size: how much of what may run at once it takes.
     """
 
     job_id: str
     cost: float
+    size: int = 1
 
 
 @dataclass(frozen=True)
@@ -57,21 +59,23 @@ class Dealt:
 
 
 def deal(waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share], limit: int) -> Dealt:
-    """Take up to `limit` jobs.
+    """Take jobs of up to `limit` sizes together; the first that does not fit any more ends it.
 
     Args:
         waiting: tenant -> its jobs, first things first; tenants new to the ring in the order in which they came.
         shares: tenant -> where it stands; tenants without a share join the ring at its end.
-        limit: most jobs to take.
+        limit: most sizes to take.
     """
-    ring = _Ring(waiting, shares)
-    while ring.tenants and len(ring.taken) < limit:
-        ring.visit(limit)
+    ring = _Ring(waiting, shares, limit)
+    while ring.tenants and not ring.full:
+        ring.visit()
     return Dealt(tuple(ring.taken), ring.shares)
 
 
 class _Ring:
-    def __init__(self, waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share]) -> None:
+    def __init__(self, waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share], limit: int) -> None:
+        self._left = limit
+        self.full = limit <= 0
         self.jobs = {tenant: deque(jobs) for tenant, jobs in waiting.items() if jobs}
         last = max((share.turn for share in shares.values()), default=0)
         self.shares: dict[str, Share] = {}
@@ -86,25 +90,30 @@ class _Ring:
         self.tenants = deque(sorted(self.jobs, key=lambda tenant: self.shares[tenant].turn))
         self._fruitless = 0
 
-    def visit(self, limit: int) -> None:
+    def visit(self) -> None:
         """Give the tenant at the head its turn, or what is left of it."""
         tenant = self.tenants[0]
         share, jobs = self.shares[tenant], self.jobs[tenant]
         deficit = share.deficit + (0.0 if share.visiting else share.weight * QUANTUM)
         room = math.inf if share.room is None else share.room
         before = len(self.taken)
-        while jobs and room > 0 and jobs[0].cost <= deficit and len(self.taken) < limit:
+        while jobs and room > 0 and jobs[0].cost <= deficit:
+            if jobs[0].size > self._left:
+                self.full = True
+                break
             job = jobs.popleft()
             self.taken.append(job.job_id)
             deficit -= job.cost
             room -= 1
+            self._left -= job.size
+        self.full = self.full or self._left <= 0
         left = None if share.room is None else int(room)
         self._fruitless = 0 if len(self.taken) > before else self._fruitless + 1
         if not jobs:
             self.tenants.popleft()
             del self.shares[tenant]
             return
-        if len(self.taken) == limit and room > 0 and jobs[0].cost <= deficit:
+        if self.full and room > 0 and jobs[0].cost <= deficit:
             self.shares[tenant] = replace(share, deficit=deficit, visiting=True, room=left)
             return
         self._last += 1

@@ -41,14 +41,18 @@ class Beat:
     progress: float
 
 
-async def claim(session: AsyncSession, *, owner: str, limit: int, lease_seconds: float, max_attempts: int) -> list[Job]:
+async def claim(
+    session: AsyncSession, *, owner: str, limit: int, lease_seconds: float, max_attempts: int, whole: int = 1
+) -> list[Job]:
     """Lease up to `limit` jobs, by turns of their tenants; jobs whose lease ran out are taken over.
+
+    A job counts `whole`, a fit with a brief card 1: a chunk of these takes as long as one other.
 
     A job taken `max_attempts` times already is closed as failed (code `attempts_exhausted`) instead, unless it noted
     a result before it was over: what it owes then is finished, however often that is tried.
     """
     await session.execute(text(_CLAIMING))
-    order = await next_jobs(session, limit)
+    order = await next_jobs(session, limit, whole)
     if not order:
         return []
     locked = set((await session.scalars(text(_LOCK), {"ids": [job_id for job_id, _ in order]})).all())

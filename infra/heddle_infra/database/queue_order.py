@@ -31,8 +31,9 @@ _FREE = """
 """
 # A job that was charged already, and comes back because a worker died, goes for nothing.
 _WAITING = f"""
-    select id, tenant, cost, free from (
+    select id, tenant, cost, free, size from (
         select jobs.id, coalesce(jobs.tenant_id, '') as tenant, {_FREE} as free,
+               case when jobs.type = 'fit' and jobs.spec ->> 'card' = 'brief' then 1 else :whole end as size,
                min(jobs.created_at) over (partition by jobs.tenant_id) as came,
                case when jobs.cost is not null then 0
                     else coalesce(datasets.images, {USUAL_ROWS})
@@ -55,13 +56,14 @@ OPERATORS: Final = ""
 THOUGHT: Final = "thought"
 
 
-async def next_jobs(session: AsyncSession, limit: int) -> list[tuple[str, float]]:
+async def next_jobs(session: AsyncSession, limit: int, whole: int = 1) -> list[tuple[str, float]]:
     """Take the next jobs in turn, charge their tenants and note whose turn it is.
 
-    The caller holds the lock on claims, and leases what is returned: (job id, what it costs).
+    The caller holds the lock on claims, and leases what is returned: (job id, what it costs). A job takes `whole` of
+    the limit, a fit with a brief card 1.
     """
     # one more than can be taken, so that a tenant with more is told from one with none left
-    waiting, cost = await _waiting(session, _WAITING % _FREE, limit + 1)
+    waiting, cost = await _waiting(session, _WAITING % _FREE, limit + 1, whole)
     if not waiting:
         await session.execute(delete(QueueShareRow))
         return []
@@ -90,13 +92,15 @@ async def in_order(session: AsyncSession, *, thought: tuple[str, float] | None =
     return [(job_id, cost.get(job_id, 0.0)) for job_id in order]
 
 
-async def _waiting(session: AsyncSession, query: str, most: int) -> tuple[dict[str, list[Waiting]], dict[str, float]]:
+async def _waiting(
+    session: AsyncSession, query: str, most: int, whole: int = 1
+) -> tuple[dict[str, list[Waiting]], dict[str, float]]:
     """Return tenant -> waiting jobs in the tenant's own order, and the cost of those that are free to go."""
-    rows = (await session.execute(text(query), {"most": most})).all()
+    rows = (await session.execute(text(query), {"most": most, "whole": whole})).all()
     waiting: dict[str, list[Waiting]] = {}
     cost = {}
-    for job_id, tenant, charge, free in rows:
-        waiting.setdefault(tenant, []).append(Waiting(job_id, float(charge)))
+    for job_id, tenant, charge, free, size in rows:
+        waiting.setdefault(tenant, []).append(Waiting(job_id, float(charge), size))
         if free:
             cost[job_id] = float(charge)
     return waiting, cost

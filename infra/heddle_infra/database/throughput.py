@@ -54,7 +54,7 @@ async def measured(session: AsyncSession, job_type: str) -> Throughput | None:
         .order_by(JobRow.finished_at.desc())
         .limit(RECENT_JOBS)
     )
-    return throughput_of([(row[0], row[1], row[2]) for row in rows.all()])
+    return throughput_of([(start, end, cost) for start, end, cost in rows.all() if start and end and cost])
 
 
 def throughput_of(runs: Sequence[tuple[datetime, datetime, float]]) -> Throughput | None:

@@ -68,7 +68,10 @@ async def create(session: AsyncSession, tenant_id: str, wanted: NewJob, standing
         session,
         tenant_id,
         job_type="fit",
-        spec=_fit_spec(wanted.adapter, parts.factor_set, parts.dataset, parts.base),
+        spec={
+            **_fit_spec(wanted.adapter, parts.factor_set, parts.dataset, parts.base),
+            **({} if wanted.card == "full" else {"card": wanted.card}),
+        },
         dataset_id=parts.dataset.id,
         status="validating" if parts.dataset.status == "validating" else "queued",
         priority=wanted.priority,
