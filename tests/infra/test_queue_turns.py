@@ -129,7 +129,7 @@ async def test_a_dead_letter_is_found_and_sent_again_with_fresh_attempts(databas
     assert (job.attempt, job.tries) == (4, 1), "the fencing token never falls, the attempts begin anew"
     async with database.transaction() as session:
         assert [each.type for each in await jobs.all_events(session, job_id)][-3:] == [
-            "dead_letter",
+            "failed",
             "sent_again",
             "started",
         ]

@@ -7,6 +7,7 @@ that fails fails alone. Each is computed exactly as it would be by itself, so th
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from heddle_platform.errors import DataCorrupt, NotFound
@@ -43,13 +44,6 @@ class ChunkRequest:
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A fit has its turn."""
-
-    job_id: str
-
-
-@dataclass(frozen=True)
 class Done:
     """What became of one fit: its files, or what it raised."""
 
@@ -64,7 +58,7 @@ class NotEncoded(NotFound):
 
 
 def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told | int]:
-    """Fit a chunk; tells `Begun` and `Done` per fit, and ends with how many there were."""
+    """Fit a chunk; tells `Done` per fit, and ends with how many there were."""
 
     def work(report: Report, tell: Tell) -> int:
         from heddle_workers.fit import fit_set
@@ -73,27 +67,32 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
         report("fetching", 0.0)
         runtime = load_base(request.base)
 
-        def fit(one: SmallFit, fetched: Future[tuple[Manifest, bytes]]) -> Fitted:
+        def fit(one: SmallFit, fetched: Future[tuple[Manifest, bytes]], unlogged: Report) -> Fitted:
             manifest, latents = fetched.result()
             factor_set = parse_factor_set(one.factor_set)
             images = UnopenedSet(manifest.files)
             trips = RoundTrips(runtime, images, unpack_latents(latents, rows=len(manifest.all)))
-            return fit_set(manifest.table(factor_set), factor_set, trips, report, kind="brief")
+            return fit_set(manifest.table(factor_set), factor_set, trips, unlogged, kind="brief")
 
         with ThreadPoolExecutor(_AHEAD) as pool:
             ahead = [pool.submit(_fetch, one) for one in request.fits[:_AHEAD]]
             for place, one in enumerate(request.fits):
-                report("fitting", place / len(request.fits))
-                tell(Begun(one.job_id))
+                # its stages are not told, for a message costs as much as a stage; but a stop is heeded at each
+                unlogged = partial(_nothing_new, report, place / len(request.fits))
+                unlogged("fitting", 0.0)
                 if place + _AHEAD < len(request.fits):
                     ahead.append(pool.submit(_fetch, request.fits[place + _AHEAD]))
                 try:
-                    tell(Done(one.job_id, fit(one, ahead[place])))
+                    tell(Done(one.job_id, fit(one, ahead[place], unlogged)))
                 except Exception as error:  # its own failure, told as such
                     tell(Done(one.job_id, error))
         return len(request.fits)
 
     yield from streamed_telling(work)
+
+
+def _nothing_new(report: Report, share: float, _stage: str, _share: float) -> None:
+    report("fitting", share)
 
 
 def _fetch(one: SmallFit) -> tuple[Manifest, bytes]:

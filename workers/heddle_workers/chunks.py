@@ -18,7 +18,7 @@ from heddle_platform.errors import Conflict, HeddleError
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import Job
 from heddle_workers.base_source import BaseSource
-from heddle_workers.chunk_task import Begun, ChunkRequest, Done, SmallFit, heddle_fit_chunk
+from heddle_workers.chunk_task import ChunkRequest, Done, SmallFit, heddle_fit_chunk
 from heddle_workers.cluster import Cluster, WorkerLost
 from heddle_workers.fitted import Fitted
 from heddle_workers.progress import Report, silent
@@ -145,11 +145,9 @@ class Chunks:
     async def _base(self, name: str, digest: str) -> BaseSource:
         return await base_source(self._objects, name, digest)
 
-    async def _told(self, chunk: _Chunk, message: Begun | Done) -> None:
+    async def _told(self, chunk: _Chunk, message: Done) -> None:
         member = chunk.members[message.job_id]
-        if isinstance(message, Begun):
-            member.report("scoring", 0.0)
-        elif not member.outcome.done():
+        if not member.outcome.done():
             if isinstance(message.outcome, Exception):
                 member.outcome.set_exception(message.outcome)
                 member.outcome.exception()

@@ -188,7 +188,6 @@ async def close(
 async def bury(session: AsyncSession, job_id: str) -> None:
     """Mark a job that failed because its attempts were used up, so that it can be found and sent again."""
     await session.execute(update(JobRow).where(JobRow.id == job_id).values(dead_letter=True))
-    await add_event(session, job_id, "dead_letter", {"retry": f"POST /v1/jobs/{job_id}/retry"})
 
 
 async def release_waiting(session: AsyncSession, dataset_id: str, *, error: JobError | None) -> None:
