@@ -1,7 +1,7 @@
 """A stage for benchmarks of fits: an embedded stack in a folder of its own, tenants, and sets ready to be fitted.
 
-Sets are written as a validation and an encoding would leave them (rows, manifest, latents, and the zip if asked for), so
-that a benchmark spends its time on fits. Jobs go through the public API.
+Sets are written as a validation and an encoding would leave them (rows, manifest, latents, and the zip if asked for),
+so that a benchmark spends its time on fits. Jobs go through the public API.
 """
 
 import asyncio

@@ -6,9 +6,12 @@ import pytest
 
 from heddle_infra.database import jobs
 from heddle_platform import keys
+from heddle_platform.digest import sha256_hex
+from heddle_platform.errors import NotFound
+from heddle_platform.packs import PACK_FILE, unpacked
 from heddle_platform.records import Dataset, Job
 from heddle_workers.fit import fit_set
-from heddle_workers.fitted import CARD_FILE
+from heddle_workers.fitted import ADAPTER_FILE, CARD_FILE, CARD_PAGE, STATISTICS_FILE
 from heddle_workers.image_set import UnopenedSet
 from heddle_workers.progress import silent
 from heddle_workers.trips import RoundTrips
@@ -93,5 +96,12 @@ async def test_a_chunk_stores_what_its_keys_say(world: World) -> None:
     dataset = await a_ready_set(world)
     [version] = await world.versions("first")
     assert dataset.digest is not None
-    stored = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, CARD_FILE))
-    assert b'"brief"' in stored
+    assert set(version.files) == {ADAPTER_FILE, STATISTICS_FILE, PACK_FILE}
+    for file, digest in version.files.items():
+        stored = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, file))
+        assert sha256_hex(stored) == digest
+    pack = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, PACK_FILE))
+    assert b'"brief"' in unpacked(pack, CARD_FILE)
+    assert unpacked(pack, CARD_PAGE).lower().startswith(b"<!doctype html>")
+    with pytest.raises(NotFound, match="no file"):
+        unpacked(pack, "nothing")

@@ -62,6 +62,7 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
 
     def work(report: Report, tell: Tell) -> int:
         from heddle_workers.fit import fit_set
+        from heddle_workers.packed import packed
         from heddle_workers.trips import RoundTrips
 
         report("fetching", 0.0)
@@ -72,7 +73,7 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
             factor_set = parse_factor_set(one.factor_set)
             images = UnopenedSet(manifest.files)
             trips = RoundTrips(runtime, images, unpack_latents(latents, rows=len(manifest.all)))
-            return fit_set(manifest.table(factor_set), factor_set, trips, unlogged, kind="brief")
+            return packed(fit_set(manifest.table(factor_set), factor_set, trips, unlogged, kind="brief"))
 
         with ThreadPoolExecutor(_AHEAD) as pool:
             ahead = [pool.submit(_fetch, one) for one in request.fits[:_AHEAD]]
