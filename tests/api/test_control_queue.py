@@ -2,7 +2,9 @@
 
 import asyncio
 
+from heddle_adapters.sealed_zip import zipped
 from heddle_infra.database import jobs, queue
+from heddle_platform.records import Job
 from tests.api.control_world import FACTORS, Person, World, claim_all, finish_fit
 
 FIT = {"type": "fit", "adapter": "avatars", "factor_set": FACTORS["name"], "dataset": "spring", "base": "default"}
@@ -90,7 +92,7 @@ async def test_a_finished_job_of_another_tenant_cannot_be_sent_again(
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_job")
 
 
-async def claimed(world: World, limit: int, max_attempts: int = 5) -> list[jobs.Job]:
+async def claimed(world: World, limit: int, max_attempts: int = 5) -> list[Job]:
     async with world.ports.database.transaction() as session:
         return await queue.claim(session, owner="test", limit=limit, lease_seconds=60, max_attempts=max_attempts)
 
@@ -101,3 +103,22 @@ async def fit_awaiting_approval(world: World, tenant: Person) -> str:
     assert job.id == first
     await finish_fit(world, job, "needs_approval")
     return first
+
+
+async def test_a_brief_fit_says_so_and_its_packed_pages_are_read_like_others(world: World, tenant: Person) -> None:
+    await claim_all(world)
+    await world.publish_base()
+    await tenant.ready_dataset()
+    made = (await tenant.http.post("/v1/jobs", json={**FIT, "card": "brief"})).json()
+    assert made["card"] == "brief"
+    assert (await tenant.http.post("/v1/jobs", json={**FIT, "card": "short"})).status_code == 422
+    [job] = await claimed(world, 1)
+    assert job.spec["card"] == "brief"
+    pack = zipped({"card.html": b"<!doctype html><title>brief</title>", "adapter.onnx": b"graph"})
+    await finish_fit(world, job, "pass", pack=pack)
+    page = await tenant.http.get("/v1/adapters/avatars/versions/1/card", headers={"Accept": "text/html"})
+    assert (page.status_code, page.content) == (200, b"<!doctype html><title>brief</title>")
+    graph = await tenant.http.get("/v1/adapters/avatars/versions/1/download", params={"format": "onnx"})
+    assert (graph.status_code, graph.content) == (200, b"graph")
+    playbook = await tenant.http.get("/v1/adapters/avatars/versions/1/playbook")
+    assert (playbook.status_code, playbook.json()["code"]) == (404, "unknown_file")

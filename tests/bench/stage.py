@@ -234,7 +234,7 @@ def post_fit(client: httpx.Client, dataset: str, adapter: str, card: str = "full
 def post_many(client: httpx.Client, wanted: Sequence[tuple[str, str]], card: str, threads: int = 4) -> list[str]:
     """Queue fits of (dataset, adapter) from several threads; return their ids in order."""
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda one: post_fit(client, *one, card), wanted))
+        return list(pool.map(lambda one: post_fit(client, one[0], one[1], card), wanted))
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def test_one_job_at_a_time_gives_the_order_of_all_at_once() -> None:
 
 
 def one_by_one(waiting: dict[str, list[Waiting]], shares: dict[str, Share], limit: int = 1) -> list[str]:
-    left, taken, now = {name: list(jobs) for name, jobs in waiting.items()}, [], dict(shares)
+    taken: list[str] = []
+    left, now = {name: list(jobs) for name, jobs in waiting.items()}, dict(shares)
     while any(left.values()):
         dealt = deal(left, now, limit)
         taken += dealt.job_ids

@@ -1,7 +1,7 @@
 """Packing: the files of a small version that are read rarely, as one object.
 
-An object costs the store as much as a tenth of a second of a small fit, whatever its size, and a fleet's pages are mostly
-never opened. What the platform itself reads (the matrices, the statistics) stays apart.
+An object costs the store several milliseconds, whatever its size, and most pages of a fleet are never opened. What the
+platform itself reads (the matrices, the statistics) stays apart.
 """
 
 from collections.abc import Mapping
