@@ -5,6 +5,7 @@ ten thousand waiting as with one.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,14 +36,24 @@ NOWHERE: Final = Standing()
 
 @dataclass(frozen=True)
 class Seen:
-    """The queue at one moment: job -> (place, cost units before it, its own), and what recent jobs took."""
+    """The queue at one moment: job -> (place, cost units before it, its own), and what recent jobs took.
+
+    `at` is the database's time, `looked` this process's monotonic seconds at it: the clock is asked once per look.
+    """
 
     at: datetime
+    looked: float
     places: Mapping[str, tuple[int, float, float]]
     measured: Mapping[str, Throughput | None]
 
-    def standing(self, job: Job, now: datetime) -> Standing:
+    @property
+    def age(self) -> timedelta:
+        """How long ago that was."""
+        return timedelta(seconds=time.monotonic() - self.looked)
+
+    def standing(self, job: Job) -> Standing:
         """Return where one job stands."""
+        now = self.at + self.age
         found = self.measured.get(job.type)
         if job.status in ("running", "scoring"):
             ends = running_estimate(now, job, found)
@@ -67,19 +78,19 @@ class Standings:
         """Return where each job stands; looks at the queue again if that is due, or a job is newer than the look."""
         if not any(job.status in ("queued", "running", "scoring") for job in jobs):
             return [NOWHERE for _ in jobs]
-        now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
         newest = max(job.created_at for job in jobs)
         async with self._looking:
             seen = self._seen
-            if seen is None or now - seen.at > _SEEN_FOR or newest >= seen.at:
-                self._seen = seen = await look(session, now)
-        return [seen.standing(job, now) for job in jobs]
+            if seen is None or seen.age > _SEEN_FOR or newest >= seen.at:
+                self._seen = seen = await look(session)
+        return [seen.standing(job) for job in jobs]
 
 
-async def look(session: AsyncSession, now: datetime) -> Seen:
+async def look(session: AsyncSession) -> Seen:
     """Look at the queue."""
+    looked, now = time.monotonic(), (await session.execute(select(func.clock_timestamp()))).scalar_one()
     ahead, places = 0.0, {}
     for place, (job_id, cost) in enumerate(await in_order(session)):
         places[job_id] = (place, ahead, cost)
         ahead += cost
-    return Seen(now, places, {job_type: await measured(session, job_type) for job_type in _MEASURED})
+    return Seen(now, looked, places, {job_type: await measured(session, job_type) for job_type in _MEASURED})
