@@ -99,9 +99,17 @@ async def test_no_key_no_answer(world: World) -> None:
 async def test_an_operators_key_is_told_that_it_has_no_tenant(world: World) -> None:
     me = (await world.admin.get("/v1/me")).json()
     assert (me["tenant_id"], me["tenant"], me["scopes"]) == (None, None, ["admin"])
-    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters"):
+    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/adapters"):
         answer = await world.admin.get(path)
         assert (answer.status_code, answer.json()["code"]) == (403, "tenant_key_required")
+
+
+async def test_an_operators_key_sees_its_own_jobs_and_no_tenants(world: World, tenant: Person) -> None:
+    await tenant.dataset()
+    assert (await tenant.get("/v1/jobs?type=validate"))["data"]
+    for asked in ("/v1/jobs", "/v1/jobs?type=validate", "/v1/jobs?type=fit"):
+        answer = await world.admin.get(asked)
+        assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
 async def test_no_secret_is_stored_in_clear(world: World, tenant: Person) -> None:

@@ -68,8 +68,8 @@ async def test_a_job_that_runs_is_cancelled_and_its_task_ends(
 
 
 def free_cpus() -> float:
-    return float(ray.available_resources().get("CPU", 0.0))
+    return float(ray.available_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
 
 
 def all_cpus() -> float:
-    return float(ray.cluster_resources()["CPU"])
+    return float(ray.cluster_resources()["CPU"])  # type: ignore[no-untyped-call]

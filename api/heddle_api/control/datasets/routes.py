@@ -19,9 +19,12 @@ DataKey = Annotated[Principal, Depends(tenant_with("data"))]
 
 
 @router.post("", status_code=202, response_model=DatasetView, summary="Register a labelled set")
-async def create_dataset(body: NewDataset, tenant: DataKey, post: OncePost) -> Response:
-    """Register a completed upload as a labelled set; its validation starts at once and every fault is reported."""
-    return await post.once(tenant, lambda session: service.create(session, tenant.tenant, body))
+async def create_dataset(body: NewDataset, tenant: DataKey, control: CurrentControl, post: OncePost) -> Response:
+    """Register a completed upload, or images sent along, as a labelled set; its validation starts at once.
+
+    Every fault is reported. Metadata such as where a picture was taken is removed before anything is kept.
+    """
+    return await post.once(tenant, lambda session: service.create(session, control, tenant.tenant, body))
 
 
 @router.get("", summary="List labelled sets")
