@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.artifact import pack
-from heddle_adapters.brief import EDITS, score_brief
+from heddle_adapters.brief import EDITS, MORE_EDITS, score_brief
 from heddle_adapters.card import score_adapter
 from heddle_adapters.gate import judge
 from heddle_adapters.report import Card
@@ -54,12 +54,14 @@ def brief(drawn: Drawn) -> tuple[bytes, Card]:
     return pack(adapter), card
 
 
-def test_it_reads_as_well_as_a_full_card_says_and_draws_forty_times_fewer_pictures() -> None:
+def test_it_reads_as_well_as_a_full_card_says_and_draws_few_pictures() -> None:
     few, many = Drawn(), Drawn()
     _, short = brief(few)
     _, full = score_adapter(*made_up(), FACTORS, base_digest="b" * 64, round_trip=many)
-    assert few.pictures == short.round_trips == EDITS * (len(FACTORS.factors) + 1)
-    assert many.pictures > 20 * few.pictures
+    unsettled = sum(factor.effect_by_detail["decode"].edits == MORE_EDITS for factor in short.factors)
+    more = MORE_EDITS * (unsettled + 1) if unsettled else 0
+    assert few.pictures == short.round_trips == EDITS * (len(FACTORS.factors) + 1) + more
+    assert many.pictures > 10 * few.pictures
     for one, other in zip(short.factors, full.factors, strict=True):
         assert abs(one.accuracy - other.accuracy) < 0.05
         assert other.accuracy_interval[0] <= one.accuracy <= other.accuracy_interval[1] + 0.02
