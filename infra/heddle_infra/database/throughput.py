@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.models import JobRow
@@ -45,11 +45,18 @@ class Estimate:
     end_at: datetime
 
 
-async def measured(session: AsyncSession, job_type: str) -> Throughput | None:
-    """Return the throughput of recent jobs of a type that ended with a result; None where there is none yet."""
+async def measured(session: AsyncSession, job_type: str, card: str = "full") -> Throughput | None:
+    """Return the throughput of recent jobs of a type that ended with a result; None where there is none yet.
+
+    Args:
+        session: open session.
+        job_type: the type.
+        card: of fits, the kind of card: brief ones take a tenth of the time.
+    """
     rows = await session.execute(
         select(JobRow.started_at, JobRow.finished_at, JobRow.cost)
         .where(JobRow.type == job_type, JobRow.finished_at.is_not(None), JobRow.result.is_not(None))
+        .where(func.coalesce(JobRow.spec["card"].astext, "full") == card)
         .where(JobRow.started_at.is_not(None), JobRow.cost > 0, JobRow.attempt - JobRow.forgiven == 1)
         .order_by(JobRow.finished_at.desc())
         .limit(RECENT_JOBS)

@@ -59,7 +59,7 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
     cost = float((USUAL_ROWS if rows is None else rows) * latents)
     order = await in_order(session, thought=(tenant, cost))
     place = next(place for place, (job_id, _) in enumerate(order) if job_id == THOUGHT)
-    found = await measured(session, wanted.type)
+    found = await measured(session, wanted.type, getattr(wanted, "card", "full"))
     basis = Basis(
         jobs_measured=found.jobs if found else 0,
         units_per_second=round(found.units_per_second, 3) if found else None,

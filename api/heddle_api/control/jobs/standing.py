@@ -19,7 +19,7 @@ from heddle_infra.database.throughput import Throughput, measured, running_estim
 from heddle_platform.records import Job
 
 _SEEN_FOR: Final = timedelta(seconds=0.5)
-_MEASURED: Final = ("fit", "pretrain")
+_MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("pretrain", "full"))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Seen:
     at: datetime
     looked: float
     places: Mapping[str, tuple[int, float, float]]
-    measured: Mapping[str, Throughput | None]
+    measured: Mapping[tuple[str, str], Throughput | None]
 
     @property
     def age(self) -> timedelta:
@@ -54,7 +54,7 @@ class Seen:
     def standing(self, job: Job) -> Standing:
         """Return where one job stands."""
         now = self.at + self.age
-        found = self.measured.get(job.type)
+        found = self.measured.get((job.type, job.spec.get("card", "full")))
         if job.status in ("running", "scoring"):
             ends = running_estimate(now, job, found)
             return Standing(estimated_end_at=ends.end_at if ends else None)
@@ -93,4 +93,4 @@ async def look(session: AsyncSession) -> Seen:
     for place, (job_id, cost) in enumerate(await in_order(session)):
         places[job_id] = (place, ahead, cost)
         ahead += cost
-    return Seen(now, looked, places, {job_type: await measured(session, job_type) for job_type in _MEASURED})
+    return Seen(now, looked, places, {kind: await measured(session, *kind) for kind in _MEASURED})
