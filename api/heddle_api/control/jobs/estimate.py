@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_api.auth import Principal, require
 from heddle_api.control.jobs.service import resolve_fit
 from heddle_api.control.jobs.views import AnyNewJob, NewPretraining
+from heddle_api.control.once import Reply
 from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
 from heddle_infra.database.queue_order import OPERATORS, THOUGHT, in_order
 from heddle_infra.database.throughput import Throughput, measured, waiting_estimate
@@ -40,7 +41,7 @@ class EstimateView(BaseModel):
     based_on: Basis
 
 
-async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal, wanted: AnyNewJob) -> EstimateView:
+async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal, wanted: AnyNewJob) -> Reply:
     """Estimate a job; nothing is stored.
 
     Raises:
@@ -68,18 +69,17 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         sentence=_sentence(wanted.type, found, place),
     )
     if found is None:
-        return _told(wanted.type, rows, cost, basis)
+        return Reply(_told(wanted.type, rows, cost, basis))
     now = (await session.execute(select(func.now()))).scalar_one()
     told = waiting_estimate(now, sum(each for _, each in order[:place]), cost, found)
     view = _told(wanted.type, rows, cost, basis)
-    return view.model_copy(
-        update={
-            "seconds": round(found.seconds_of(cost), 3),
-            "queue_wait_seconds": round((told.start_at - now).total_seconds(), 3) if told.start_at else None,
-            "estimated_start_at": told.start_at,
-            "estimated_end_at": told.end_at,
-        }
-    )
+    update = {
+        "seconds": round(found.seconds_of(cost), 3),
+        "queue_wait_seconds": round((told.start_at - now).total_seconds(), 3) if told.start_at else None,
+        "estimated_start_at": told.start_at,
+        "estimated_end_at": told.end_at,
+    }
+    return Reply(view.model_copy(update=update))
 
 
 def _told(job_type: str, rows: int | None, cost: float, basis: Basis) -> EstimateView:

@@ -38,11 +38,10 @@ async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, p
     return await post.once(owner, lambda session: service.create(session, tenant_id, body, control.standings))
 
 
-@router.post("/estimate", summary="Estimate a job")
-async def estimate_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl) -> EstimateView:
+@router.post("/estimate", response_model=EstimateView, summary="Estimate a job")
+async def estimate_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
     """Tell what a job would cost and when it would be done, without queueing it."""
-    async with control.transaction() as session:
-        return await estimate.estimate(session, control.objects, owner, body)
+    return await post.once(owner, lambda session: estimate.estimate(session, control.objects, owner, body))
 
 
 @router.get("", summary="List jobs")
