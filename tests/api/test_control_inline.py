@@ -37,7 +37,7 @@ async def test_images_sent_along_become_an_upload_that_is_validated(world: World
         column = lines[0].split(",").index("smile")
         assert [line.split(",")[column] for line in lines] == ["smile", "True", "", ""]
         assert archive.read("000003.png") == png(1)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         stored = await uploads.get(session, tenant.id, job.spec["upload_id"])
     assert (stored.bytes, stored.sha256, stored.status) == (len(data), sha256_hex(data), "consumed")
 

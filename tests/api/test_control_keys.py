@@ -71,7 +71,7 @@ async def test_an_expired_key_stops(world: World, tenant: Person) -> None:
     made = await tenant.post("/v1/api_keys", {"name": "brief", "scopes": ["jobs"], "expires_at": later})
     client = world.client(made["api_key"])
     assert (await client.get("/v1/jobs")).status_code == 200
-    async with world.ports.database.transaction() as session:  # the hour passes
+    async with world.ports.database.platform_transaction() as session:  # the hour passes
         await session.execute(text("update api_keys set expires_at = now() where id = :id"), {"id": made["id"]})
     assert (await client.get("/v1/jobs")).json()["code"] == "unknown_key"
 
@@ -115,7 +115,7 @@ async def test_an_operators_key_sees_its_own_jobs_and_no_tenants(world: World, t
 async def test_no_secret_is_stored_in_clear(world: World, tenant: Person) -> None:
     made = await tenant.post("/v1/api_keys", {"name": "x", "scopes": ["jobs"]}, headers={"Idempotency-Key": "seal-me"})
     secrets = [made["api_key"], tenant.key, world.admin_key]
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         tables = (
             await session.scalars(
                 text("select table_name from information_schema.tables where table_schema = 'public'")

@@ -51,7 +51,7 @@ async def test_a_dead_letter_tells_its_attempts_and_can_be_sent_again(world: Wor
     for attempt in (1, 2):
         [job] = await claimed(world, 1)
         assert (job.id, job.attempt) == (dead, attempt)
-        async with world.ports.database.transaction() as session:
+        async with world.ports.database.platform_transaction() as session:
             await queue.give_back(session, dead, attempt, after_seconds=0, why="the worker of heddle_fit was lost")
     assert await claimed(world, 1, max_attempts=2) == []
     shown = await tenant.get(f"/v1/jobs/{dead}")
@@ -86,14 +86,14 @@ async def test_a_finished_job_of_another_tenant_cannot_be_sent_again(
 ) -> None:
     await claim_all(world)
     mine, _ = await tenant.queue_two_fits()
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await jobs.close(session, mine, status="failed")
     answer = await other.http.post(f"/v1/jobs/{mine}/retry")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_job")
 
 
 async def claimed(world: World, limit: int, max_attempts: int = 5) -> list[Job]:
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         return await queue.claim(session, owner="test", limit=limit, lease_seconds=60, max_attempts=max_attempts)
 
 

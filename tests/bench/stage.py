@@ -118,7 +118,7 @@ class Stage:
         async def run() -> T:
             opened = Database(DatabaseSettings(database_url=SecretStr(self._database_url)))
             try:
-                async with opened.transaction() as session:
+                async with opened.platform_transaction() as session:
                     return await work(session)
             finally:
                 await opened.close()

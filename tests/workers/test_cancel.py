@@ -14,7 +14,7 @@ from .world import QUICK, World, avatar_zip, running
 
 
 async def cancel(world: World, job: Job) -> Job:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return await jobs.cancel(session, world.tenant.id, job.id)
 
 

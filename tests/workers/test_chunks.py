@@ -64,7 +64,7 @@ async def test_one_fit_leaves_a_chunk_and_the_others_go_on(world: World) -> None
 
     async with running(world.dispatcher(SMALL)):
         await until_told(under_way)
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             await jobs.cancel(session, world.tenant.id, queued[-1].id)
         done = [await world.until(job.id) for job in queued]
     assert [job.status == "cancelled" for job in done] == [False] * 7 + [True]

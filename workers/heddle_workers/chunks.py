@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import datasets, factor_sets
 from heddle_infra.database.engine import Database
@@ -118,17 +119,14 @@ class Chunks:
                     member.outcome.exception()  # seen: a member that left already asks no more
 
     async def _request(self, chunk: _Chunk) -> ChunkRequest:
-        """Look up what the fits run on, in one transaction; a fit that has nothing to run on is told so."""
+        """Look up what the fits run on, a transaction per tenant; a fit that has nothing to run on is told so."""
         ready: list[tuple[_Member, str, dict[str, Any]]] = []
-        async with self._database.transaction() as session:
-            for member in chunk.members.values():
-                try:
-                    ready.append(await _material(session, member))
-                except HeddleError as error:
-                    if error.retryable:
-                        raise
-                    if not member.outcome.done():
-                        member.outcome.set_exception(error)
+        by_tenant: dict[str, list[_Member]] = {}
+        for member in chunk.members.values():
+            by_tenant.setdefault(member.job.tenant, []).append(member)
+        for tenant_id, members in by_tenant.items():
+            async with self._database.transaction(tenant_id) as session:
+                ready += await _materials(session, members)
         first = next(iter(chunk.members.values())).job.spec
         names = []
         for member, digest, _ in ready:
@@ -155,7 +153,21 @@ class Chunks:
                 member.outcome.set_result(message.outcome)
 
 
-async def _material(session: Any, member: _Member) -> tuple[_Member, str, dict[str, Any]]:
+async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[tuple[_Member, str, dict[str, Any]]]:
+    ready = []
+    for member in members:
+        try:
+            ready.append(await _material(session, member))
+        except HeddleError as error:
+            if error.retryable:
+                raise
+            if not member.outcome.done():
+                member.outcome.set_exception(error)
+                member.outcome.exception()
+    return ready
+
+
+async def _material(session: AsyncSession, member: _Member) -> tuple[_Member, str, dict[str, Any]]:
     spec, tenant_id = member.job.spec, member.job.tenant
     dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
     factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])

@@ -42,7 +42,7 @@ class ValidationWork:
     async def run(self, job: Job, report: Report) -> Ending:
         """Check the upload; see `Work.run`."""
         spec = job.spec
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant) as session:
             upload = await uploads.get(session, job.tenant, spec["upload_id"])
             factors = await factor_sets.resolve(session, job.tenant, spec["factor_set_id"], spec["factor_set_version"])
         key = keys.upload(job.tenant, upload.id)

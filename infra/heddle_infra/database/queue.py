@@ -194,7 +194,7 @@ async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_s
 
 
 async def positions(session: AsyncSession) -> dict[str, int]:
-    """Return for each waiting job how many go before it."""
+    """Return for each waiting job how many go before it; those of other tenants count, whoever asks."""
     return {job_id: place for place, (job_id, _) in enumerate(await in_order(session))}
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS, Dealt, Share, Waiting, deal
 from heddle_infra.database.models import QueueShareRow
+from heddle_infra.database.walls import platform_scope
 
 CLAIMABLE: Final = """
     (jobs.status = 'queued' and jobs.not_before <= now())
@@ -73,7 +74,7 @@ async def next_jobs(session: AsyncSession, limit: int, whole: int = 1) -> list[t
 
 
 async def in_order(session: AsyncSession, *, thought: tuple[str, float] | None = None) -> list[tuple[str, float]]:
-    """Return all waiting jobs in the order in which they would go if nothing else came, with their costs.
+    """Return all waiting jobs, whoever's, in the order in which they would go if nothing else came, with their costs.
 
     Jobs that a barrier holds come last; caps are left out of it, for they say nothing of who is next.
 
@@ -81,6 +82,11 @@ async def in_order(session: AsyncSession, *, thought: tuple[str, float] | None =
         session: open session.
         thought: (tenant, cost) of a job that is only thought of; it is listed as `THOUGHT`, behind its tenant's own.
     """
+    async with platform_scope(session):
+        return await _in_order(session, thought)
+
+
+async def _in_order(session: AsyncSession, thought: tuple[str, float] | None) -> list[tuple[str, float]]:
     waiting, cost = await _waiting(session, _WAITING % "true", _ALL)
     if thought is not None:
         waiting.setdefault(thought[0], []).append(Waiting(THOUGHT, thought[1]))

@@ -9,6 +9,8 @@ _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "
 # and what decides which Python code it runs, or where it looks for certificates
 _PASSED_TO_PYTHON: Final = ("PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
 
+_OWNERS: Final = "HEDDLE_DATABASE_OWNER_URL"
+
 _QUIET_THREADS: Final = {
     # two numerical threads per process on a busy small machine are many times slower than one
     "OMP_NUM_THREADS": "1",
@@ -48,12 +50,14 @@ def python_environment(launcher: Mapping[str, str] | None = None) -> dict[str, s
 def application_environment(settings: Mapping[str, str], launcher: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a plane or the dispatcher: the launcher's `HEDDLE_*`, and over them the stack's.
 
+    None of them is told how the owner of the tables gets in.
+
     Args:
         settings: the `HEDDLE_*` variables that this stack decides.
         launcher: None takes this process's own environment.
     """
     launcher = os.environ if launcher is None else launcher
-    given = {name: value for name, value in launcher.items() if name.startswith("HEDDLE_")}
+    given = {name: value for name, value in launcher.items() if name.startswith("HEDDLE_") and name != _OWNERS}
     return {**python_environment(launcher), **given, **settings}
 
 

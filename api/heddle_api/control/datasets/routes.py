@@ -30,21 +30,21 @@ async def create_dataset(body: NewDataset, tenant: DataKey, control: CurrentCont
 @router.get("", summary="List labelled sets")
 async def list_datasets(tenant: DataKey, control: CurrentControl, turn: AskedPage) -> Page[DatasetView]:
     """List labelled sets, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/{dataset}", summary="Read a labelled set")
 async def get_dataset(dataset: str, tenant: DataKey, control: CurrentControl) -> DatasetView:
     """Read one labelled set by id, or the newest not rejected one of a name."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.view(await datasets.resolve(session, tenant.tenant, dataset))
 
 
 @router.get("/{dataset}/validation", summary="Read a validation report")
 async def get_validation(dataset: str, tenant: DataKey, control: CurrentControl) -> ValidationReport:
     """Read what the validation found: every fault by row and column, and how often each level occurs."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.report_of(await datasets.resolve(session, tenant.tenant, dataset))
 
 

@@ -187,7 +187,7 @@ async def items(control: Control, tenant_id: str, reference: str, turn: Turn) ->
         InvalidInput: code `invalid_cursor`: of another list, or its image was erased meanwhile.
     """
     after = turn.after_id("itm")
-    async with control.transaction() as session:
+    async with control.ports.database.transaction(tenant_id) as session:
         dataset = await datasets.resolve(session, tenant_id, reference)
     if dataset.digest is None:
         raise Conflict(
@@ -217,7 +217,7 @@ def _place_of(images: Sequence[ManifestImage], item: str) -> int:
 
 async def remove(control: Control, tenant_id: str, reference: str) -> None:
     """Delete a labelled set that no job uses: rows first, then the objects no other set shares."""
-    async with control.transaction() as session:
+    async with control.ports.database.transaction(tenant_id) as session:
         dataset = await datasets.remove(session, tenant_id, reference)
         digest = dataset.digest
         shared = digest is not None and await datasets.digest_in_use(session, tenant_id, digest)

@@ -3,8 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
+from heddle_infra.database.walls import protect
+
 revision = "0007"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -18,6 +20,7 @@ def upgrade() -> None:
         sa.Column("visiting", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", name="pk_queue_shares"),
     )
+    protect(op, "queue_shares")
     op.add_column("jobs", sa.Column("cost", sa.Float(), nullable=True))
     op.add_column("jobs", sa.Column("forgiven", sa.Integer(), server_default="0", nullable=False))
     op.add_column("jobs", sa.Column("dead_letter", sa.Boolean(), server_default=sa.text("false"), nullable=False))
