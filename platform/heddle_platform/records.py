@@ -16,6 +16,7 @@ JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
 ]
 FINAL_STATUSES: frozenset[JobStatus] = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
+CardKind = Literal["full", "brief"]
 DatasetStatus = Literal["validating", "ready", "rejected"]
 UploadStatus = Literal["open", "complete", "consumed"]
 VersionStatus = Literal["passed", "awaiting_approval", "approved", "rejected", "refused", "erased"]
@@ -118,7 +119,8 @@ class JobError(Record):
 class Job(Record):
     """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results.
 
-    `tenant_id` None: an operator's.
+    `tenant_id` None: an operator's. `forgiven` attempts do not count against the most that are made: the job was sent
+    again after them. A `dead_letter` failed because its attempts were used up, not because of what was asked.
     """
 
     id: str
@@ -135,6 +137,15 @@ class Job(Record):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: int = 0
+    cost: float | None = None
+    forgiven: int = 0
+    dead_letter: bool = False
+
+    @property
+    def tries(self) -> int:
+        """How often it was started since it was sent, or sent again."""
+        return self.attempt - self.forgiven
 
     @property
     def tenant(self) -> str:

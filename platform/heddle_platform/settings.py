@@ -115,13 +115,17 @@ class QuotaSettings(_Concern):
 
 
 class DispatchSettings(_Concern):
-    """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`."""
+    """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`.
+
+    `jobs_in_flight` jobs are leased at once, or two chunks of `chunk_fits` fits with brief cards.
+    """
 
     lease_seconds: float = Field(10.0, gt=0)
     heartbeat_seconds: float = Field(0.5, gt=0)  # a cancelled job is told at the next one
     poll_seconds: float = Field(0.2, gt=0)
     job_max_attempts: int = Field(5, ge=1)
     jobs_in_flight: int = Field(4, ge=1)
+    chunk_fits: int = Field(50, ge=1, le=500)
     task_timeout_seconds: float = Field(1_800.0, gt=0)
     pretrain_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
 

@@ -238,8 +238,8 @@ async def claim_all(world: World) -> list[Job]:
         return await queue.claim(session, owner="test", limit=1000, lease_seconds=300, max_attempts=5)
 
 
-async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
-    """Play the worker that ends a fit: files first, then the row and the job's end in one transaction."""
+async def finish_fit(world: World, job: Job, verdict: GateVerdict, *, pack: bytes | None = None) -> int:
+    """Play the worker that ends a fit: files first (`pack`: the lesser ones), then its rows in one transaction."""
     spec = job.spec
     matrices = b"matrices of " + job.id.encode()
     contents = {
@@ -249,6 +249,8 @@ async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
         "card.html": b"<!doctype html><title>card</title>",
         "playbook.html": b"<!doctype html><title>playbook</title>",
     }
+    if pack is not None:
+        contents = {"adapter.npz": matrices, "files.zip": pack}
     digest = sha256_hex(matrices)
     for file, data in contents.items():
         world.objects.put(keys.adapter_file(job.tenant, digest, file), data)

@@ -25,6 +25,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/jobs/{job}", None),
     ("GET", "/v1/jobs/{job}/events", None),
     ("POST", "/v1/jobs/{job}/cancel", None),
+    ("POST", "/v1/jobs/{job}/retry", None),
     ("GET", "/v1/erasure_requests/{era}", None),
     ("GET", "/v1/adapters/{ada}", None),
     ("GET", "/v1/adapters/{ada}/versions", None),

@@ -26,7 +26,7 @@ ID_PROVIDERS = {
 # path parameter -> a value; they are no ids of a tenant's things
 PLAIN = {"version": "1", "alias": "production", "base": "default", "name": "tiny"}
 # fields that carry the word of an id and name something that belongs to nobody, or is made by the request
-NOT_OF_TENANTS = {("post", "/v1/jobs", "adapter")}
+NOT_OF_TENANTS = {("post", "/v1/jobs", "adapter"), ("post", "/v1/jobs/estimate", "adapter")}
 _ID_LIKE = ("_id", "_ids")
 
 

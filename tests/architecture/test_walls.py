@@ -10,7 +10,8 @@ WIDE = frozenset({"platform_transaction", "platform_scope"})
 ALLOWED = {
     "infra/heddle_infra/database/engine.py": "defines the transaction",
     "infra/heddle_infra/database/walls.py": "defines the scope",
-    "infra/heddle_infra/database/queue.py": "a place in the fair queue is a place among all tenants' jobs",
+    "infra/heddle_infra/database/queue_order.py": "a place in the fair queue is a place among all tenants' jobs",
+    "infra/heddle_infra/database/throughput.py": "how fast jobs go is told from all tenants' recent ones",
     "infra/heddle_infra/database/idempotency.py": "replies past their time go, whoever's they are",
     "workers/heddle_workers/dispatch.py": "claims are fair over tenants, and heartbeats are of many",
     "workers/heddle_workers/leftovers.py": "uploads of all tenants that outlived their set",

@@ -85,7 +85,14 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     settings = ports.settings
     works: dict[JobType, Work] = {
         "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits, settings.quotas),
-        "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
+        "fit": FitWork(
+            ports.database,
+            ports.objects,
+            ports.cache,
+            cluster,
+            settings.limits,
+            chunk_fits=settings.dispatch.chunk_fits,
+        ),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "erase": ErasureWork(
             ports.database,

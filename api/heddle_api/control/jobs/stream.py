@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from heddle_api.auth import Principal
 from heddle_api.control.context import Control
-from heddle_api.control.jobs.service import event_view
+from heddle_api.control.jobs.views import event_view
 from heddle_infra.database import jobs
 from heddle_platform.errors import InvalidInput
 from heddle_platform.records import FINAL_STATUSES
