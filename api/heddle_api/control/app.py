@@ -29,6 +29,8 @@ from heddle_api.control.keys import routes as key_routes
 from heddle_api.control.seal import Seal
 from heddle_api.control.tenants import routes as tenant_routes
 from heddle_api.control.uploads import routes as upload_routes
+from heddle_api.control.webhooks import routes as webhook_routes
+from heddle_api.control.webhooks.sender import Sender
 from heddle_api.errors import install_error_handlers
 from heddle_api.lifespan import open_plane
 from heddle_api.probes import probe_router
@@ -51,6 +53,7 @@ _ROUTERS: Final = (
     adapter_routes,
     file_routes,
     erasure_routes,
+    webhook_routes,
 )
 
 _log = structlog.get_logger(__name__)
@@ -92,6 +95,7 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
 async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
     control = Control(ports, Seal(ports.settings.security.secret_key))
     admin = asyncio.create_task(_ensure_admin_key(control))
+    sender = asyncio.create_task(Sender(control).run())
     try:
         yield {
             "control": control,
@@ -99,9 +103,10 @@ async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
             "readiness": Readiness(control, admin),
         }
     finally:
-        admin.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await admin
+        for task in (admin, sender):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 async def _ensure_admin_key(control: Control) -> None:
