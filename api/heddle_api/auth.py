@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, Protocol
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security.http import HTTPBase
 
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import Forbidden, Unauthenticated
@@ -74,7 +75,20 @@ class KeyDirectory(Protocol):
         """Return who owns the key of this hash; None if it is unknown, revoked, expired or suspended."""
 
 
-async def authenticate(request: Request) -> Principal:
+class _Documented(HTTPBase):
+    """Tells OpenAPI that a key is asked for; looking at it is `authenticate`'s."""
+
+    async def __call__(self, request: Request) -> None:
+        """Do nothing."""
+
+
+SCHEME: Final = "api_key"
+_DOCUMENTED: Final = _Documented(
+    scheme="bearer", scheme_name=SCHEME, description="An API key: `Authorization: Bearer hdl_...`.", auto_error=False
+)
+
+
+async def authenticate(request: Request, _: Annotated[None, Security(_DOCUMENTED)] = None) -> Principal:
     """Find the caller by the `Authorization` header and leave it in the request's state for the log.
 
     Raises:

@@ -59,7 +59,7 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "unsupported_media_type": 415,
 }
 
-_TITLES: Final[Mapping[int, str]] = {
+TITLES: Final[Mapping[int, str]] = {
     400: "The request cannot be read",
     401: "A valid API key is needed",
     403: "The key does not allow this",
@@ -131,7 +131,7 @@ def problem(
     """
     body: dict[str, Any] = {
         "type": f"urn:heddle:error:{code}",
-        "title": _TITLES.get(status, "The request failed"),
+        "title": TITLES.get(status, "The request failed"),
         "status": status,
         "detail": detail,
         "instance": place.instance,

@@ -33,6 +33,8 @@ from heddle_api.control.webhooks import routes as webhook_routes
 from heddle_api.control.webhooks.sender import Sender
 from heddle_api.errors import install_error_handlers
 from heddle_api.lifespan import open_plane
+from heddle_api.openapi.document import install_openapi
+from heddle_api.openapi.texts import CONTROL_DESCRIPTION, CONTROL_TAGS
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_infra.database import tenants
@@ -88,6 +90,7 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
     for module in _ROUTERS:
         app.include_router(module.router)
     app.include_router(studio.studio_router(studio_folder))
+    install_openapi(app, description=CONTROL_DESCRIPTION, tags=CONTROL_TAGS)
     return app
 
 
