@@ -55,8 +55,14 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     for name in _FRAMEWORKS:
         schemas.pop(name, None)
     schemas |= {"Problem": PROBLEM, "Fault": FAULT}
+    for _, operation in operations(document):
+        for shown in operation.get("requestBody", {}).get("content", {}).values():
+            schemas |= shown["schema"].pop("$defs", {})  # of a model that a route documents by hand
+            _word_fields("", shown["schema"])
     _shorten_ids(document)
     for name, schema in schemas.items():
+        if name.startswith("Page_"):  # a generic model's docstring does not reach its variants
+            schema.setdefault("description", "One page of a list, newest first unless said otherwise.")
         _word_fields(name, schema)
     for method, operation in operations(document):
         _complete_operation(method, operation, schemas)

@@ -23,6 +23,19 @@ _IDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 # name, or Schema.name where a name means several things
 FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
+    "accept": ("What a fit must reach to pass the gate; the platform's own thresholds where left out.", None),
+    "accuracy": ("Least out-of-fold accuracy, 0 to 1.", 0.9),
+    "r2": ("Least out-of-fold R squared, for numbers.", 0.8),
+    "effect": ("Least share of edits that arrive, 0 to 1.", 0.8),
+    "description": ("For people.", "what is on the nose"),
+    "kind": ("What kind of factor it is; it decides which other fields there are.", None),
+    "labels_min": ("Least number of labelled images.", 100),
+    "leakage_max": ("Most that an edit may change other factors, 0 to 1.", 0.2),
+    "levels": ("Names of the levels; an ordinal factor's from low to high.", None),
+    "mig": ("Least mutual information gap of the set, 0 to 1.", 0.3),
+    "period": ("After how much the values begin again, in the factor's unit.", 360),
+    "range": ("Least and greatest value, in the factor's unit.", None),
+    "unit": ("Unit of the values, for people.", "years"),
     "adapter": ("Name of the adapter.", "avatars"),
     "adapter_id": ("Id of the adapter.", f"ada_{ULID}"),
     "adapters": ("The adapters concerned.", None),
