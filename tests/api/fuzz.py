@@ -12,14 +12,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import httpx
 
 from heddle_api.edge.app import EdgePorts
 from heddle_api.edge.app import create_app as create_edge
+from heddle_infra.database import outbox
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime
 from tests.api.control_world import Person
@@ -61,7 +64,7 @@ def fuzz(
     examples: int,
     seed: int,
     phases: str = PLANE_PHASES,
-    options: Sequence[str] = (),
+    known: Mapping[str, str] | None = None,
 ) -> Fuzzed:
     """Run Schemathesis as a program against a plane.
 
@@ -71,7 +74,7 @@ def fuzz(
         examples: most examples per operation and phase.
         seed: equal seeds send equal requests.
         phases: of examples, coverage, fuzzing, stateful.
-        options: further options of `st run`.
+        known: values of path parameters that lead to something; they become the document's examples.
     """
     with tempfile.TemporaryDirectory() as folder:
         users = [
@@ -80,40 +83,78 @@ def fuzz(
         ]
         (Path(folder) / "auth.json").write_text(json.dumps({"auth": users}))
         peers = f"peers = {json.dumps([*keys])}" if len(keys) > 1 else ""
+        document = Path(folder) / "openapi.json"
+        document.write_text(json.dumps(_furnished(httpx.get(f"{url}/openapi.json").json(), known or {})))
         config = Path(folder) / "schemathesis.toml"
         config.write_text(f'{_CONFIG}\n[auth.wfc]\npath = "{folder}/auth.json"\n{peers}\n')
         command = [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{url}/openapi.json"),
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(document)),
             *("--checks", "all", "--phases", phases, "--max-examples", str(examples), "--seed", str(seed)),
-            *("--no-color", "--continue-on-failure", "--generation-database", "none", *options),
+            *("--url", url, "--no-color", "--continue-on-failure", "--generation-database", "none"),
         ]
         ended = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
     return Fuzzed(ended.returncode == 0, ended.stdout + ended.stderr)
+
+
+def _furnished(document: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for found in operation.get("parameters", ()):
+                if found["in"] == "path" and found["name"] in known:
+                    found["example"] = known[found["name"]]
+    return document
 
 
 def _environment() -> Mapping[str, str]:
     return {**os.environ, "COLUMNS": "160"}
 
 
-async def furnish(person: Person) -> None:
-    """Give a tenant one of everything, so that requests meet something."""
+async def furnish(person: Person) -> dict[str, str]:
+    """Give a tenant one of everything, so that requests meet something, and return where it is."""
     await person.fitted(verdict="needs_approval")
     await person.post("/v1/adapters/avatars/versions/1/approvals", {"decision": "approve"})
-    await person.post("/v1/webhook_endpoints", {"url": "https://hooks.invalid/heddle"})
+    endpoint = await person.post("/v1/webhook_endpoints", {"url": "https://hooks.invalid/heddle"})
+    async with person.world.ports.database.transaction() as session:
+        await outbox.emit(session, person.id, "job.failed", {"id": "job_x"})
+    key = await person.post("/v1/api_keys", {"name": "spare", "scopes": ["edits"]})
+    upload = await person.upload()
     item = (await person.get("/v1/datasets/for-avatars/items"))["data"][0]["id"]
-    await person.post("/v1/erasure_requests", {"dataset": "for-avatars", "items": [item]})
+    erasure = await person.post("/v1/erasure_requests", {"dataset": "for-avatars", "items": [item]})
+    sent = (await person.get(f"/v1/webhook_endpoints/{endpoint['id']}/deliveries"))["data"]
+    job = (await person.get("/v1/jobs"))["data"][0]
+    return {
+        "adapter": "avatars",
+        "base": "default",
+        "dataset": "for-avatars",
+        "delivery": sent[0]["id"],
+        "endpoint": endpoint["id"],
+        "erasure": erasure["id"],
+        "factor_set": "avatars",
+        "item": item,
+        "job_id": job["id"],
+        "key_id": key["id"],
+        "name": "tiny",
+        "tenant_id": person.id,
+        "upload_id": upload,
+        "version": "1",
+    }
 
 
 async def fuzz_control(postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES) -> dict[str, Fuzzed]:
     """Fuzz a control plane as a tenant beside another, and as an operator."""
     async with open_live(postgres_url) as live:
         tenants = {name: await live.world.tenant(name) for name in ("acme", "rival")}
-        for person in tenants.values():
-            await furnish(person)
+        known = [await furnish(person) for person in tenants.values()]
         owners = {name: person.key for name, person in tenants.items()}
         found = {}
-        for who, keys in (("tenant", owners), ("operator", {"operator": live.world.admin_key})):
-            found[who] = await asyncio.to_thread(fuzz, live.url, keys, examples=examples, seed=seed, phases=phases)
+        # the operator last, and at the other tenant: it may delete what it finds
+        for who, keys, ids in (
+            ("tenant", owners, known[0]),
+            ("operator", {"operator": live.world.admin_key}, known[1]),
+        ):
+            found[who] = await asyncio.to_thread(
+                fuzz, live.url, keys, examples=examples, seed=seed, phases=phases, known=ids
+            )
         return found
 
 
