@@ -11,6 +11,7 @@ from typing import Annotated, Final, NamedTuple, Protocol
 
 from fastapi import Depends, Request, Security
 from fastapi.security.http import HTTPBase
+from starlette.requests import HTTPConnection
 
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import Forbidden, Unauthenticated
@@ -78,7 +79,7 @@ class KeyDirectory(Protocol):
 class _Documented(HTTPBase):
     """Tells OpenAPI that a key is asked for; looking at it is `authenticate`'s."""
 
-    async def __call__(self, request: Request) -> None:
+    async def __call__(self, request: HTTPConnection) -> None:
         """Do nothing."""
 
 
@@ -88,7 +89,7 @@ _DOCUMENTED: Final = _Documented(
 )
 
 
-async def authenticate(request: Request, _: Annotated[None, Security(_DOCUMENTED)] = None) -> Principal:
+async def authenticate(request: Request, _documented: Annotated[None, Security(_DOCUMENTED)] = None) -> Principal:
     """Find the caller by the `Authorization` header and leave it in the request's state for the log.
 
     Raises:

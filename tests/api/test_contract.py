@@ -101,6 +101,8 @@ def test_its_bodies_have_examples(route: Route) -> None:
         if media_type.startswith("multipart/"):
             for name, field in resolved(route, content["schema"])["properties"].items():
                 assert field.get("description"), f"{route.name}: describe the form field {name!r}"
+                shown = field.get("examples") or field.get("format") == "binary" or field.get("type") == "array"
+                assert shown, f"{route.name}: give {name!r} an example, there or in FORM_FIELDS of openapi/words.py"
             continue
         schema = resolved(route, content["schema"])
         variants = schema.get("oneOf") or schema.get("anyOf") or [schema]

@@ -88,7 +88,7 @@ async def test_an_endpoint_from_birth_to_end(tenant: Person, other: Person) -> N
     assert "secret" not in read.json()
     assert (await tenant.get("/v1/webhook_endpoints"))["data"] == [read.json()]
     for method in ("GET", "PATCH", "DELETE"):
-        options = {"json": {"status": "disabled"}} if method == "PATCH" else {}
+        options: dict[str, Any] = {"json": {"status": "disabled"}} if method == "PATCH" else {}
         answer = await other.http.request(method, path, headers={"If-Match": "*"}, **options)
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_endpoint")
     change = {"description": "the shop"}

@@ -1,4 +1,4 @@
-"""Schemathesis, the short form: a few examples of each operation of both planes, from one seed; `fuzz` has the long one.
+"""Schemathesis, the short form: few examples of every operation of both planes, from one seed. `fuzz` is the long form.
 
 No server error, no undocumented status, no answer that breaks its schema, nothing of one tenant read by another.
 """

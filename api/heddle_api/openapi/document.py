@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from heddle_api.auth import SCHEME
 from heddle_api.openapi.examples import example_of
 from heddle_api.openapi.problems import FAULT, PROBLEM, response, statuses_of
-from heddle_api.openapi.words import FIELDS, PARAMETERS
+from heddle_api.openapi.words import FIELDS, FORM_FIELDS, PARAMETERS
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 _SPELT: Final = {
@@ -46,7 +46,8 @@ def install_openapi(app: FastAPI, *, description: str, tags: Mapping[str, str]) 
             app.openapi_schema = complete(plain())
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]  FastAPI's own way to extend it
+    # assigning it is FastAPI's own way to extend it
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,9 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         for shown in operation.get("requestBody", {}).get("content", {}).values():
             schemas |= shown["schema"].pop("$defs", {})  # of a model that a route documents by hand
             _word_fields("", shown["schema"])
+            for name, field in shown["schema"].get("properties", {}).items():
+                if name in FORM_FIELDS and field.get("type") == "string":
+                    field.setdefault("examples", [FORM_FIELDS[name]])
     _shorten_ids(document)
     for name, schema in schemas.items():
         if name.startswith("Page_"):  # a generic model's docstring does not reach its variants

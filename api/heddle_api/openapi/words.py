@@ -116,6 +116,14 @@ FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
     "width": ("Width of the picture in pixels.", 64),
 }
 
+# Text fields of multipart forms, whose schemas their routes write by hand
+FORM_FIELDS: Final[Mapping[str, str]] = {
+    "adapter": "avatars@production",
+    "edit": '{"adapter": "avatars", "set": {"glasses": "round"}, "preserve": ["hair"]}',
+    "grid": '{"adapter": "avatars", "factor": "glasses"}',
+    "image_id": f"img_{ULID}",
+}
+
 PARAMETERS: Final[Mapping[str, tuple[str, Any]]] = {
     "adapter": ("Id or name of the adapter.", "avatars"),
     "alias": ("Name of the alias.", "production"),
