@@ -114,7 +114,7 @@ async def furnish(person: Person) -> dict[str, str]:
     await person.fitted(verdict="needs_approval")
     await person.post("/v1/adapters/avatars/versions/1/approvals", {"decision": "approve"})
     endpoint = await person.post("/v1/webhook_endpoints", {"url": "https://hooks.invalid/heddle"})
-    async with person.world.ports.database.transaction() as session:
+    async with person.world.ports.database.transaction(person.id) as session:
         await outbox.emit(session, person.id, "job.failed", {"id": "job_x"})
     key = await person.post("/v1/api_keys", {"name": "spare", "scopes": ["edits"]})
     upload = await person.upload()

@@ -44,7 +44,7 @@ async def endpoint(person: Person, url: str = URL, **more: Any) -> dict[str, Any
 
 async def emit(person: Person, number: int = 1) -> None:
     """Make events happen."""
-    async with person.world.ports.database.transaction() as session:
+    async with person.world.ports.database.transaction(person.id) as session:
         for _ in range(number):
             await outbox.emit(session, person.id, "job.failed", {"id": "job_x"})
 
@@ -73,7 +73,7 @@ async def claimed(session: AsyncSession, made: dict[str, Any], lease_seconds: fl
 
 async def rolled_back(person: Person) -> None:
     """Make an event happen in a transaction that fails."""
-    async with person.world.ports.database.transaction() as session:
+    async with person.world.ports.database.transaction(person.id) as session:
         await outbox.emit(session, person.id, "job.failed", {})
         raise RuntimeError("no")
 
@@ -104,7 +104,7 @@ async def test_an_endpoint_from_birth_to_end(tenant: Person, other: Person) -> N
 
 async def test_the_secret_is_sealed_at_rest(tenant: Person) -> None:
     made = await endpoint(tenant)
-    async with tenant.world.ports.database.transaction() as session:
+    async with tenant.world.ports.database.transaction(tenant.id) as session:
         await outbox.emit(session, tenant.id, "job.failed", {})
         (leased,) = [
             one for one in await deliveries.claim(session, limit=99, lease_seconds=9) if one.endpoint.id == made["id"]
@@ -223,7 +223,7 @@ async def test_410_switches_off_and_patch_switches_on(tenant: Person) -> None:
 
 async def test_an_endpoint_that_takes_nothing_for_long_is_switched_off(tenant: Person) -> None:
     made = await endpoint(tenant)
-    async with tenant.world.ports.database.transaction() as session:
+    async with tenant.world.ports.database.transaction(tenant.id) as session:
         for _ in range(2):
             await outbox.emit(session, tenant.id, "job.failed", {})
         leased = [
@@ -262,12 +262,14 @@ async def test_several_senders_send_each_event_once(tenant: Person) -> None:
 async def test_what_a_killed_sender_held_is_sent_by_another(world: World, tenant: Person) -> None:
     with receiving() as receiver:
         made = await endpoint(tenant, receiver.url)
-        async with world.ports.database.transaction() as session:
+        async with world.ports.database.transaction(tenant.id) as session:
             await outbox.emit(session, tenant.id, "job.failed", {"id": "job_x"})
             (late,) = await claimed(session, made, 0.3)  # and then it is killed
         (delivery,) = await settled(tenant, made)
         assert (delivery["status"], delivery["attempts"], len(receiver.messages)) == ("delivered", 2, 1)
-        async with world.ports.database.transaction() as session:  # it was only asleep, and comes back too late
+        async with world.ports.database.transaction(
+            tenant.id
+        ) as session:  # it was only asleep, and comes back too late
             await deliveries.finish(
                 session, late, Outcome(False, 500, "late"), retry_after_seconds=None, disable_after_seconds=9
             )

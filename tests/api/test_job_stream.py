@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.jobs.stream import follow
 from heddle_api.control.seal import Seal
@@ -18,12 +19,12 @@ class Faltering(Control):
     away = 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, caller: Principal) -> AsyncIterator[AsyncSession]:
         """Open a transaction, or not."""
         if Faltering.away > 0:
             Faltering.away -= 1
             raise Unavailable("the database cannot be reached")
-        async with self.ports.database.transaction() as session:
+        async with self.ports.database.transaction(caller.tenant_id) as session:
             yield session
 
 
@@ -32,9 +33,14 @@ def control_of(world: World) -> Faltering:
     return Faltering(world.ports, Seal(world.ports.settings.security.secret_key))
 
 
+def owner(person: Person) -> Principal:
+    """Return who follows."""
+    return Principal("key_x", person.id, frozenset({"jobs"}))
+
+
 async def test_silence_is_broken_by_comments(tenant: Person) -> None:
     job_id, _ = await tenant.queue_two_fits()
-    stream = follow(control_of(tenant.world), tenant.id, job_id, 0, silence_seconds=0.2)
+    stream = follow(control_of(tenant.world), owner(tenant), job_id, 0, silence_seconds=0.2)
     lines = [await anext(stream) for _ in range(4)]
     assert [line.split("\n")[0][:5] for line in lines] == ["id: " + lines[0][4], "event", ": sti", ": sti"]
     await tenant.post(f"/v1/jobs/{job_id}/cancel")
@@ -44,7 +50,7 @@ async def test_silence_is_broken_by_comments(tenant: Person) -> None:
 
 async def test_it_goes_on_when_the_database_comes_back(tenant: Person) -> None:
     job_id, _ = await tenant.queue_two_fits()
-    stream = follow(control_of(tenant.world), tenant.id, job_id, 0)
+    stream = follow(control_of(tenant.world), owner(tenant), job_id, 0)
     assert "event: created" in await anext(stream)
     assert "event: progress" in await anext(stream)
     Faltering.away = 1

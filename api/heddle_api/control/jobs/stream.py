@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.jobs.service import event_view
 from heddle_infra.database import jobs
@@ -40,16 +41,16 @@ def last_event_id(header: str | None) -> int:
 
 
 async def follow(
-    control: Control, tenant_id: str | None, job_id: str, after: int, *, silence_seconds: float = SILENCE_SECONDS
+    control: Control, owner: Principal, job_id: str, after: int, *, silence_seconds: float = SILENCE_SECONDS
 ) -> AsyncIterator[str]:
     """Yield a job's events after `after` until the job is final and all were sent, or is there no more."""
     told: dict[str, Any] = {}
     quiet_seconds = 0.0
     while True:
         try:
-            async with control.transaction() as session:
+            async with control.transaction(owner) as session:
                 # the state before the events: what is final now has written its last event
-                job = await jobs.get(session, tenant_id, job_id)
+                job = await jobs.get(session, owner.tenant_id, job_id)
                 found = await jobs.events(session, job_id, after=after, limit=_PAGE)
         except NotFound:  # deleted with its tenant
             return

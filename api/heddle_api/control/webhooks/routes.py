@@ -48,14 +48,14 @@ async def create_endpoint(body: NewEndpoint, tenant: HooksKey, post: OncePost) -
 @router.get("", summary="List webhook endpoints")
 async def list_endpoints(tenant: HooksKey, control: CurrentControl, turn: AskedPage) -> Page[EndpointView]:
     """List endpoints, newest first, without their secrets."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/{endpoint}", summary="Read a webhook endpoint")
 async def get_endpoint(endpoint: str, tenant: HooksKey, control: CurrentControl, response: Response) -> EndpointView:
     """Read an endpoint; its ETag is what If-Match needs to change or delete it."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         found = await webhooks.get(session, tenant.tenant, endpoint)
     response.headers["ETag"] = etag(found.revision)
     return service.view(found)
@@ -66,14 +66,14 @@ async def change_endpoint(
     endpoint: str, body: EndpointChange, tenant: HooksKey, control: CurrentControl, match: AskedMatch
 ) -> Response:
     """Change an endpoint's address, events or description, or switch it off and on; needs If-Match."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return answer(await service.change(session, control, tenant.tenant, endpoint, body, match))
 
 
 @router.delete("/{endpoint}", status_code=204, summary="Delete a webhook endpoint")
 async def delete_endpoint(endpoint: str, tenant: HooksKey, control: CurrentControl, match: AskedMatch) -> None:
     """Delete an endpoint with all it was or would be sent; needs If-Match."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         await webhooks.remove(session, tenant.tenant, endpoint, if_match=match.revision, any_state=match.any_state)
 
 
@@ -88,7 +88,7 @@ async def list_deliveries(
     endpoint: str, tenant: HooksKey, control: CurrentControl, turn: AskedPage
 ) -> Page[DeliveryView]:
     """List what was or will be sent to an endpoint, newest first; what was over a month ago is forgotten."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_deliveries(session, tenant.tenant, endpoint, turn)
 
 

@@ -35,7 +35,7 @@ class Sender:
     """Leases deliveries that are due, makes them, and writes down what came of it."""
 
     def __init__(self, control: Control) -> None:
-        self._control = control
+        self._database = control.ports.database
         self._settings: WebhookSettings = control.settings.webhooks
         self._seal = Seal(control.settings.security.secret_key, SEAL_PURPOSE)
 
@@ -69,7 +69,7 @@ class Sender:
         if free <= 0:
             return []
         try:
-            async with self._control.transaction() as session:
+            async with self._database.platform_transaction() as session:  # what is due may be of many tenants
                 if forget:
                     await deliveries.forget_old(session)
                 return await deliveries.claim(session, limit=free, lease_seconds=lease_seconds)
@@ -118,7 +118,7 @@ class Sender:
         delivery = leased.delivery
         tried = delivery.attempts - delivery.attempts_before
         wait = None if tried >= self._settings.webhook_max_attempts else self.wait_seconds(tried)
-        async with self._control.transaction() as session:
+        async with self._database.transaction(delivery.tenant_id) as session:
             switched_off = await deliveries.finish(
                 session,
                 leased,

@@ -4,8 +4,10 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from heddle_infra.database.walls import protect
+
 revision = "0005"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -69,6 +71,8 @@ def upgrade() -> None:
         ["next_attempt_at"],
         postgresql_where=sa.text("status = 'pending'"),
     )
+    protect(op, "webhook_endpoints", None)
+    protect(op, "webhook_deliveries", None)
 
 
 def downgrade() -> None:
