@@ -8,6 +8,7 @@ The short form is `test_fuzz.py`. The long one, against PostgreSQL and both plan
 import argparse
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import structlog
 
 from heddle_api.edge.app import EdgePorts
 from heddle_api.edge.app import create_app as create_edge
@@ -167,9 +169,12 @@ def fuzz_edge(*, examples: int, seed: int, phases: str = PLANE_PHASES) -> Fuzzed
     async def ports() -> AsyncIterator[EdgePorts]:
         yield world.ports()
 
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with served(create_edge(ports), lifespan=True) as url:
         keys = {who: world.keys[who] for who in ("tenant", "other")}
-        return fuzz(url, keys, examples=examples, seed=seed, phases=phases)
+        found = fuzz(url, keys, examples=examples, seed=seed, phases=phases)
+    structlog.reset_defaults()
+    return found
 
 
 def main() -> None:
@@ -181,10 +186,11 @@ def main() -> None:
     asked = parser.parse_args()
     options = {"examples": asked.examples, "seed": asked.seed, "phases": asked.phases}
     found = {"edge": fuzz_edge(**options)}
+    sys.stdout.write(f"===== edge =====\n{found['edge'].report}\n")
     for variables in only("postgres"):
         found |= asyncio.run(fuzz_control(variables["HEDDLE_DATABASE_URL"], **options))
-    for who, fuzzed in found.items():
-        sys.stdout.write(f"===== {who} =====\n{fuzzed.report}\n")
+    for who in ("tenant", "operator"):
+        sys.stdout.write(f"===== {who} =====\n{found[who].report}\n")
     for who, fuzzed in found.items():
         sys.stdout.write(f"{who:10} {'nothing found' if fuzzed.clean else 'FAILED'}\n")
     sys.exit(not all(fuzzed.clean for fuzzed in found.values()))
