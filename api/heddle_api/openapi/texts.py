@@ -48,6 +48,9 @@ CONTROL_TAGS: Final[Mapping[str, str]] = {
     "fits": "Fits that are answered at once and store nothing.",
     "adapters": "What was fitted: versions, cards, files, approvals, and the aliases that serve them.",
     "erasure": "Images taken out of everything that knew them, with a signed certificate.",
+    "quotas": "How much a tenant may use, and how much of it is used.",
+    "usage": "What was used, by hour.",
+    "audit": "Who changed what and when: a chain of hashes, so that nothing can be taken out unseen.",
     "webhooks": "Events sent to your own address, signed as Standard Webhooks say.",
 }
 

@@ -23,6 +23,22 @@ _IDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 # name, or Schema.name where a name means several things
 FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
+    "action": ("What was done: the name of the route.", "create_key"),
+    "amounts": ("How much of each thing was used.", {}),
+    "burst": ("How many requests may come at once.", 100),
+    "hash": ("SHA-256 over the event and the hash before it.", DIGEST),
+    "key_id": ("Id of the key that did it.", f"key_{ULID}"),
+    "labelled_rows": ("Labelled images in all sets.", 1000),
+    "limits": ("The most that is allowed.", None),
+    "previous_hash": ("Hash of the event before it in the chain.", DIGEST),
+    "queued_jobs": ("Jobs that wait.", 3),
+    "request_id": ("Id of the request that did it.", f"req_{ULID}"),
+    "requests_per_second": ("Requests per second over time.", 50),
+    "running_jobs": ("Jobs that run.", 1),
+    "sequence": ("Number in the chain.", 17),
+    "tenant_id": ("Id of the tenant.", f"ten_{ULID}"),
+    "used": ("How much is used now.", None),
+    "weight": ("Share of the queue beside other tenants.", 1),
     "accept": ("What a fit must reach to pass the gate; the platform's own thresholds where left out.", None),
     "accuracy": ("Least out-of-fold accuracy, 0 to 1.", 0.9),
     "r2": ("Least out-of-fold R squared, for numbers.", 0.8),

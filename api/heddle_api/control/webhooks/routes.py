@@ -9,6 +9,7 @@ from heddle_api.control.context import CurrentControl, tenant_with
 from heddle_api.control.once import OncePost, answer
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.precondition import AskedMatch, etag
+from heddle_api.control.trail import AskedTrail
 from heddle_api.control.webhooks import service
 from heddle_api.control.webhooks.service import (
     DeliveryView,
@@ -63,18 +64,30 @@ async def get_endpoint(endpoint: str, tenant: HooksKey, control: CurrentControl,
 
 @router.patch("/{endpoint}", response_model=EndpointView, summary="Change a webhook endpoint")
 async def change_endpoint(
-    endpoint: str, body: EndpointChange, tenant: HooksKey, control: CurrentControl, match: AskedMatch
+    endpoint: str,
+    body: EndpointChange,
+    tenant: HooksKey,
+    control: CurrentControl,
+    match: AskedMatch,
+    trail: AskedTrail,
 ) -> Response:
     """Change an endpoint's address, events or description, or switch it off and on; needs If-Match."""
     async with control.transaction(tenant) as session:
-        return answer(await service.change(session, control, tenant.tenant, endpoint, body, match))
+        before = service.view(await webhooks.get(session, tenant.tenant, endpoint))
+        reply = await service.change(session, control, tenant.tenant, endpoint, body, match)
+        await trail.note(session, tenant, before=before, after=reply.body)
+    return answer(reply)
 
 
 @router.delete("/{endpoint}", status_code=204, summary="Delete a webhook endpoint")
-async def delete_endpoint(endpoint: str, tenant: HooksKey, control: CurrentControl, match: AskedMatch) -> None:
+async def delete_endpoint(
+    endpoint: str, tenant: HooksKey, control: CurrentControl, match: AskedMatch, trail: AskedTrail
+) -> None:
     """Delete an endpoint with all it was or would be sent; needs If-Match."""
     async with control.transaction(tenant) as session:
+        before = service.view(await webhooks.get(session, tenant.tenant, endpoint))
         await webhooks.remove(session, tenant.tenant, endpoint, if_match=match.revision, any_state=match.any_state)
+        await trail.note(session, tenant, before=before)
 
 
 @router.post("/{endpoint}/rotate", response_model=EndpointWithSecret, summary="Rotate an endpoint's secret")
