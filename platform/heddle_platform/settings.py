@@ -141,6 +141,24 @@ class TrackingSettings(_Concern):
     mlflow_experiment: str = "heddle-bases"
 
 
+class WebhookSettings(_Concern):
+    """How events are sent to tenants' endpoints: a failed delivery is tried again after 5 s, 20 s, ... for a day.
+
+    `webhook_allow_loopback` lets endpoints be plain HTTP on this machine, and on this machine only: for development.
+    """
+
+    webhook_allow_loopback: bool = False
+    webhook_timeout_seconds: float = Field(10.0, gt=0)
+    webhook_first_retry_seconds: float = Field(5.0, gt=0)
+    webhook_longest_retry_seconds: float = Field(6 * 3600.0, gt=0)
+    webhook_max_attempts: int = Field(10, ge=1)
+    webhook_disable_after_seconds: float = Field(5 * 24 * 3600.0, gt=0)
+    webhook_overlap_seconds: float = Field(24 * 3600.0, gt=0)
+    webhook_poll_seconds: float = Field(0.5, gt=0)
+    webhook_in_flight: int = Field(16, ge=1)
+    webhook_endpoints_max: int = Field(20, ge=1)
+
+
 class ServiceSettings(_Concern):
     """Where people and programs reach the two planes, as seen from outside."""
 
@@ -164,7 +182,14 @@ class Settings(BaseModel):
     dispatch: DispatchSettings
     service: ServiceSettings
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     quotas: QuotaSettings = Field(default_factory=QuotaSettings)
+
+    @model_validator(mode="after")
+    def _no_loopback_in_production(self) -> "Settings":
+        if self.security.environment == "production" and self.webhooks.webhook_allow_loopback:
+            raise ValueError("HEDDLE_WEBHOOK_ALLOW_LOOPBACK is for development; unset it in production")
+        return self
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -182,5 +207,6 @@ class Settings(BaseModel):
             dispatch=DispatchSettings(),
             service=ServiceSettings(),
             tracking=TrackingSettings(),
+            webhooks=WebhookSettings(),
             quotas=QuotaSettings(),
         )

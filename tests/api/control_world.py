@@ -32,6 +32,7 @@ from heddle_platform.settings import (
     SecuritySettings,
     ServiceSettings,
     Settings,
+    WebhookSettings,
 )
 from tests.api.tiny_editor import tiny_parts
 
@@ -58,6 +59,14 @@ def settings_for(postgres_url: str, admin_key: str) -> Settings:
         limits=LimitSettings(upload_part_bytes=PART_BYTES, upload_max_bytes=8 * PART_BYTES),
         dispatch=DispatchSettings(),
         service=ServiceSettings(edge_url=EDGE_URL),
+        webhooks=WebhookSettings(
+            webhook_allow_loopback=True,
+            webhook_first_retry_seconds=0.01,
+            webhook_longest_retry_seconds=0.05,
+            webhook_max_attempts=4,
+            webhook_poll_seconds=0.02,
+            webhook_timeout_seconds=2.0,
+        ),
     )
 
 

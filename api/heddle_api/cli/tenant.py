@@ -25,6 +25,7 @@ from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.quota import quota, resume, suspend
 from heddle_api.cli.served import adapters_app, edit
 from heddle_api.cli.usage import usage
+from heddle_api.cli.webhook import webhook_app
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: customers, each with its own factors, sets and adapters.")
 app.command("quota")(quota)
@@ -102,5 +103,6 @@ def install(root: typer.Typer) -> None:
     root.command("edit")(edit)
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
+    root.add_typer(webhook_app, name="webhook")
     root.command("usage")(usage)
     root.add_typer(audit_app, name="audit")

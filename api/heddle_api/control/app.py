@@ -34,10 +34,14 @@ from heddle_api.control.tenants import routes as tenant_routes
 from heddle_api.control.uploads import routes as upload_routes
 from heddle_api.control.usage import routes as usage_routes
 from heddle_api.control.usage.stored import note_stored_bytes
+from heddle_api.control.webhooks import routes as webhook_routes
+from heddle_api.control.webhooks.sender import Sender
 from heddle_api.errors import install_error_handlers
 from heddle_api.gate import Gate
 from heddle_api.lifespan import open_plane
 from heddle_api.meter import DatabaseSink, Meter
+from heddle_api.openapi.document import install_openapi
+from heddle_api.openapi.texts import CONTROL_DESCRIPTION, CONTROL_TAGS
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_infra.database import tenants
@@ -60,6 +64,7 @@ _ROUTERS: Final = (
     adapter_routes,
     file_routes,
     erasure_routes,
+    webhook_routes,
     quota_routes,
     usage_routes,
     audit_routes,
@@ -97,6 +102,7 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
     for module in _ROUTERS:
         app.include_router(module.router)
     app.include_router(studio.studio_router(studio_folder))
+    install_openapi(app, description=CONTROL_DESCRIPTION, tags=CONTROL_TAGS)
     return app
 
 
@@ -105,6 +111,7 @@ async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
     control = Control(ports, Seal(ports.settings.security.secret_key))
     settings, meter = ports.settings, Meter()
     admin = asyncio.create_task(_ensure_admin_key(control))
+    sender = asyncio.create_task(Sender(control).run())
     noting = asyncio.create_task(note_stored_bytes(control))
     try:
         async with meter.flushing(DatabaseSink(ports.database), settings.service.usage_flush_seconds):
@@ -115,7 +122,7 @@ async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
                 "readiness": Readiness(control, admin),
             }
     finally:
-        for task in (admin, noting):
+        for task in (admin, sender, noting):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -25,6 +25,8 @@ from heddle_api.errors import install_error_handlers
 from heddle_api.gate import Gate
 from heddle_api.lifespan import open_plane
 from heddle_api.meter import DatabaseSink, Meter, UsageSink
+from heddle_api.openapi.document import install_openapi
+from heddle_api.openapi.texts import EDGE_DESCRIPTION, EDGE_TAGS
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_platform.ports import Cache, ObjectStore
@@ -96,6 +98,7 @@ def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
     app.add_middleware(StudioCors)
     app.include_router(probe_router(request_metrics.registry))
     app.include_router(router)
+    install_openapi(app, description=EDGE_DESCRIPTION, tags=EDGE_TAGS)
     return app
 
 

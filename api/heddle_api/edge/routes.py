@@ -60,7 +60,10 @@ def _multipart(**texts: str) -> dict[str, Any]:
     }
     properties |= {name: {"type": "string", "description": text} for name, text in texts.items()}
     schema = {"type": "object", "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "x-idempotent": "the same image and the same document give the same answer",
+    }
 
 
 _IMAGE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {

@@ -5,7 +5,7 @@ from typing import Literal
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import jobs
+from heddle_infra.database import jobs, outbox
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired
@@ -209,7 +209,9 @@ async def move_alias(
         row.updated_at = func.now()
     await session.flush()
     await session.refresh(row)
-    return Alias.model_validate(row)
+    moved = Alias.model_validate(row)
+    await outbox.alias_moved(session, tenant_id, moved)
+    return moved
 
 
 async def roll_back(session: AsyncSession, tenant_id: str, adapter_id: str, alias: str) -> Alias:

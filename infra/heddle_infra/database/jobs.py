@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database import outbox
 from heddle_infra.database.models import AdapterVersionRow, DatasetRow, JobEventRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound
@@ -178,11 +179,26 @@ async def close(
         values["result"] = result
     if status in ("succeeded", "awaiting_approval"):
         values["progress"] = 1.0
-    await session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+    closed = await session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id)
+        .values(**values)
+        .returning(JobRow.tenant_id, JobRow.type, JobRow.spec, JobRow.result)
+    )
     data: dict[str, Any] = {"status": status}
     if error:
         data["error"] = error.model_dump()
     await add_event(session, job_id, status, data)
+    for tenant_id, job_type, spec, outcome in closed:
+        if tenant_id is not None:
+            told = {"id": job_id, "type": job_type, **data, **_named(spec, outcome or {})}
+            await outbox.job_over(session, tenant_id, told)
+
+
+def _named(spec: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
+    # names only: what an event tells leaves the platform, and the receiver can read the rest with its key
+    named = {"adapter": spec.get("adapter"), "dataset": spec.get("dataset_id"), "version": outcome.get("version")}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 async def bury(session: AsyncSession, job_id: str) -> None:

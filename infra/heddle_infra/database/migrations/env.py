@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from heddle_infra.database import accounts
+from heddle_infra.database import accounts, webhook_models  # noqa: F401  its tables join the metadata
 
 # the metadata of all tables: importing `accounts` imports `models`
 connection = context.config.attributes["connection"]
