@@ -23,6 +23,7 @@ from heddle_api.control.context import Control, DatabaseKeys
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
+from heddle_api.control.feedback import routes as feedback_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.keys import routes as key_routes
@@ -51,6 +52,7 @@ _ROUTERS: Final = (
     adapter_routes,
     file_routes,
     erasure_routes,
+    feedback_routes,
 )
 
 _log = structlog.get_logger(__name__)
