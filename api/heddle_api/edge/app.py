@@ -14,11 +14,13 @@ from heddle_api.edge.batcher import Batcher
 from heddle_api.edge.cors import StudioCors
 from heddle_api.edge.directory import EdgeDirectory
 from heddle_api.edge.loader import Loader
+from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered
 from heddle_api.edge.routes import router
 from heddle_api.edge.service import EditService
+from heddle_api.edge.shadow import Shadows
 from heddle_api.edge.source import DatabaseSource, SnapshotSource
 from heddle_api.edit_id import EditSigner
 from heddle_api.errors import install_error_handlers
@@ -95,16 +97,18 @@ async def _running(
     loader = Loader(ports.source, ports.objects, threads=ports.service.edge_threads)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
     pictures = PictureWork(limits)
+    remembered = Remembered(
+        ports.cache,
+        metrics.cache_failures,
+        latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
+        image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
+    )
+    shadows = Shadows(batcher, registry)
     service = EditService(
         loader=loader,
-        batcher=batcher,
+        maker=EditMaker(batcher, pictures, remembered, shadows),
         pictures=pictures,
-        remembered=Remembered(
-            ports.cache,
-            metrics.cache_failures,
-            latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
-            image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
-        ),
+        remembered=remembered,
         signer=EditSigner(ports.security.secret_key.get_secret_value()),
         metrics=metrics,
         deadline_seconds=limits.edit_deadline_seconds,
@@ -118,6 +122,7 @@ async def _running(
             "key_directory": EdgeDirectory(lambda: loader.serving, ports.source),
             "readiness": loader,
             "edits": service,
+            "shadows": shadows,
             "admission": Admission(most_bytes=_BODIES_AT_ONCE * max_body_bytes),
             "max_body_bytes": max_body_bytes,
             "studio_origin": ports.service.control_url,
@@ -126,6 +131,7 @@ async def _running(
         loading.cancel()
         with suppress(asyncio.CancelledError):
             await loading
+        await shadows.close()
         batcher.close()
         pictures.close()
 

@@ -117,7 +117,7 @@ class Batcher:
             async with asyncio.timeout(max(0.0, work.deadline - time.monotonic())):
                 return await waiting.future
         except TimeoutError:
-            raise _late() from None
+            raise deadline_exceeded() from None
 
     def _full(self) -> Unavailable:
         return _overloaded(
@@ -135,7 +135,7 @@ class Batcher:
                 batch = self._waiting.take(MAX_ROWS, time.monotonic())
             now = time.monotonic()
             for late in [one for one in batch if one.work.deadline <= now]:
-                _fail(late, _late())
+                _fail(late, deadline_exceeded())
             timely = [one for one in batch if one.work.deadline > now and not one.future.cancelled()]
             if timely:
                 rows = sum(one.work.rows for one in timely)
@@ -168,7 +168,8 @@ def _overloaded(sentence: str, seconds: float) -> Unavailable:
     return error
 
 
-def _late() -> Unavailable:
+def deadline_exceeded() -> Unavailable:
+    """Return the error for an edit that nobody waits for any more."""
     return Unavailable("the edit was not done within its deadline; try again in a moment", code="deadline_exceeded")
 
 

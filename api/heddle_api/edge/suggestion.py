@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from heddle_adapters.arrays import Floats
 from heddle_adapters.bank import BankEdits
 from heddle_adapters.change import target_of
 from heddle_adapters.read import values_of
@@ -54,7 +55,7 @@ def suggest(edits: BankEdits, row: int, request: EditRequest) -> dict[str, Any]:
     return found
 
 
-def _reach(before_L: "np.typing.NDArray[np.float64]", along_L: "np.typing.NDArray[np.float64]", radius: float) -> float | None:
+def _reach(before_L: Floats, along_L: Floats, radius: float) -> float | None:
     """Return the largest share in 0..1 at which |before + share * along| = radius; None if it begins outside."""
     square = float(along_L @ along_L)
     inner = float(before_L @ along_L)

@@ -1,7 +1,7 @@
 """What an edge replica must know to serve without asking the database: versions, aliases, keys, bases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
@@ -44,6 +44,15 @@ class ServedKey:
 
 
 @dataclass(frozen=True)
+class ServedTrial:
+    """Versions on trial beside an alias's own: see `adapters.Trial`."""
+
+    canary: int | None
+    weight: float
+    shadow: int | None
+
+
+@dataclass(frozen=True)
 class ServedBase:
     """A base that some alias or some served version needs."""
 
@@ -63,6 +72,7 @@ class ServingSnapshot:
         epochs: tenant id -> epoch, active tenants only.
         bases: digest -> base.
         base_aliases: alias -> digest.
+        trials: (tenant id, adapter name, alias) -> what is on trial there; most aliases have none.
     """
 
     versions: tuple[ServedVersion, ...]
@@ -71,6 +81,7 @@ class ServingSnapshot:
     epochs: Mapping[str, int]
     bases: Mapping[str, ServedBase]
     base_aliases: Mapping[str, str]
+    trials: Mapping[tuple[str, str, str], ServedTrial] = field(default_factory=dict)
 
 
 async def snapshot(session: AsyncSession) -> ServingSnapshot:
@@ -97,6 +108,7 @@ async def snapshot(session: AsyncSession) -> ServingSnapshot:
         .join(TenantRow, TenantRow.id == AliasRow.tenant_id)
         .where(active)
     )
+    found = aliases.all()
     keys = await session.scalars(
         select(ApiKeyRow)
         .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
@@ -111,11 +123,18 @@ async def snapshot(session: AsyncSession) -> ServingSnapshot:
     base_aliases = (await session.execute(select(BaseAliasRow.alias, BaseAliasRow.base_id))).all()
     return ServingSnapshot(
         versions=tuple(ServedVersion(*row) for row in versions.all()),
-        aliases={(row.tenant_id, name, row.alias): row.version for row, name in aliases.all()},
+        aliases={(row.tenant_id, name, row.alias): row.version for row, name in found},
         keys={
             row.secret_hash: ServedKey(row.id, row.tenant_id, tuple(row.scopes), row.expires_at) for row in keys.all()
         },
         epochs=epochs,
         bases={base.digest: ServedBase(base.id, base.name, base.digest) for base in bases},
         base_aliases={alias: by_id[base_id].digest for alias, base_id in base_aliases},
+        trials={
+            (row.tenant_id, name, row.alias): ServedTrial(
+                row.canary_version, row.canary_weight or 0.0, row.shadow_version
+            )
+            for row, name in found
+            if row.canary_version is not None or row.shadow_version is not None
+        },
     )
