@@ -11,6 +11,9 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from heddle_api.edge.admission import Admission
 from heddle_api.edge.batcher import Batcher
+from heddle_api.edge.batches import routes as batch_routes
+from heddle_api.edge.batches.runner import BatchRunner
+from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
 from heddle_api.edge.directory import EdgeDirectory
 from heddle_api.edge.loader import Loader
@@ -27,6 +30,7 @@ from heddle_api.errors import install_error_handlers
 from heddle_api.lifespan import open_plane
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
+from heddle_infra.database.engine import Database
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
 
@@ -45,6 +49,7 @@ class EdgePorts:
     security: SecuritySettings
     limits: LimitSettings
     service: ServiceSettings
+    database: Database | None = None  # batches of edits are rows; single edits need none
 
 
 OpenPorts = Callable[[], AbstractAsyncContextManager[EdgePorts]]
@@ -63,6 +68,7 @@ async def ports_from_environment() -> AsyncIterator[EdgePorts]:
             settings.security,
             settings.limits,
             settings.service,
+            ports.database,
         )
 
 
@@ -85,6 +91,7 @@ def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
     app.add_middleware(StudioCors)
     app.include_router(probe_router(request_metrics.registry))
     app.include_router(router)
+    app.include_router(batch_routes.router)
     return app
 
 
@@ -116,6 +123,10 @@ async def _running(
     _gauges(registry, loader, batcher)
     max_body_bytes = limits.image_max_bytes + _FORM_BYTES
     batcher.start()
+    working: list[asyncio.Task[None]] = []
+    if ports.database is not None:
+        runner = BatchRunner(ports.database, ports.objects, loader, service)
+        working.append(asyncio.create_task(runner.run(poll_seconds=1.0)))
     loading = asyncio.create_task(loader.run(ports.cache, poll_seconds=ports.service.edge_poll_seconds))
     try:
         yield {
@@ -123,14 +134,16 @@ async def _running(
             "readiness": loader,
             "edits": service,
             "shadows": shadows,
+            "batches": None if ports.database is None else BatchService(ports.database, ports.objects, loader),
             "admission": Admission(most_bytes=_BODIES_AT_ONCE * max_body_bytes),
             "max_body_bytes": max_body_bytes,
             "studio_origin": ports.service.control_url,
         }
     finally:
-        loading.cancel()
-        with suppress(asyncio.CancelledError):
-            await loading
+        for task in (*working, loading):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await shadows.close()
         batcher.close()
         pictures.close()

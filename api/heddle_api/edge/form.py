@@ -25,7 +25,7 @@ class ImageField:
 
 
 @asynccontextmanager
-async def read_form(request: Request) -> AsyncIterator[FormData]:
+async def read_form(request: Request, *, most_fields: int = _MAX_FIELDS) -> AsyncIterator[FormData]:
     """Parse a multipart body; its temporary files last as long as the block.
 
     Raises:
@@ -37,7 +37,7 @@ async def read_form(request: Request) -> AsyncIterator[FormData]:
             code="unsupported_media_type",
             param="Content-Type",
         )
-    async with request.form(max_files=_MAX_FIELDS, max_fields=_MAX_FIELDS) as form:
+    async with request.form(max_files=most_fields, max_fields=most_fields) as form:
         yield form
 
 
