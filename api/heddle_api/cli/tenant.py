@@ -17,6 +17,7 @@ from heddle_api.cli.connection import (
     table,
 )
 from heddle_api.cli.erase import certificate_app, erase
+from heddle_api.cli.feedback import feedback_app
 from heddle_api.cli.fits import fit, jobs_app, preview
 from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.served import adapters_app, edit
@@ -151,3 +152,4 @@ def install(root: typer.Typer) -> None:
     root.command("edit")(edit)
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
+    root.add_typer(feedback_app, name="feedback")

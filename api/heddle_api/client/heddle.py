@@ -67,6 +67,22 @@ class HeddleClient(ErasingCalls):
         values = tuple(json.loads(headers.get("x-grid-values", "[]")))
         return GridResult(answer.content, headers.get("content-type", accept), values, headers)
 
+    def report_feedback(self, edit_id: str, *, kept: bool, final: Mapping[str, Any] | None = None) -> Document:
+        """Say what became of an edit; the last report on an edit counts.
+
+        Args:
+            edit_id: as `edit` returned it.
+            kept: whether the picture was kept.
+            final: factor to the value its person ended at.
+        """
+        body: Document = {"edit_id": edit_id, "kept": kept, "final": dict(final or {})}
+        noted: Document = self._control.json("POST", "/v1/feedback", body)
+        return noted
+
+    def feedback(self, *, adapter: str | None = None) -> list[Document]:
+        """List what became of edits, newest first."""
+        return self._all("/v1/feedback", **({"adapter": adapter} if adapter is not None else {}))
+
     def _send_image(
         self, path: str, image: ImageSource | str, fields: Mapping[str, str], accept: str
     ) -> httpx.Response:

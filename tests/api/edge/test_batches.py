@@ -153,9 +153,7 @@ async def test_an_erasure_ends_batches_of_its_epoch(edge: Edge, database: Databa
         (40, EDITS * 20, 413, "batch_too_large"),
     ],
 )
-async def test_what_cannot_work_is_refused_at_once(
-    edge: Edge, images: int, edits: Any, status: int, code: str
-) -> None:
+async def test_what_cannot_work_is_refused_at_once(edge: Edge, images: int, edits: Any, status: int, code: str) -> None:
     tiny = pixels.encode(np.zeros((2, 2, 3), np.uint8), "image/png")
     answer = await edge.post(
         "/v1/edit_batches",
