@@ -20,7 +20,7 @@ def announce(made: Stage) -> None:
     """Tell edges, as the control plane does after its commit."""
 
     async def tell() -> None:
-        cache = RedisCache(CacheSettings(redis_url=made.redis_url))  # type: ignore[arg-type]
+        cache = RedisCache(CacheSettings(redis_url=made.redis_url))
         await cache.publish(CHANGED_CHANNEL, "alias_moved")
         await cache.close()
 

@@ -73,7 +73,7 @@ def send(plan: dict[str, Any]) -> dict[str, float]:
     salt = time.time_ns()
 
     def run(worker: int) -> list[float]:
-        taken = []
+        taken: list[float] = []
         with httpx.Client(headers=headers, timeout=30) as http:
             while (began := time.perf_counter()) < ends:
                 number = worker + _AT_ONCE * len(taken)

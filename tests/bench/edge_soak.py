@@ -68,7 +68,7 @@ class Mix:
     async def _edit(self, image: dict[str, Any], level: str, number: int) -> httpx.Response:
         edit = {"adapter": "avatars", "set": {"glasses": level if level != "square" else "none"}}
         if number:
-            edit["detail"] = "decode" if number % 2 else "preserve"  # type: ignore[assignment]
+            edit["detail"] = "decode" if number % 2 else "preserve"
         return await self._http.post("/v1/edits", files={**image, "edit": (None, json.dumps(edit))})
 
     async def close(self) -> None:

@@ -30,7 +30,7 @@ EDITS = [{"adapter": "avatars", "set": {"glasses": "none"}}, {"adapter": "avatar
 @pytest.fixture
 async def database(postgres_url: str) -> AsyncIterator[Database]:
     opened = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
-    async with opened.transaction() as session:
+    async with opened.platform_transaction() as session:
         await session.execute(delete(TenantRow).where(TenantRow.id.in_((TENANT, OTHER))))
         session.add_all([TenantRow(id=TENANT, name="one"), TenantRow(id=OTHER, name="other")])
     yield opened
@@ -115,21 +115,21 @@ async def test_a_batch_is_its_tenants_and_can_be_deleted(edge: Edge) -> None:
 async def test_who_takes_a_dead_replicas_lease_over_goes_on_where_it_was(edge: Edge, database: Database) -> None:
     state = edge.state
     runner = BatchRunner(database, edge.world.objects, state["readiness"], state["edits"])
-    async with database.transaction() as session:  # a dead replica's: leased, never worked on, the lease over
+    async with database.platform_transaction() as session:  # a dead replica's: leased, never worked on, the lease over
         await session.execute(delete(EditBatchRow))
     made = (await send(edge, edge.world.fitted.images[300:306])).json()
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         dead = await edit_batches.claim(session, lease_seconds=60.0)
     if dead is None:  # the plane's own runner was faster; let it end
         await finished(edge, made["id"])
         pytest.skip("the batch was done before it could be taken")
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         assert await edit_batches.claim(session, lease_seconds=60.0) is None
         await session.execute(update(EditBatchRow).values(lease_expires_at=EditBatchRow.created_at))
     await runner.turn()
     done = await finished(edge, made["id"])
     assert done["done"] == 12 > STEP
-    async with database.transaction() as session:  # and what the dead one still says is not heard
+    async with database.platform_transaction() as session:  # and what the dead one still says is not heard
         assert await edit_batches.advance(session, dead, [{"status": "failed"}], lease_seconds=1.0) is None
 
 

@@ -35,5 +35,5 @@ async def list_feedback(
     kept: Annotated[bool | None, Query(description="Only of edits that were kept, or were not.")] = None,
 ) -> Page[FeedbackView]:
     """List what became of edits, newest edit first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn, adapter=adapter, kept=kept)

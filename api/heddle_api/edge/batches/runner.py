@@ -60,7 +60,7 @@ class BatchRunner:
         """Lease one batch and work it off; return whether there was one."""
         if self._loader.serving is None:
             return False
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             batch = await edit_batches.claim(session, lease_seconds=LEASE_SECONDS)
         if batch is None:
             return False
@@ -72,23 +72,23 @@ class BatchRunner:
 
     async def sweep(self) -> None:
         """Delete what is kept no longer."""
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             old = await edit_batches.expired(session, limit=100)
         for batch in old:
             await asyncio.to_thread(delete_objects, self._objects, batch.tenant_id, batch.id)
-            async with self._database.transaction() as session:
+            async with self._database.transaction(batch.tenant_id) as session:
                 await edit_batches.remove(session, batch.tenant_id, batch.id)
 
     async def _step(self, batch: EditBatch) -> EditBatch | None:
         serving = self._loader.serving
         if serving is None or serving.epochs.get(batch.tenant_id) != batch.epoch:
             # an erasure has begun a new epoch, or the tenant is gone: these images are not edited any more
-            async with self._database.transaction() as session:
+            async with self._database.transaction(batch.tenant_id) as session:
                 await edit_batches.cancel(session, batch)
             return None
         items = range(batch.done, min(batch.items, batch.done + STEP))
         results = await asyncio.gather(*(self._item(batch, item) for item in items))
-        async with self._database.transaction() as session:
+        async with self._database.transaction(batch.tenant_id) as session:
             return await edit_batches.advance(session, batch, results, lease_seconds=LEASE_SECONDS)
 
     async def _item(self, batch: EditBatch, item: int) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class BatchService:
             },
         }
         try:
-            async with self._database.transaction() as session:
+            async with self._database.transaction(principal.tenant) as session:
                 return view(await edit_batches.create(session, values, ttl_seconds=TTL_SECONDS))
         except Exception:
             await asyncio.to_thread(delete_objects, self._objects, principal.tenant, batch_id)
@@ -159,12 +159,12 @@ class BatchService:
         Raises:
             NotFound: code `unknown_batch`.
         """
-        async with self._database.transaction() as session:
+        async with self._database.transaction(principal.tenant) as session:
             return await edit_batches.get(session, principal.tenant, batch_id, epoch=self._epoch(principal))
 
     async def list_own(self, principal: Principal, limit: int, after: str | None) -> tuple[list[EditBatch], bool]:
         """Return one page of batches, newest first."""
-        async with self._database.transaction() as session:
+        async with self._database.transaction(principal.tenant) as session:
             return await edit_batches.list_batches(
                 session, principal.tenant, epoch=self._epoch(principal), limit=limit, after=after
             )
@@ -196,7 +196,7 @@ class BatchService:
             NotFound: code `unknown_batch`.
         """
         batch = await self.get(principal, batch_id)
-        async with self._database.transaction() as session:
+        async with self._database.transaction(batch.tenant_id) as session:
             await edit_batches.remove(session, batch.tenant_id, batch.id)
         await asyncio.to_thread(delete_objects, self._objects, batch.tenant_id, batch.id)
 

@@ -4,8 +4,10 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from heddle_infra.database.walls import protect
+
 revision = "0009"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -36,6 +38,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback")),
     )
+    protect(op, "feedback")
     op.create_index(op.f("ix_feedback_tenant_id"), "feedback", ["tenant_id"])
     op.create_table(
         "edit_batches",
@@ -59,6 +62,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edit_batches")),
     )
+    protect(op, "edit_batches")
     op.create_index(op.f("ix_edit_batches_tenant_id"), "edit_batches", ["tenant_id"])
 
 
