@@ -104,7 +104,11 @@ class AdapterBank:
         for adapter, (_, request) in zip(adapters, edits, strict=True):
             check_request(adapter, request)
         return _edit_rows(
-            latents_BL, adapters, [request for _, request in edits], _products(adapters), *_rows(adapters)
+            latents_BL,
+            adapters,
+            [request for _, request in edits],
+            _products(adapters, self._latents),
+            *_rows(adapters, self._latents),
         )
 
 
