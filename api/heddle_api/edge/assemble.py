@@ -49,6 +49,8 @@ def assemble(
         targets=targets,
         aliases=aliases,
         default_base=bases.get(snapshot.base_aliases.get("default", "")),
+        suspended=snapshot.suspended,
+        rates=snapshot.rates,
         trials=trials,
         names={tenant_id: tuple(sorted(mine)) for tenant_id, mine in names.items()},
     )

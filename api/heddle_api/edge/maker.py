@@ -15,6 +15,7 @@ from heddle_api.edge.remembered import EditedImage, Remembered, Upload
 from heddle_api.edge.scope import EditScope
 from heddle_api.edge.serving import LoadedBase, Target
 from heddle_api.edge.shadow import Answered, Shadows
+from heddle_api.meter import Meter
 from heddle_platform.edits import EditRequest
 from heddle_platform.image_header import MediaType
 
@@ -57,11 +58,14 @@ class Order:
 class EditMaker:
     """What the service draws with."""
 
-    def __init__(self, batcher: Batcher, pictures: PictureWork, remembered: Remembered, shadows: Shadows) -> None:
+    def __init__(
+        self, batcher: Batcher, pictures: PictureWork, remembered: Remembered, shadows: Shadows, meter: Meter
+    ) -> None:
         self._batcher = batcher
         self._pictures = pictures
         self._remembered = remembered
         self._shadows = shadows
+        self._meter = meter
 
     async def make(self, shared: EditScope, order: Order) -> Made:
         """Draw, encode and keep one edit, unless another replica is at it and done in time.
@@ -99,6 +103,7 @@ class EditMaker:
         with scope.watch.stage("cache"):
             await self._remembered.keep_edited(order.key, image)
             if latents_L is None:
+                self._meter.count(scope.tenant_id, "images_encoded")
                 await self._remembered.keep_latent(key, done.latents_L)
         if order.shadow is not None:
             self._shadows.follow(
@@ -134,6 +139,7 @@ class EditMaker:
         done = await self._batcher.do(work)
         scope.watch.add(done.seconds)
         if latents_L is None:
+            self._meter.count(scope.tenant_id, "images_encoded")
             await self._remembered.keep_latent(key, done.latents_L)
         return picture, done, "miss" if latents_L is None else "latent"
 

@@ -21,6 +21,7 @@ from heddle_api.edge.scope import EditScope, open_scope
 from heddle_api.edge.single_flight import SingleFlight
 from heddle_api.edge.stopwatch import Stopwatch
 from heddle_api.edit_id import EditSigner
+from heddle_api.meter import Meter
 from heddle_platform.digest import sha256_hex
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import InvalidInput, NotFound, Unavailable
@@ -42,6 +43,7 @@ class EditService:
         remembered: Remembered,
         signer: EditSigner,
         metrics: EdgeMetrics,
+        meter: Meter,
         deadline_seconds: float,
     ) -> None:
         self._loader = loader
@@ -50,6 +52,7 @@ class EditService:
         self._remembered = remembered
         self._signer = signer
         self._metrics = metrics
+        self._meter = meter
         self._deadline_seconds = deadline_seconds
         self._flights: SingleFlight[Made] = SingleFlight()
 
@@ -101,6 +104,7 @@ class EditService:
         else:
             made = Made(found, "hit", {})
         self._count(made, scope.watch)
+        self._meter.count(scope.tenant_id, "edits")
         return EditAnswer(
             made.image,
             made.cache,
@@ -178,6 +182,7 @@ class EditService:
         )
         with scope.watch.stage("pixels"):
             data = await self._pictures.strip(picture, done.drawn, media_type)
+        self._meter.count(scope.tenant_id, "edits", len(edits))
         values = tuple(edit.set[request.factor] for edit in edits)
         return GridAnswer(data, values, cache, target.label, scope.watch.header())
 

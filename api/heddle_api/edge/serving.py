@@ -84,6 +84,8 @@ class Serving:
         default_base: the base that the alias `default` names.
         names: tenant id -> names of its adapters.
         trials: (tenant id, adapter name, alias) -> what is on trial there and could be loaded.
+        suspended: SHA-256 of the keys of suspended tenants.
+        rates: tenant id -> requests per second and burst, where not the default; None: the default of that one.
     """
 
     keys: Mapping[str, ServedKey]
@@ -92,6 +94,8 @@ class Serving:
     aliases: Mapping[tuple[str, str], Mapping[str, Target | None]]
     default_base: LoadedBase | None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    suspended: frozenset[str] = frozenset()
+    rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
     trials: Mapping[tuple[str, str, str], Trial] = field(default_factory=dict)
 
     def route(self, target: Target, request: EditRequest, image_digest: str) -> tuple[Target, Target | None]:

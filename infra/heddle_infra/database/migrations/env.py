@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from heddle_infra.database import edge_models
-from heddle_infra.database.models import Table
+from heddle_infra.database import accounts, edge_models
 
-_ = edge_models  # its tables join those of `models` when it is imported
+# the metadata of all tables: importing these two imports `models`
+_ = edge_models
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Table.metadata, compare_server_default=True)
+context.configure(connection=connection, target_metadata=accounts.TenantQuotaRow.metadata, compare_server_default=True)
 with context.begin_transaction():
     context.run_migrations()
