@@ -12,7 +12,7 @@ from typing import Final, Literal, get_args
 from heddle_platform.digest import sha256_hex
 
 Prefix = Literal[
-    "ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm", "whe", "dlv"
+    "ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm", "whe", "dlv", "bat"
 ]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 

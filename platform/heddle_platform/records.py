@@ -230,12 +230,19 @@ class Approval(Record):
 
 
 class Alias(Record):
-    """A movable name for a version; `revision` is its ETag."""
+    """A movable name for a version; `revision` is its ETag.
+
+    A share `canary_weight` of all images is edited by `canary_version` instead; `shadow_version` draws every edit
+    too, for comparison only.
+    """
 
     adapter_id: str
     alias: str
     version: int
     previous_version: int | None
+    canary_version: int | None = None
+    canary_weight: float | None = None
+    shadow_version: int | None = None
     revision: int
     updated_at: datetime
 
@@ -262,6 +269,23 @@ class WebhookEndpoint(Record):
     updated_at: datetime
 
 
+class Feedback(Record):
+    """What became of one edit: kept or not, and the values its person ended at. `id` is the edit's."""
+
+    id: str
+    tenant_id: str
+    adapter_name: str
+    adapter_version: int
+    adapter_digest: str
+    edit: dict[str, Any] | None
+    edit_digest: str
+    kept: bool
+    final: dict[str, Any]
+    key_id: str
+    created_at: datetime
+    updated_at: datetime
+
+
 class WebhookDelivery(Record):
     """One event on its way to one endpoint. `attempts` counts sendings and is the fencing token."""
 
@@ -279,3 +303,22 @@ class WebhookDelivery(Record):
     reason: str | None
     created_at: datetime
     finished_at: datetime | None
+
+
+class EditBatch(Record):
+    """Many edits under way: `spec` says of what, `results` has one entry per item done, in the items' order."""
+
+    id: str
+    tenant_id: str
+    key_id: str
+    epoch: int
+    status: Literal["queued", "running", "done", "cancelled"]
+    spec: dict[str, Any]
+    items: int
+    done: int
+    failed: int
+    results: tuple[dict[str, Any], ...]
+    attempt: int
+    created_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime

@@ -15,6 +15,7 @@ ALLOWED = {
     "infra/heddle_infra/database/idempotency.py": "replies past their time go, whoever's they are",
     "workers/heddle_workers/dispatch.py": "claims are fair over tenants, and heartbeats are of many",
     "workers/heddle_workers/leftovers.py": "uploads of all tenants that outlived their set",
+    "api/heddle_api/edge/batches/runner.py": "an edge works off whichever tenant's batch waits",
     "api/heddle_api/edge/source.py": "an edge serves every tenant, and finds whose a key is",
     "api/heddle_api/control/context.py": "what operators' routes open",
     "api/heddle_api/control/key_directory.py": "whose a key is",

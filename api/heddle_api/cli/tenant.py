@@ -19,6 +19,7 @@ from heddle_api.cli.connection import (
     table,
 )
 from heddle_api.cli.erase import certificate_app, erase
+from heddle_api.cli.feedback import feedback_app
 from heddle_api.cli.fits import fit, jobs_app, preview
 from heddle_api.cli.keys import keys_app
 from heddle_api.cli.labelled import data_app, factors_app
@@ -104,5 +105,6 @@ def install(root: typer.Typer) -> None:
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
     root.add_typer(webhook_app, name="webhook")
+    root.add_typer(feedback_app, name="feedback")
     root.command("usage")(usage)
     root.add_typer(audit_app, name="audit")

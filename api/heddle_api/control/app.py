@@ -24,6 +24,7 @@ from heddle_api.control.context import Control
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
+from heddle_api.control.feedback import routes as feedback_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.key_directory import DatabaseKeys
@@ -65,6 +66,7 @@ _ROUTERS: Final = (
     file_routes,
     erasure_routes,
     webhook_routes,
+    feedback_routes,
     quota_routes,
     usage_routes,
     audit_routes,

@@ -6,13 +6,14 @@ store is away the old state goes on serving; an alias whose new version cannot b
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 import structlog
 
 from heddle_adapters.adapter import Adapter
 from heddle_api.edge.artifacts import fetch_adapter, fetch_base
+from heddle_api.edge.assemble import assemble
 from heddle_api.edge.serving import LoadedBase, Serving, Target
 from heddle_api.edge.source import SnapshotSource
 from heddle_infra.database.serving import CHANGED_CHANNEL, ServedVersion, ServingSnapshot
@@ -98,7 +99,7 @@ class Loader:
             if target is not None:
                 present[version] = target
         self._targets = {version: present[version] for version in snapshot.versions if version in present}
-        self._serving = _assemble(snapshot, self._targets, self._bases, self._serving)
+        self._serving = assemble(snapshot, self._targets, self._bases, self._serving)
         self._snapshot = snapshot
         self._drop_unnamed(self._serving)
 
@@ -204,6 +205,8 @@ def _groups(serving: Serving) -> Iterator[Target | None]:
         yield from versions.values()
     for aliases in serving.aliases.values():
         yield from aliases.values()
+    for trial in serving.trials.values():
+        yield from (trial.canary, trial.shadow)
 
 
 async def _gather(steps: Iterable[Awaitable[_Loaded]]) -> list[_Loaded]:
@@ -215,37 +218,3 @@ async def _gather(steps: Iterable[Awaitable[_Loaded]]) -> list[_Loaded]:
             return await step
 
     return list(await asyncio.gather(*(one(step) for step in steps)))
-
-
-def _assemble(
-    snapshot: ServingSnapshot,
-    loaded: Mapping[ServedVersion, Target],
-    bases: Mapping[str, LoadedBase],
-    old: Serving | None,
-) -> Serving:
-    targets: dict[tuple[str, str], dict[int, Target | None]] = {}
-    names: dict[str, set[str]] = {}
-    for version in snapshot.versions:
-        targets.setdefault((version.tenant_id, version.adapter_name), {})[version.version] = loaded.get(version)
-        names.setdefault(version.tenant_id, set()).add(version.adapter_name)
-    aliases: dict[tuple[str, str], dict[str, Target | None]] = {}
-    for (tenant_id, name, alias), number in snapshot.aliases.items():
-        owner = (tenant_id, name)
-        if number not in targets.get(owner, {}):
-            continue  # withdrawn since: it must not be served on
-        wanted = targets[owner][number]
-        if wanted is None and old is not None:
-            before = old.aliases.get(owner, {}).get(alias)
-            # what was withdrawn since must not be served on, however long its successor cannot be read
-            wanted = before if before is not None and before.version in targets[owner] else None
-        aliases.setdefault(owner, {})[alias] = wanted
-    return Serving(
-        keys=snapshot.keys,
-        epochs=snapshot.epochs,
-        targets=targets,
-        aliases=aliases,
-        default_base=bases.get(snapshot.base_aliases.get("default", "")),
-        names={tenant_id: tuple(sorted(mine)) for tenant_id, mine in names.items()},
-        suspended=snapshot.suspended,
-        rates=snapshot.rates,
-    )

@@ -210,6 +210,10 @@ async def _move_aliases(session: AsyncSession, adapter_id: str, gone: tuple[int,
             alias.previous_version = number
         if alias.previous_version == alias.version:
             alias.previous_version = None
+        if alias.canary_version in gone or alias.canary_version == alias.version:
+            alias.canary_version = alias.canary_weight = None  # a trial of what is no more is over
+        if alias.shadow_version in gone or alias.shadow_version == alias.version:
+            alias.shadow_version = None
         if alias.version == number:
             await session.flush()
             await session.refresh(alias)

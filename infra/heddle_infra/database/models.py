@@ -257,6 +257,9 @@ class AliasRow(Table):
     tenant_id: Mapped[str] = mapped_column(Id, index=True)
     version: Mapped[int]
     previous_version: Mapped[int | None] = mapped_column(Integer)
+    canary_version: Mapped[int | None]
+    canary_weight: Mapped[float | None] = mapped_column(Float)
+    shadow_version: Mapped[int | None]
     revision: Mapped[int] = mapped_column(server_default="1")
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (

@@ -90,9 +90,13 @@ async def move_alias(
     match: AskedMatch,
     trail: AskedTrail,
 ) -> Response:
-    """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match."""
+    """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match.
+
+    A canary edits a share of all images, chosen by their content and so always the same; every answer's
+    X-Adapter-Version tells which version made it. A shadow is never seen by callers.
+    """
     async with control.transaction(tenant) as session:
-        reply = await service.move_alias(session, tenant.tenant, adapter, alias, body.version, match)
+        reply = await service.move_alias(session, tenant.tenant, adapter, alias, body, match)
         if reply.changes:
             await note(trail, session, tenant, reply)
     await control.announce(reply.announce or "alias_moved")
@@ -101,6 +105,6 @@ async def move_alias(
 
 @router.post("/{adapter}/rollback", response_model=AliasView, summary="Roll back")
 async def roll_back(adapter: str, tenant: AdaptersKey, post: OncePost, body: RollBack | None = None) -> Response:
-    """Point an alias (`production` unless named) at the version it pointed at before."""
+    """Point an alias (`production` unless named) at the version it pointed at before; a running canary ends first."""
     alias = (body or RollBack()).alias
     return await post.once(tenant, lambda session: service.roll_back(session, tenant.tenant, adapter, alias))
