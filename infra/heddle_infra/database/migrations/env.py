@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from heddle_infra.database import rollout_models  # noqa: F401  its tables join the metadata
 from heddle_infra.database.models import Table
 
 connection = context.config.attributes["connection"]
