@@ -61,7 +61,8 @@ def fit_map(source_NL: Floats, target_NM: Floats, ridges: Sequence[float] = RIDG
         )
     if rows < LEAST_ANCHORS_PER_LATENT * latents:
         raise InvalidInput(
-            f"{rows} anchors are too few for {latents} latents, at least {LEAST_ANCHORS_PER_LATENT * latents} are needed",
+            f"{rows} anchors are too few for {latents} latents, at least {LEAST_ANCHORS_PER_LATENT * latents} are "
+            "needed; draw more",
             code="too_few_anchors",
         )
     with threadpool_limits(1):

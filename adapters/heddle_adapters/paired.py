@@ -84,9 +84,7 @@ def _merits(latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, fold_N
     codings = None
     for fold in range(int(fold_N.max()) + 1):
         held_N = fold_N == fold
-        adapter = fit_adapter(
-            latents_NL[~held_N], values_NF[~held_N], factor_set, base_digest="paired", refine=False
-        )
+        adapter = fit_adapter(latents_NL[~held_N], values_NF[~held_N], factor_set, base_digest="paired", refine=False)
         codings = adapter.codings
         read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
     merits_NF = np.empty_like(values_NF)
@@ -118,7 +116,9 @@ def _of_factor(name: str, measure: str, before_N: Floats, after_N: Floats) -> Di
 
 
 def _of_mean(found: list[Difference], before_NF: Floats, after_NF: Floats, weights: Floats) -> Difference:
-    weight_F = weights / max(float(weights.sum()), 1e-12) if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
+    weight_F = (
+        weights / max(float(weights.sum()), 1e-12) if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
+    )
     change_NF = after_NF - before_NF
     # each row's share in the mean of means: its changes, weighted, over the factors' counts of labels
     counts_F = (~np.isnan(change_NF)).sum(axis=0)

@@ -48,9 +48,7 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def judge_rebased(
-    card: Card, verdict: Verdict, served: Served | None, differences: Sequence[Difference]
-) -> Judgement:
+def judge_rebased(card: Card, verdict: Verdict, served: Served | None, differences: Sequence[Difference]) -> Judgement:
     """Judge an adapter that was fitted anew on another base.
 
     Args:

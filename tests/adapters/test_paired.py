@@ -70,7 +70,10 @@ def test_the_interval_of_paired_shares_holds_its_level() -> None:
 
 
 def _verdict(*missed: Check) -> Verdict:
-    factors = {"hair": FactorVerdict(passed=True, reasons=(), checks=missed), "hat": FactorVerdict(passed=False, reasons=())}
+    factors = {
+        "hair": FactorVerdict(passed=True, reasons=(), checks=missed),
+        "hat": FactorVerdict(passed=False, reasons=()),
+    }
     return Verdict(verdict="needs_approval" if missed else "pass", factors=factors, reasons=())
 
 

@@ -41,7 +41,9 @@ def _miss(outcome: Any, reason: str = "the effect of 'age' is unsure") -> Check:
 
 def _pass(card: Card, draw_tenant: Callable[..., Any]) -> Verdict:
     everything = {factor.name: FactorVerdict(passed=True, reasons=()) for factor in card.factors}
-    return Verdict(verdict="pass", factors=everything, reasons=(), thresholds=judge(card, draw_tenant().factor_set).thresholds)
+    return Verdict(
+        verdict="pass", factors=everything, reasons=(), thresholds=judge(card, draw_tenant().factor_set).thresholds
+    )
 
 
 def test_an_equal_card_moves(card: Card, draw_tenant: Callable[..., Any]) -> None:

@@ -1,7 +1,7 @@
 """Bringing one adapter to another base: fitted anew from its stored set, or carried over where the images are gone."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +19,7 @@ from heddle_adapters.report import Card
 from heddle_adapters.transport import loss_of, transported
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.digest import canonical_json
-from heddle_platform.factors import FactorSet, parse_factor_set
+from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import pack_latents, unpack_latents
 from heddle_platform.manifest import Manifest
 from heddle_platform.settings import LimitSettings
@@ -57,9 +57,7 @@ def rebase(item: RebaseItem, base: BaseSource, limits: LimitSettings, threads: i
     return _refitted(item, item.source, base, limits, threads)
 
 
-def _refitted(
-    item: RebaseItem, source: SetSource, base: BaseSource, limits: LimitSettings, threads: int
-) -> Rebased:
+def _refitted(item: RebaseItem, source: SetSource, base: BaseSource, limits: LimitSettings, threads: int) -> Rebased:
     clock, runtime = Clock(), load_base(base)
     factor_set = parse_factor_set(item.factor_set)
     with clock.timed("fetching"), _opened(source, limits) as (manifest, images):

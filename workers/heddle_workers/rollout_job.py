@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import erasures, jobs, queue, rollout_items, rollout_moves, rollouts
+from heddle_infra.database import jobs, queue, rollout_items, rollout_moves, rollouts
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_platform.errors import Unavailable
@@ -28,10 +28,13 @@ from heddle_workers.together import together
 from heddle_workers.work import Ending
 
 CHUNK: Final = 4  # adapters of one task: a tenant's own fit waits for no more than these
-_FIRST_CPUS: Final = 1.0
+_CPUS: Final = 1.0
 _WAY_SECONDS: Final = 20.0  # longest time that a lane gives way to tenants' jobs before it takes its next chunk
 _WAY_POLL_SECONDS: Final = 0.25
 _AGAIN_SECONDS: Final = 1.0
+_OUTAGES: Final = frozenset({"unavailable", "worker_lost"})
+_OUTAGE_SECONDS: Final = 30.0
+_MOST_ATTEMPTS: Final = 200
 
 log = structlog.get_logger()
 
@@ -61,7 +64,7 @@ class RolloutWork:
             rollout = await rollouts.get(session, rollout_id)
             if rollout.status == "fitting":
                 await rollout_items.plan(session, rollout)
-                await erasures.note(session, job.id, {"rollout": rollout.id})  # from now on it is finished, not given up
+                await rollouts.note(session, rollout)
         if rollout.status == "fitting":
             await self._fit(job, rollout, report)
             rollout = await self._move(job, rollout)
@@ -69,8 +72,15 @@ class RolloutWork:
         return self._closed(job, "succeeded", result={"rollout": rollout.id, "status": rollout.status})
 
     def give_up(self, job: Job, error: JobError) -> Ending:
-        """Fail; see `Work.give_up`."""
-        return self._closed(job, "failed", error=error)
+        """Fail, unless it is an outage: rows say where it stands, and it goes on later; see `Work.give_up`."""
+        if error.code not in _OUTAGES or job.attempt >= _MOST_ATTEMPTS:
+            return self._closed(job, "failed", error=error)
+
+        async def record(session: AsyncSession) -> None:
+            why = f"{error.code}: {error.message}"
+            await queue.give_back(session, job.id, job.attempt, after_seconds=_OUTAGE_SECONDS, why=why)
+
+        return Ending(record, "queued")
 
     def cancel(self, job: Job) -> Ending:
         """Cancel; see `Work.cancel`."""
@@ -116,7 +126,7 @@ class RolloutWork:
 
         request = RolloutRequest(base, asked, self._limits, 1)
         try:
-            await self._cluster.run(heddle_rollout, request, silent, cpus=_FIRST_CPUS, told=told)
+            await self._cluster.run(heddle_rollout, request, silent, cpus=_CPUS, told=told)
         except WorkerLost as error:
             # its adapters have no outcome and one more attempt; a lost Ray ends this process anyway
             log.warning("rollout_chunk_lost", detail=str(error), adapters=len(asked))

@@ -113,5 +113,3 @@ class RolloutStore:
 def chunks(items: list[RolloutItem], size: int) -> list[list[RolloutItem]]:
     """Cut a list into pieces of `size`, the last one perhaps shorter."""
     return [items[start : start + size] for start in range(0, len(items), size)]
-
-

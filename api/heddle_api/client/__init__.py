@@ -17,6 +17,7 @@ from heddle_api.client.results import (
     JobInfo,
     NewTenantInfo,
     PreviewInfo,
+    RolloutInfo,
     VersionInfo,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "JobInfo",
     "NewTenantInfo",
     "PreviewInfo",
+    "RolloutInfo",
     "Unreachable",
     "VersionInfo",
 ]

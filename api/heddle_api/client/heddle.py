@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import httpx
 
-from heddle_api.client.erasing import ErasingCalls
 from heddle_api.client.results import Document, EditResult, GridResult, ImageInfo
+from heddle_api.client.rolling import RollingCalls
 
 ImageSource = bytes | Path
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 
 
-class HeddleClient(ErasingCalls):
+class HeddleClient(RollingCalls):
     """A client of both planes, for one key; safe to use from one thread.
 
     Every POST carries an Idempotency-Key of its own, and is sent again after a lost connection, a 429 or a 503

@@ -26,6 +26,7 @@ from heddle_api.control.factors import routes as factor_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.keys import routes as key_routes
+from heddle_api.control.rollouts import routes as rollout_routes
 from heddle_api.control.seal import Seal
 from heddle_api.control.tenants import routes as tenant_routes
 from heddle_api.control.uploads import routes as upload_routes
@@ -51,6 +52,7 @@ _ROUTERS: Final = (
     adapter_routes,
     file_routes,
     erasure_routes,
+    rollout_routes,
 )
 
 _log = structlog.get_logger(__name__)

@@ -140,7 +140,9 @@ async def roll_back(session: AsyncSession, rollout_id: str) -> tuple[Rollout, Mo
         return rollout, MovedBack(0, 0)
     if rollout.status not in ("canary", "complete"):
         hint = "cancel it" if rollout.status == "fitting" else "there is nothing to roll back"
-        raise Conflict(f"rollout {rollout_id} is {rollout.status} and moved no alias; {hint}", code="rollout_moved_nothing")
+        raise Conflict(
+            f"rollout {rollout_id} is {rollout.status} and moved no alias; {hint}", code="rollout_moved_nothing"
+        )
     await session.execute(_LOCK_MOVED, {"id": rollout.id})
     undone, kept = (await session.execute(_UNMOVE, {"id": rollout_id})).one()
     await rollouts.set_status(session, rollout_id, "rolled_back")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import jobs
-from heddle_infra.database.models import JobRow
+from heddle_infra.database.models import JobRow, TenantRow
 from heddle_infra.database.paging import page
 from heddle_infra.database.rollout_models import RolloutItemRow, RolloutMoveRow, RolloutRow
 from heddle_platform.errors import Conflict, NotFound
@@ -95,9 +95,30 @@ async def create(
     return Rollout.model_validate(row)
 
 
+async def check_tenants(session: AsyncSession, tenants: Sequence[str]) -> None:
+    """Refuse a list with an unknown tenant in it.
+
+    Raises:
+        NotFound: code `unknown_tenant`.
+    """
+    known = set((await session.scalars(select(TenantRow.id).where(TenantRow.id.in_(tenants)))).all())
+    for tenant_id in tenants:
+        if tenant_id not in known:
+            raise NotFound(
+                f"there is no tenant {tenant_id[:60]!r}; list them with GET /v1/admin/tenants",
+                code="unknown_tenant",
+                param="tenants",
+            )
+
+
 async def settle(session: AsyncSession) -> None:
     """End the rollouts whose job ended without them."""
     await session.execute(_SETTLE)
+
+
+async def note(session: AsyncSession, rollout: Rollout) -> None:
+    """Note in its job that the rollout's rows are planned: from now on the job is finished, however often it is taken."""
+    await session.execute(update(JobRow).where(JobRow.id == rollout.job_id).values(result={"rollout": rollout.id}))
 
 
 async def get(session: AsyncSession, rollout_id: str, *, lock: bool = False) -> Rollout:
