@@ -1,6 +1,6 @@
 """A second base for tests and benches: the shipped one, its latents turned by a rotation, and some silenced if wished.
 
-A rotation makes a base that knows exactly as much and says it in other words; silenced latents make one that knows less.
+A rotation makes a base that knows as much and says it in other words; silenced latents make one that knows less.
 """
 
 from collections.abc import Sequence

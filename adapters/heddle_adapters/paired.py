@@ -116,9 +116,7 @@ def _of_factor(name: str, measure: str, before_N: Floats, after_N: Floats) -> Di
 
 
 def _of_mean(found: list[Difference], before_NF: Floats, after_NF: Floats, weights: Floats) -> Difference:
-    weight_F = (
-        weights / max(float(weights.sum()), 1e-12) if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
-    )
+    weight_F = weights / float(weights.sum())  # importances are positive
     change_NF = after_NF - before_NF
     # each row's share in the mean of means: its changes, weighted, over the factors' counts of labels
     counts_F = (~np.isnan(change_NF)).sum(axis=0)

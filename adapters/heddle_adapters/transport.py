@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from heddle_adapters.adapter import Adapter
-from heddle_adapters.arrays import Floats, finite_matrix
+from heddle_adapters.arrays import Floats, Singles, finite_matrix
 from heddle_adapters.latent_map import LatentMap, fit_map
 from heddle_adapters.linear import whitening
 from heddle_adapters.read import read, scores_of
@@ -176,7 +176,7 @@ def _gain_ratio(adapter: Adapter, read_LC: Floats, write_PL: Floats, read_MC: Fl
     return ratios_F
 
 
-def _temperatures(adapter: Adapter, moved: Adapter, between: Dictionary) -> Floats:
+def _temperatures(adapter: Adapter, moved: Adapter, between: Dictionary) -> Singles:
     old_NC, new_NC = scores_of(adapter, between.held_old_NL), scores_of(moved, between.held_new_NM)
     temperature_F = adapter.temperature_F.astype(np.float64)
     for index, (coding, block) in enumerate(zip(adapter.codings, adapter.score_slices, strict=True)):

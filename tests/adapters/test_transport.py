@@ -1,6 +1,7 @@
 """Adapters carried to another base without their images: exact for a rotation, measured where something is lost."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def fitted() -> tuple[Adapter, NDArray[np.float64], NDArray[np.float64], NDArray
     values_NF = np.hstack(
         [found.labels[:, columns].astype(float), 40 + 10 * latents_NL[:, :2] @ np.array([[1.0], [0.5]])]
     )
-    factors = [
+    factors: list[dict[str, Any]] = [
         {"name": name, "kind": "categorical", "levels": list(found.levels[column])}
         for name, column in zip(FACTORS, columns, strict=True)
     ]

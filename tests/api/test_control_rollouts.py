@@ -6,20 +6,50 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import SecretStr
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from heddle_api.cli import rollouts as commands
-from heddle_infra.database import adapters, queue, rollout_items, rollout_moves, rollouts
+from heddle_infra.database import (
+    adapters,
+    erasures,
+    jobs,
+    queue,
+    rollout_items,
+    rollout_moves,
+    rollouts,
+    tenants,
+)
+from heddle_infra.database.engine import Database
 from heddle_infra.database.rollout_items import ItemMaterial, ItemOutcome
 from heddle_infra.database.versions import NewVersion
 from heddle_platform.digest import json_digest
 from heddle_platform.records import Job, Rollout
+from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import Person, World, claim_all
 from tests.api.live import Live
 
 HOSTILE = "</title><script>alert(1)</script>"
-DIFFERENCE = {"factor": None, "measure": "mean", "before": 0.9, "after": 0.95, "difference": 0.05}
-DIFFERENCE |= {"interval": [0.02, 0.08], "rows": 300, "outcome": "better"}
+DIFFERENCE: dict[str, Any] = {
+    "factor": None,
+    "measure": "mean",
+    "before": 0.9,
+    "after": 0.95,
+    "difference": 0.05,
+    "interval": [0.02, 0.08],
+    "rows": 300,
+    "outcome": "better",
+}
+
+
+@pytest.fixture(autouse=True)
+async def none_open(postgres_url: str) -> None:
+    """The database is shared, and one open rollout keeps another from starting."""
+    database = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
+    async with database.transaction() as session:
+        await session.execute(text("update rollouts set status = 'cancelled' where status in ('fitting', 'canary')"))
+    await database.close()
 
 
 async def in_production(person: Person, adapter: str = "avatars") -> int:
@@ -32,9 +62,9 @@ async def production(person: Person, adapter: str = "avatars") -> dict[str, Any]
     return dict(await person.get(f"/v1/adapters/{adapter}/aliases/production"))
 
 
-async def begin(world: World, tenants: list[Person], **options: Any) -> Any:
+async def begin(world: World, people: list[Person], **options: Any) -> Any:
     base = await world.publish_base(name="newer", alias="newer")
-    body = {"tenants": [person.id for person in tenants], **options}
+    body = {"tenants": [person.id for person in people], **options}
     answer = await world.admin.post(f"/v1/bases/{base}/rollout", json=body)
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == f"/v1/rollouts/{answer.json()['id']}"
@@ -146,7 +176,6 @@ async def test_an_approval_is_carried_over_in_the_operators_name(world: World, t
         assert await rollout_items.record(session, job.id, rollout, material, carried) == "recorded"
         found = await adapters.resolve(session, tenant.id, "avatars")
         assert (await adapters.version(session, tenant.id, found.id, 2)).status == "approved"
-        await rollouts.set_status(session, rollout.id, "cancelled")
 
 
 async def test_an_erasure_meanwhile_voids_the_outcome(world: World, tenant: Person) -> None:
@@ -156,8 +185,6 @@ async def test_an_erasure_meanwhile_voids_the_outcome(world: World, tenant: Pers
     async with world.ports.database.transaction() as session:
         [item] = await rollout_items.open_items(session, rollout.id)
         [material] = await rollout_items.begin(session, rollout.id, [item])
-    from heddle_infra.database import erasures, tenants
-
     async with world.ports.database.transaction() as session:
         erasure = await erasures.create(session, tenant.id, {"images": [], "key_id": "key_test"})
     await claim_all(world)
@@ -166,14 +193,11 @@ async def test_an_erasure_meanwhile_voids_the_outcome(world: World, tenant: Pers
         assert await rollout_items.record(session, job.id, rollout, material, done) == "void"
     async with world.ports.database.transaction() as session:
         await tenants.raise_epoch(session, tenant.id)
-        from heddle_infra.database import jobs
-
         await jobs.close(session, erasure.id, status="succeeded")
     async with world.ports.database.transaction() as session:
         assert await rollout_items.record(session, job.id, rollout, material, done) == "void"
         [again] = await rollout_items.begin(session, rollout.id, [item])
         assert await rollout_items.record(session, job.id, rollout, again, done) == "recorded"
-        await rollouts.set_status(session, rollout.id, "cancelled")
 
 
 async def test_cancelling_stops_it_whoever_cancels(world: World, tenant: Person) -> None:
@@ -197,7 +221,6 @@ async def test_what_keeps_killing_its_worker_is_given_up(world: World, tenant: P
             await rollout_items.begin(session, rollout.id, [item])
         assert await rollout_items.open_items(session, rollout.id) == []
         [given_up] = await rollouts.items(session, rollout.id)
-        await rollouts.set_status(session, rollout.id, "cancelled")
     assert given_up.outcome == "failed"
     assert "started 5 times" in given_up.reasons[0]
 

@@ -122,11 +122,9 @@ async def test_a_base_is_rolled_out_canary_first_and_back_with_one_call(world: W
     moved = [(await production(person)).version for person in people]
     assert sorted(moved) == [1, 1, 2]
     # what was re-encoded is kept like a fit's latents, and is the old ones turned
-    key = keys.latents(
-        world.tenant.id, str((await world.dataset((await world.versions())[0].dataset_id)).digest), base.digest
-    )
-    new_latents = unpack_latents(world.objects.get(key), rows=120)
     own = (await world.versions())[0]
+    digest = str((await world.dataset(own.dataset_id)).digest)
+    new_latents = unpack_latents(world.objects.get(keys.latents(world.tenant.id, digest, base.digest)), rows=120)
     assert (own.base_digest, own.replaces) == (base.digest, 1)
     one = found[world.tenant.id]
     assert {part["factor"] for part in one.numbers["differences"]} == {"hair_color", "background", None}

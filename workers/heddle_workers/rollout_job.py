@@ -1,8 +1,8 @@
 """The `rollout` job: every served adapter brought to a new base, chunk by chunk, then the canary's aliases moved.
 
 All state is rows: an adapter is done when its row has an outcome, written in one fenced transaction with its version.
-Killed at any moment, the next attempt goes on with the rows that have none. The last step, moving aliases, is one fenced
-transaction too, and changes the rollout's status, so that it is taken once.
+Killed at any moment, the next attempt goes on with the rows that have none. The last step, moving aliases, is one
+fenced transaction too, and changes the rollout's status, so that it is taken once.
 """
 
 import asyncio

@@ -61,15 +61,15 @@ class RollingCalls(ErasingCalls):
 
     def continue_rollout(self, rollout: str) -> RolloutInfo:
         """Move the rest after the canary."""
-        return self._decide(rollout, "continue")
+        return self._end(rollout, "continue")
 
     def roll_back_rollout(self, rollout: str) -> RolloutInfo:
         """Move every alias of a rollout back to where it was, unless its tenant moved it since."""
-        return self._decide(rollout, "rollback")
+        return self._end(rollout, "rollback")
 
     def cancel_rollout(self, rollout: str) -> RolloutInfo:
         """Stop a rollout that is still fitting."""
-        return self._decide(rollout, "cancel")
+        return self._end(rollout, "cancel")
 
-    def _decide(self, rollout: str, decision: str) -> RolloutInfo:
+    def _end(self, rollout: str, decision: str) -> RolloutInfo:
         return RolloutInfo.model_validate(self._control.json("POST", f"/v1/rollouts/{segment(rollout)}/{decision}"))

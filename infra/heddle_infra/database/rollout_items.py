@@ -31,7 +31,8 @@ MAX_ATTEMPTS = 5
 
 _PLAN = text("""
     insert into rollout_items (rollout_id, adapter_id, from_version, tenant_id, adapter_name, from_base_digest)
-    select distinct :rollout, aliases.adapter_id, aliases.version, aliases.tenant_id, adapters.name, versions.base_digest
+    select distinct :rollout, aliases.adapter_id, aliases.version, aliases.tenant_id, adapters.name,
+                    versions.base_digest
     from aliases
     join adapters on adapters.id = aliases.adapter_id
     join adapter_versions versions

@@ -1,4 +1,4 @@
-"""Aliases moved by a rollout, and moved back: each in one statement over all tenants, each move noted with what it left.
+"""Aliases moved by a rollout, and moved back: one statement over all tenants, each move noted with what it left.
 
 An alias moves only if it still points at the version the rollout started from; it moves back only if nobody touched it
 since, which its revision tells.

@@ -1,6 +1,6 @@
-"""Rollouts as operators see them: made, read, listed, ended. `rollout_items` does the work's rows, `rollout_moves` aliases.
+"""Rollouts as operators see them: made, read, listed, ended. Adapters are in `rollout_items`, aliases in `rollout_moves`.
 
-A rollout's job may end without it (its attempts used up, or cancelled while it waited); whoever reads settles that first.
+A rollout's job may end without it (its attempts used up, or cancelled while it waited); whoever reads settles that.
 """
 
 from collections.abc import Sequence
@@ -117,7 +117,7 @@ async def settle(session: AsyncSession) -> None:
 
 
 async def note(session: AsyncSession, rollout: Rollout) -> None:
-    """Note in its job that the rollout's rows are planned: from now on the job is finished, however often it is taken."""
+    """Note in its job that the rows are planned: from now on the job is finished, however often it is taken."""
     await session.execute(update(JobRow).where(JobRow.id == rollout.job_id).values(result={"rollout": rollout.id}))
 
 

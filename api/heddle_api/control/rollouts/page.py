@@ -73,7 +73,7 @@ def _caterpillar(adapters: list[ItemView]) -> Markup | None:
         return None
     step = max(1, -(-len(found) // SHOWN_IN_DRAWING))
     found = found[::step]
-    reach = max(_LEAST_REACH, *(max(abs(edge) for edge in mean["interval"]) for _, mean in found))
+    reach: float = max(_LEAST_REACH, *(max(abs(edge) for edge in mean["interval"]) for _, mean in found))
     height, middle = 220, 110
 
     def up(value: float) -> float:
