@@ -112,12 +112,17 @@ class Batcher:
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
+        others: list[_Waiting] = []  # while two bases are served, requests for them come mixed
         rows = 0
-        while self._waiting and (not batch or rows + self._waiting[0].work.rows <= MAX_ROWS):
+        while self._waiting:
             if batch and self._waiting[0].work.base is not batch[0].work.base:
-                break  # one pair of sessions at a time
+                others.append(self._waiting.popleft())  # one pair of sessions at a time: they are first next time
+                continue
+            if batch and rows + self._waiting[0].work.rows > MAX_ROWS:
+                break
             batch.append(self._waiting.popleft())
             rows += batch[-1].work.rows
+        self._waiting.extendleft(reversed(others))
         self._rows -= rows
         return batch
 

@@ -1,4 +1,4 @@
-"""Rollouts as operators see them: made, read, listed, ended. Adapters are in `rollout_items`, aliases in `rollout_moves`.
+"""Rollouts as operators see them: made, read, listed, ended. Adapters are in `rollout_items`, aliases in `_moves`.
 
 A rollout's job may end without it (its attempts used up, or cancelled while it waited); whoever reads settles that.
 """
