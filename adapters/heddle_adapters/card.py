@@ -56,6 +56,7 @@ def score_adapter(
     folds: int = 5,
     seed: int = 0,
     round_trips: int = 3_000,
+    forests: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Adapter, Card]:
     """Fit an adapter and write its report card.
@@ -75,6 +76,7 @@ def score_adapter(
             others report.
         seed: of the cut and of the edits drawn.
         round_trips: budget of pictures to draw, shared by all factors and both modes.
+        forests: whether DCI is scored, which takes as long as all the fits of a small set.
         progress: told of each stage ("fit", "tune", "edit", "curves", "score") and the share of it done, 0..1.
 
     Returns:
@@ -134,6 +136,7 @@ def score_adapter(
             folds=folds,
             seed=seed,
             fit_seconds=seconds,
+            forests=forests,
         )
         tell("score", 1.0)
     return adapter, card

@@ -2,7 +2,7 @@
 
 Two cards of the same set share most of their noise: the same hard pictures are misread by both. Row by row that noise
 cancels, and a difference of a point shows with some hundred labels. Both sides are read out of fold by the closed form
-(`fit_adapter(..., refine=False)`), which no side's card chose.
+(`fit_adapter(..., refine=False)`) at one fixed ridge and shrinkage, which no side's card chose.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
+from heddle_adapters.leave_one_out import RIDGE
 from heddle_adapters.read import read
+from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_platform.factors import FactorSet
 
 Outcome = Literal["better", "equal", "worse"]
@@ -84,7 +86,15 @@ def _merits(latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, fold_N
     codings = None
     for fold in range(int(fold_N.max()) + 1):
         held_N = fold_N == fold
-        adapter = fit_adapter(latents_NL[~held_N], values_NF[~held_N], factor_set, base_digest="paired", refine=False)
+        adapter = fit_adapter(
+            latents_NL[~held_N],
+            values_NF[~held_N],
+            factor_set,
+            base_digest="paired",
+            ridge=RIDGE,
+            residual_share=RESIDUAL_SHARE,
+            refine=False,
+        )
         codings = adapter.codings
         read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
     merits_NF = np.empty_like(values_NF)

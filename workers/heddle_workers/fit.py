@@ -1,5 +1,6 @@
 """The fit: latents and labels of a set to everything a version consists of, as bytes. Computes, and writes nothing."""
 
+from collections.abc import Callable
 from typing import Final
 
 import onnxruntime
@@ -10,6 +11,7 @@ from heddle_adapters.card import score_adapter
 from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
+from heddle_adapters.report import Card
 from heddle_adapters.statistics import gather, pack_statistics
 from heddle_platform.digest import canonical_json
 from heddle_platform.factors import FactorSet
@@ -44,7 +46,14 @@ _SCORING: Final = {
 }
 
 
-def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Fitted:
+def fit_set(
+    table: LabelTable,
+    factor_set: FactorSet,
+    trips: RoundTrips,
+    report: Report,
+    *,
+    score: Callable[..., tuple[Adapter, Card]] = score_adapter,
+) -> Fitted:
     """Fit, score, gate and export.
 
     Args:
@@ -52,6 +61,7 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
         factor_set: the factors.
         trips: the set, its latents and the base.
         report: told of each stage and the share of the whole.
+        score: fits and writes the card: `score_adapter`, or it with a smaller budget.
 
     Raises:
         InvalidInput: the labels allow no fit.
@@ -61,7 +71,7 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
     labelled = len(table.files)
     pool_ML = trips.latents_NL[labelled:]
     with clock.timed("scoring_seconds"):
-        adapter, card = score_adapter(
+        adapter, card = score(
             trips.latents_NL[:labelled].astype("float64"),
             table.values_NF,
             factor_set,

@@ -11,6 +11,7 @@ from heddle_infra.database.versions import NewVersion
 from heddle_platform import keys
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import Job, Rollout, RolloutItem
+from heddle_workers.clock import Clock
 from heddle_workers.fitted import ADAPTER_FILE
 from heddle_workers.rolled import NotRebased, Predecessor, Rebased, RebaseItem
 from heddle_workers.store import base_source, presign, put_first, put_fitted, set_source
@@ -47,13 +48,15 @@ class RolloutStore:
                     material, ItemOutcome("failed", False, False, False, {}, [f"{found.code}: {found.message}"])
                 )
             return
-        new = await self._stored(material, found)
+        clock = Clock()
+        with clock.timed("storing"):
+            new = await self._stored(material, found)
         outcome = ItemOutcome(
             found.outcome,  # type: ignore[arg-type]  # the task spells it as the row does
             found.passed,
             found.mapped,
             found.carried,
-            {**found.numbers, "verdict": found.fitted.verdict},
+            {**found.numbers, "verdict": found.fitted.verdict, "seconds": {**found.seconds, **clock.seconds}},
             found.reasons,
             new,
         )
