@@ -78,16 +78,16 @@ def _fit(source_NL: Floats, target_NM: Floats, ridges: Sequence[float]) -> Laten
     scale_M = np.maximum(centred_NM.std(axis=0), 1e-9)
     alive_M = centred_NM.std(axis=0) > 1e-6
     square_K = size_K**2
-    best: tuple[float, float, Floats] | None = None
-    for ridge in ridges:
+
+    def left_out(ridge: float) -> tuple[float, float, Floats]:
+        """Return the loss of a candidate, itself, and its errors [N, M], each row's when it is left out."""
         kept_K = square_K / (square_K + ridge * float(square_K.mean()) + 1e-300)
         leverage_N = (left_NK**2 * kept_K).sum(axis=1) + 1.0 / rows  # the offset has a leverage as well
         error_NM = (centred_NM - left_NK @ (kept_K[:, None] * turned_KM)) / np.maximum(1.0 - leverage_N, 1e-6)[:, None]
         loss = float(np.square(error_NM / scale_M)[:, alive_M].mean()) if alive_M.any() else 0.0
-        if best is None or loss < best[0]:
-            best = loss, ridge, error_NM
-    assert best is not None  # noqa: S101  `ridges` is never empty
-    loss, ridge, error_NM = best
+        return loss, ridge, error_NM
+
+    loss, ridge, error_NM = min((left_out(ridge) for ridge in ridges), key=lambda found: found[0])
     matrix_LM = right_KL.T @ ((size_K / (square_K + ridge * float(square_K.mean()) + 1e-300))[:, None] * turned_KM)
     return LatentMap(
         matrix_LM, mean_M - mean_L @ matrix_LM, ridge, error_NM.T @ error_NM / rows, max(0.0, min(1.0, 1.0 - loss))

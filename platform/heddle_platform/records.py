@@ -167,8 +167,8 @@ class Adapter(Record):
 class AdapterVersion(Record):
     """One fitted version: immutable files under `digest`, the card, and where it stands with the gate.
 
-    `replaces` is the version that an erasure made this one for, `replaced_by` the one made for this. An `erased`
-    version is a name only: its files are gone, gate and card are empty.
+    `replaces` is the version that an erasure or a rollout made this one for, `replaced_by` the one an erasure made for
+    this. An `erased` version is a name only: its files are gone, gate and card are empty.
     """
 
     adapter_id: str

@@ -106,6 +106,9 @@ def _judged(fitted: Fitted, served: Served | None, differences: Sequence[Differe
 
 def _in_doubt(judgement: Judgement, fitted: Fitted, served: Served | None) -> bool:
     """Tell whether a card of few pictures does not settle it: it holds back what reads as well, or hints at a loss."""
+    compared = judgement.verdict.compared
+    if compared and any(change.outcome != "pass" and change.measure != "present" for change in compared.changes):
+        return False  # fallen beyond the noise of these few already
     if not judgement.passed:
         return True
     before, after = (served.card.effect if served else None), _effect(fitted.card)

@@ -84,7 +84,7 @@ def _caterpillar(adapters: list[ItemView]) -> Markup | None:
         Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(_LEFT, _WIDTH, middle, middle),
         *(
             Markup('<text class="tick" x="{}" y="{:.1f}">{:+.2f}</text>').format(_LEFT - 4, up(value) + 4, value)
-            for value in (reach * 0.9, -reach * 0.9)
+            for value in (reach, -reach)
         ),
         Markup('<text class="tick" x="{}" y="{}">0</text>').format(_LEFT - 4, middle + 4),
     ]
