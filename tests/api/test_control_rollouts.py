@@ -47,7 +47,7 @@ DIFFERENCE: dict[str, Any] = {
 async def none_open(postgres_url: str) -> None:
     """The database is shared, and one open rollout keeps another from starting."""
     database = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         await session.execute(text("update rollouts set status = 'cancelled' where status in ('fitting', 'canary')"))
     await database.close()
 
@@ -73,7 +73,7 @@ async def begin(world: World, people: list[Person], **options: Any) -> Any:
 
 async def claim(world: World, shown: Any) -> tuple[Job, Rollout]:
     job = next(job for job in await claim_all(world) if job.id == shown["job"])
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         rollout = await rollouts.get(session, shown["id"])
         await rollout_items.plan(session, rollout)
     return job, rollout
@@ -101,7 +101,7 @@ def outcome_of(material: ItemMaterial, rollout: Rollout, *, passed: bool, carrie
 async def work(world: World, shown: Any, *, failing: str | None = None, move: bool = True) -> None:
     """Play the dispatcher: record every adapter, then move the canary."""
     job, rollout = await claim(world, shown)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await queue.fence(session, job.id, job.attempt)
         items = await rollout_items.open_items(session, rollout.id)
         for material in await rollout_items.begin(session, rollout.id, items):
@@ -170,7 +170,7 @@ async def test_an_approval_is_carried_over_in_the_operators_name(world: World, t
     await in_production(tenant)
     shown = await begin(world, [tenant])
     job, rollout = await claim(world, shown)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         [material] = await rollout_items.begin(session, rollout.id, await rollout_items.open_items(session, rollout.id))
         carried = outcome_of(material, rollout, passed=True, carried=True)
         assert await rollout_items.record(session, job.id, rollout, material, carried) == "recorded"
@@ -182,19 +182,19 @@ async def test_an_erasure_meanwhile_voids_the_outcome(world: World, tenant: Pers
     await in_production(tenant)
     shown = await begin(world, [tenant])
     job, rollout = await claim(world, shown)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         [item] = await rollout_items.open_items(session, rollout.id)
         [material] = await rollout_items.begin(session, rollout.id, [item])
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         erasure = await erasures.create(session, tenant.id, {"images": [], "key_id": "key_test"})
     await claim_all(world)
     done = outcome_of(material, rollout, passed=True)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         assert await rollout_items.record(session, job.id, rollout, material, done) == "void"
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await tenants.raise_epoch(session, tenant.id)
         await jobs.close(session, erasure.id, status="succeeded")
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         assert await rollout_items.record(session, job.id, rollout, material, done) == "void"
         [again] = await rollout_items.begin(session, rollout.id, [item])
         assert await rollout_items.record(session, job.id, rollout, again, done) == "recorded"
@@ -215,7 +215,7 @@ async def test_what_keeps_killing_its_worker_is_given_up(world: World, tenant: P
     await in_production(tenant)
     shown = await begin(world, [tenant])
     _, rollout = await claim(world, shown)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         for _ in range(rollout_items.MAX_ATTEMPTS):
             [item] = await rollout_items.open_items(session, rollout.id)
             await rollout_items.begin(session, rollout.id, [item])

@@ -93,7 +93,7 @@ def stored_set(bundle: BaseBundle, rows: int, seed: int, factors: Sequence[str])
 
 async def settle_tenants(database: Database, objects: ObjectStore, sets: Sequence[StoredSet], count: int) -> list[str]:
     """Make tenants, each with a set, a predecessor and `production` on it; return their ids."""
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         base = await bases.resolve(session, "default")
     gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -108,7 +108,7 @@ async def _settle(
     database: Database, objects: ObjectStore, stored: StoredSet, name: str, base_id: str, base_digest: str
 ) -> str:
     digest, fitted = stored.manifest.images, stored.fitted
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await tenants.create_tenant(session, name)
         factors = await factor_sets.register(session, tenant.id, parse_factor_set(stored.document))
         upload_id = new_id("up")

@@ -29,7 +29,7 @@ def works(world: World) -> dict[JobType, Work]:
 
 async def neighbour(world: World, name: str) -> World:
     """Return the same world as another tenant sees it."""
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         tenant = await tenants.create_tenant(session, name)
         factors = await factor_sets.register(session, tenant.id, parse_factor_set(avatar_factors()))
     return replace(world, tenant=tenant, factors=factors)
@@ -40,7 +40,7 @@ async def served(world: World) -> Alias:
     dataset, _ = await world.upload(avatar_zip())
     job = await world.until((await world.queue_fit(dataset, waiting=True)).id)
     assert job.result is not None, job.error
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         found = await adapters.resolve(session, world.tenant.id, "avatars")
         version = await adapters.version(session, world.tenant.id, found.id, 1)
         if version.status == "awaiting_approval":
@@ -57,20 +57,20 @@ async def publish(world: World, silent: Sequence[int] = ()) -> tuple[Base, Any]:
     bundle, turn_LL = turned_base(default_bundle(), silent=silent)
     for file, data in bundle.all_files().items():
         await asyncio.to_thread(world.objects.put, keys.base_file("turned", bundle.digest, file), data)
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         base, _ = await bases.publish(session, name="turned", digest=bundle.digest, manifest={})
     return base, turn_LL
 
 
 async def ask(world: World, base: Base, **options: Any) -> Rollout:
     asked: dict[str, Any] = {"canary_share": 1.0, "max_wait_seconds": None, "dry_run": False, "tenants": None}
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return await rollouts.create(session, base, **{**asked, **options}, key_id="key_test")
 
 
 async def until(world: World, rollout: Rollout, *statuses: str) -> Rollout:
     async def there() -> Rollout | None:
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             await rollouts.settle(session)
             found = await rollouts.get(session, rollout.id)
         return found if found.status in statuses else None
@@ -79,12 +79,12 @@ async def until(world: World, rollout: Rollout, *statuses: str) -> Rollout:
 
 
 async def rows(world: World, rollout: Rollout) -> dict[str, RolloutItem]:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return {item.tenant_id: item for item in await rollouts.items(session, rollout.id)}
 
 
 async def production(world: World) -> Alias:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         found = await adapters.resolve(session, world.tenant.id, "avatars")
         return await adapters.get_alias(session, world.tenant.id, found.id, adapters.PRODUCTION)
 
@@ -138,15 +138,15 @@ async def test_a_base_is_rolled_out_canary_first_and_back_with_one_call(world: W
     readings = read(old, old_latents).values_BF, read(new, old_latents @ turn_LL).values_BF
     assert (readings[0] == readings[1]).mean() > 0.99
 
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         assert (await rollout_moves.go_on(session, rollout.id)).status == "complete"
     assert [(await production(person)).version for person in people] == [2, 2, 2]
     # a tenant who moved the alias since keeps it; the others are exactly where they were
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         await adapters.roll_back(session, people[1].tenant.id, before[1].adapter_id, adapters.PRODUCTION)
         back_and_forth = await adapters.roll_back(session, people[1].tenant.id, before[1].adapter_id, "production")
         assert back_and_forth.version == 2
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         back, counted = await rollout_moves.roll_back(session, rollout.id)
     assert (back.status, counted.undone, counted.kept) == ("rolled_back", 2, 1)
     after = [await production(person) for person in people]
@@ -154,7 +154,7 @@ async def test_a_base_is_rolled_out_canary_first_and_back_with_one_call(world: W
     for was, alias in zip(before, after, strict=True):
         if alias.version == 1:
             assert alias.previous_version == was.previous_version
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         again, counted = await rollout_moves.roll_back(session, rollout.id)
         assert (again.status, counted.undone, counted.kept) == ("rolled_back", 0, 0)
 

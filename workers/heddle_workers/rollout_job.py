@@ -59,7 +59,7 @@ class RolloutWork:
         rollout_id = job.spec["rollout_id"]
         if job.spec.get("ends_canary"):
             return await self._end_canary(job, rollout_id)
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             await queue.fence(session, job.id, job.attempt)
             rollout = await rollouts.get(session, rollout_id)
             if rollout.status == "fitting":
@@ -88,7 +88,7 @@ class RolloutWork:
 
     async def _fit(self, job: Job, rollout: Rollout, report: Report) -> None:
         store = RolloutStore(self._database, self._objects, job, rollout)
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             counted = await rollouts.counts(session, rollout.id)
         done, total = counted.done, max(counted.adapters, 1)
 
@@ -98,7 +98,7 @@ class RolloutWork:
             report("rolling_out", min(done / total, 1.0))
 
         while True:
-            async with self._database.transaction() as session:
+            async with self._database.platform_transaction() as session:
                 await queue.fence(session, job.id, job.attempt)
                 left = await rollout_items.open_items(session, rollout.id)
             if not left:
@@ -135,14 +135,14 @@ class RolloutWork:
     async def _give_way(self) -> None:
         waited = 0.0
         while waited < _WAY_SECONDS:
-            async with self._database.transaction() as session:
+            async with self._database.platform_transaction() as session:
                 if not await rollout_items.others_wait(session):
                     return
             await asyncio.sleep(_WAY_POLL_SECONDS)
             waited += _WAY_POLL_SECONDS
 
     async def _move(self, job: Job, rollout: Rollout) -> Rollout:
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             await queue.fence(session, job.id, job.attempt)
             rollout = await rollouts.get(session, rollout.id, lock=True)
             if rollout.status != "fitting":
@@ -172,7 +172,7 @@ class RolloutWork:
         return rollout
 
     async def _end_canary(self, job: Job, rollout_id: str) -> Ending:
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             await queue.fence(session, job.id, job.attempt)
             rollout = await rollouts.get(session, rollout_id)
             if rollout.status == "canary":

@@ -32,7 +32,7 @@ class RolloutStore:
 
     async def begin(self, chunk: list[RolloutItem]) -> tuple[RebaseItem, ...]:
         """Count an attempt of each and return what the task needs."""
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             await queue.fence(session, self._job.id, self._job.attempt)
             materials = await rollout_items.begin(session, self._rollout.id, chunk)
         self._materials |= {(one.item.adapter_id, one.item.from_version): one for one in materials}
@@ -64,7 +64,7 @@ class RolloutStore:
             log.info("rebased_anew", tenant_id=material.item.tenant_id, why="an erasure ran meanwhile")
 
     async def _record(self, material: ItemMaterial, outcome: ItemOutcome) -> Recorded:
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             await queue.fence(session, self._job.id, self._job.attempt)
             return await rollout_items.record(session, self._job.id, self._rollout, material, outcome)
 

@@ -31,26 +31,26 @@ async def start_rollout(base: str, operator: Operator, post: OncePost, body: New
 
 
 @router.get("/v1/rollouts", summary="List rollouts")
-async def list_rollouts(_: Operator, control: CurrentControl, turn: AskedPage) -> Page[RolloutView]:
+async def list_rollouts(operator: Operator, control: CurrentControl, turn: AskedPage) -> Page[RolloutView]:
     """List rollouts, newest first."""
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         return await service.list_all(session, turn)
 
 
 @router.get("/v1/rollouts/{rollout}", summary="Read a rollout")
-async def get_rollout(rollout: str, _: Operator, control: CurrentControl) -> RolloutView:
+async def get_rollout(rollout: str, operator: Operator, control: CurrentControl) -> RolloutView:
     """Read a rollout: how far it is, and how many adapters are better, equal, worse."""
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         return await service.read(session, rollout)
 
 
 @router.get("/v1/rollouts/{rollout}/report", response_model=ReportView, responses=_REPORT, summary="Read the report")
 async def get_report(
-    rollout: str, _: Operator, control: CurrentControl, accept: Annotated[str | None, Header()] = None
+    rollout: str, operator: Operator, control: CurrentControl, accept: Annotated[str | None, Header()] = None
 ) -> Response | ReportView:
     """Read what became of every adapter, with numbers and reasons: as JSON, or as a page by `Accept: text/html`."""
     media_type = choose(accept, (_JSON, _HTML))
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         found = await service.report(session, rollout)
     if media_type == _JSON:
         return found

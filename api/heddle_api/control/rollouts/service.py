@@ -10,6 +10,7 @@ from heddle_api.auth import Principal
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import bases, jobs, rollout_moves, rollouts
+from heddle_infra.database.walls import platform_scope
 from heddle_platform.records import JobError, Rollout, RolloutItem, RolloutOutcome, RolloutStatus
 
 TenantId = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -117,18 +118,19 @@ async def create(session: AsyncSession, operator: Principal, base: str, wanted: 
         NotFound: codes `unknown_base`, `unknown_tenant`.
         Conflict: code `rollout_under_way`.
     """
-    found = await bases.resolve(session, base)
-    await rollouts.check_tenants(session, wanted.tenants or ())
-    rollout = await rollouts.create(
-        session,
-        found,
-        canary_share=wanted.canary_share,
-        max_wait_seconds=wanted.max_wait_seconds,
-        dry_run=wanted.dry_run,
-        tenants=wanted.tenants,
-        key_id=operator.key_id,
-    )
-    return Reply(await view(session, rollout), 202, {"Location": f"/v1/rollouts/{rollout.id}"})
+    async with platform_scope(session):
+        found = await bases.resolve(session, base)
+        await rollouts.check_tenants(session, wanted.tenants or ())
+        rollout = await rollouts.create(
+            session,
+            found,
+            canary_share=wanted.canary_share,
+            max_wait_seconds=wanted.max_wait_seconds,
+            dry_run=wanted.dry_run,
+            tenants=wanted.tenants,
+            key_id=operator.key_id,
+        )
+        return Reply(await view(session, rollout), 202, {"Location": f"/v1/rollouts/{rollout.id}"})
 
 
 async def view(session: AsyncSession, rollout: Rollout) -> RolloutView:
@@ -179,8 +181,9 @@ async def go_on(session: AsyncSession, rollout_id: str) -> Reply:
         NotFound: code `unknown_rollout`.
         Conflict: code `rollout_not_in_canary`.
     """
-    rollout = await rollout_moves.go_on(session, rollout_id)
-    return Reply(await view(session, rollout), announce="rolled_out")
+    async with platform_scope(session):
+        rollout = await rollout_moves.go_on(session, rollout_id)
+        return Reply(await view(session, rollout), announce="rolled_out")
 
 
 async def roll_back(session: AsyncSession, rollout_id: str) -> Reply:
@@ -190,8 +193,9 @@ async def roll_back(session: AsyncSession, rollout_id: str) -> Reply:
         NotFound: code `unknown_rollout`.
         Conflict: code `rollout_moved_nothing`.
     """
-    rollout, _ = await rollout_moves.roll_back(session, rollout_id)
-    return Reply(await view(session, rollout), announce="rolled_back")
+    async with platform_scope(session):
+        rollout, _ = await rollout_moves.roll_back(session, rollout_id)
+        return Reply(await view(session, rollout), announce="rolled_back")
 
 
 async def cancel(session: AsyncSession, rollout_id: str) -> Reply:
@@ -201,7 +205,8 @@ async def cancel(session: AsyncSession, rollout_id: str) -> Reply:
         NotFound: code `unknown_rollout`.
         Conflict: code `rollout_not_open`.
     """
-    return Reply(await view(session, await rollouts.cancel(session, rollout_id)))
+    async with platform_scope(session):
+        return Reply(await view(session, await rollouts.cancel(session, rollout_id)))
 
 
 def _item(item: RolloutItem) -> ItemView:

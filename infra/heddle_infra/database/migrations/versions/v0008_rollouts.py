@@ -4,13 +4,16 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from heddle_infra.database.walls import owned_by, protect
+
 revision = "0008"
-down_revision = "0003"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
 _ID = sa.String(length=40)
 _TIME = sa.DateTime(timezone=True)
+_OPERATORS = owned_by("cast(null as varchar)")  # a rollout belongs to no tenant
 
 
 def upgrade() -> None:
@@ -34,6 +37,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_rollouts_job_id_jobs"),
         sa.PrimaryKeyConstraint("id", name="pk_rollouts"),
     )
+    protect(op, "rollouts", _OPERATORS)
     op.execute(
         "create unique index uq_rollouts_open on rollouts ((true)) "
         "where status in ('fitting', 'canary') and not dry_run"
@@ -58,6 +62,7 @@ def upgrade() -> None:
         *_owned("rollout_items"),
         sa.PrimaryKeyConstraint("rollout_id", "adapter_id", "from_version", name="pk_rollout_items"),
     )
+    protect(op, "rollout_items")
     op.create_index("ix_rollout_items_tenant_id", "rollout_items", ["tenant_id"])
     op.create_table(
         "rollout_moves",
@@ -74,6 +79,7 @@ def upgrade() -> None:
         *_owned("rollout_moves"),
         sa.PrimaryKeyConstraint("rollout_id", "adapter_id", "alias", name="pk_rollout_moves"),
     )
+    protect(op, "rollout_moves")
     op.create_index("ix_rollout_moves_tenant_id", "rollout_moves", ["tenant_id"])
 
 
