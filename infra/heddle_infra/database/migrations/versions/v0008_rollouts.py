@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from heddle_infra.database.walls import owned_by, protect
+from heddle_infra.database.walls import protect
 
 revision = "0008"
 down_revision = "0006"
@@ -13,7 +13,6 @@ depends_on = None
 
 _ID = sa.String(length=40)
 _TIME = sa.DateTime(timezone=True)
-_OPERATORS = owned_by("cast(null as varchar)")  # a rollout belongs to no tenant
 
 
 def upgrade() -> None:
@@ -37,7 +36,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_rollouts_job_id_jobs"),
         sa.PrimaryKeyConstraint("id", name="pk_rollouts"),
     )
-    protect(op, "rollouts", _OPERATORS)
     op.execute(
         "create unique index uq_rollouts_open on rollouts ((true)) "
         "where status in ('fitting', 'canary') and not dry_run"
