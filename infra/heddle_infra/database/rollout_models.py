@@ -16,7 +16,9 @@ class RolloutRow(Table):
     base_id: Mapped[str] = mapped_column(Id, ForeignKey("bases.id"))
     base_name: Mapped[str]
     base_digest: Mapped[str]
-    job_id: Mapped[str] = mapped_column(Id, ForeignKey("jobs.id"))
+    job_id: Mapped[str] = mapped_column(
+        Id
+    )  # an operator's; no foreign key, for jobs are tenants' rows, behind the wall
     status: Mapped[str] = mapped_column(server_default="fitting")
     canary_share: Mapped[float] = mapped_column(Float)
     max_wait_seconds: Mapped[int | None]

@@ -33,7 +33,6 @@ def upgrade() -> None:
         sa.Column("created_at", _TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", _TIME, nullable=True),
         sa.ForeignKeyConstraint(["base_id"], ["bases.id"], name="fk_rollouts_base_id_bases"),
-        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_rollouts_job_id_jobs"),
         sa.PrimaryKeyConstraint("id", name="pk_rollouts"),
     )
     op.execute(
