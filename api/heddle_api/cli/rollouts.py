@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from heddle_api.cli.connection import (
     DEFAULT_DATA_DIR,
+    AdminKey,
     AsJson,
     ControlUrl,
     DataDir,
@@ -19,7 +20,6 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.tenant import AdminKey
 from heddle_api.client import HeddleClient, RolloutInfo
 
 app = typer.Typer(

@@ -19,6 +19,7 @@ from heddle_api.client.results import (
     JobInfo,
     NewTenantInfo,
     PreviewInfo,
+    QuotaInfo,
     RolloutInfo,
     VersionInfo,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "NewTenantInfo",
     "Picture",
     "PreviewInfo",
+    "QuotaInfo",
     "RolloutInfo",
     "Unreachable",
     "VersionInfo",

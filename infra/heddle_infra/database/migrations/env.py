@@ -2,10 +2,10 @@
 
 from alembic import context
 
-from heddle_infra.database import rollout_models  # noqa: F401  its tables join the metadata
-from heddle_infra.database.models import Table
+from heddle_infra.database import accounts, rollout_models  # noqa: F401  their tables join the metadata
 
+# the metadata of all tables: importing `accounts` imports `models`
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Table.metadata, compare_server_default=True)
+context.configure(connection=connection, target_metadata=accounts.TenantQuotaRow.metadata, compare_server_default=True)
 with context.begin_transaction():
     context.run_migrations()

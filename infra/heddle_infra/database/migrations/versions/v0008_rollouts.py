@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from heddle_infra.database.walls import protect
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
