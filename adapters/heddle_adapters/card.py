@@ -58,6 +58,7 @@ def score_adapter(
     folds: int = 5,
     seed: int = 0,
     round_trips: int = 3_000,
+    forests: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Adapter, Card]:
     """Fit an adapter and write its report card.
@@ -77,6 +78,7 @@ def score_adapter(
             others report.
         seed: of the cut and of the edits drawn.
         round_trips: budget of pictures to draw, shared by all factors and both modes.
+        forests: whether DCI is scored, which takes as long as all the fits of a small set.
         progress: told of each stage ("fit", "tune", "edit", "curves", "score") and the share of it done, 0..1.
 
     Returns:
@@ -99,7 +101,7 @@ def score_adapter(
         studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
         readable_F = np.array([skill.readable for skill in skills])
         # forests leave Python's lock: they grow while pictures are drawn
-        whole = beside.submit(set_scores, latents_NL, read_NF, values_NF, factor_set)
+        whole = beside.submit(set_scores, latents_NL, read_NF, values_NF, factor_set, forests=forests)
         if any(one.interactions for one in adapters):
             worth = _worth(studio, adapters[0], fits.one(fold_N != 0, ())[0], fold_N, readable_F, round_trips, seed)
             if do_harm(*worth):
@@ -139,6 +141,7 @@ def score_adapter(
             folds=folds,
             seed=seed,
             fit_seconds=seconds,
+            forests=forests,
         )
         tell("score", 1.0)
     return adapter, card

@@ -96,6 +96,7 @@ def card_of(
     folds: int,
     seed: int,
     fit_seconds: float,
+    forests: bool = True,
 ) -> Card:
     """Write the card.
 
@@ -105,10 +106,13 @@ def card_of(
         pool_ML, pool_names: latents and names of the unlabelled images.
         folds, seed: of the protocol.
         fit_seconds: time of the final fit.
+        forests: whether DCI is scored; see `set_scores`.
     """
     factor_set = adapter.factor_set
     readable_F = np.array([skill.readable for skill in evidence.skills])
-    whole = evidence.whole or set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
+    whole = evidence.whole or set_scores(
+        evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set, forests=forests
+    )
     factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
     labelling = labelling_card(adapter, evidence.values_NF, whole, evidence.pairs, pool_ML, pool_names)
     changed = _matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0))

@@ -12,7 +12,24 @@ from typing import Final, Literal, get_args
 from heddle_platform.digest import sha256_hex
 
 Prefix = Literal[
-    "ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm", "whe", "dlv", "bat"
+    "ten",
+    "key",
+    "bas",
+    "fs",
+    "up",
+    "ds",
+    "job",
+    "ada",
+    "ev",
+    "req",
+    "edt",
+    "img",
+    "era",
+    "itm",
+    "whe",
+    "dlv",
+    "bat",
+    "rol",
 ]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 

@@ -11,7 +11,7 @@ Scope = Literal["factors", "data", "jobs", "adapters", "approve", "edits", "feed
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in ALL_SCOPES if scope != "admin")
 
-JobType = Literal["fit", "validate", "pretrain", "erase"]
+JobType = Literal["fit", "validate", "pretrain", "erase", "rollout"]
 JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
 ]
@@ -34,6 +34,8 @@ WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 EndpointStatus = Literal["enabled", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 GateVerdict = Literal["pass", "needs_approval", "fail"]
+RolloutStatus = Literal["fitting", "reported", "canary", "complete", "rolled_back", "cancelled", "failed"]
+RolloutOutcome = Literal["better", "equal", "worse", "failed"]
 
 
 class Record(BaseModel):
@@ -194,8 +196,8 @@ class Adapter(Record):
 class AdapterVersion(Record):
     """One fitted version: immutable files under `digest`, the card, and where it stands with the gate.
 
-    `replaces` is the version that an erasure made this one for, `replaced_by` the one made for this. An `erased`
-    version is a name only: its files are gone, gate and card are empty.
+    `replaces` is the version that an erasure or a rollout made this one for, `replaced_by` the one an erasure made for
+    this. An `erased` version is a name only: its files are gone, gate and card are empty.
     """
 
     adapter_id: str
@@ -322,3 +324,46 @@ class EditBatch(Record):
     created_at: datetime
     finished_at: datetime | None
     expires_at: datetime
+
+
+class Rollout(Record):
+    """A new base brought to tenants' adapters.
+
+    `fitting` while its job works, `reported` where it was a dry run, `canary` once a share of the tenants was moved and
+    the rest waits, until `canary_until` at most.
+    """
+
+    id: str
+    base_id: str
+    base_name: str
+    base_digest: str
+    job_id: str
+    status: RolloutStatus
+    canary_share: float
+    max_wait_seconds: int | None
+    dry_run: bool
+    tenants: tuple[str, ...] | None
+    key_id: str
+    canary_until: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class RolloutItem(Record):
+    """One served version of an adapter in a rollout: what became of it, and whether its aliases were moved."""
+
+    rollout_id: str
+    tenant_id: str
+    adapter_id: str
+    adapter_name: str
+    from_version: int
+    from_base_digest: str
+    to_version: int | None
+    outcome: RolloutOutcome | None
+    passed: bool
+    mapped: bool
+    numbers: dict[str, Any]
+    reasons: tuple[str, ...]
+    attempts: int
+    moved: bool
+    done_at: datetime | None

@@ -128,9 +128,12 @@ class DispatchSettings(_Concern):
     chunk_fits: int = Field(50, ge=1, le=500)
     task_timeout_seconds: float = Field(1_800.0, gt=0)
     pretrain_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
+    rollout_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
 
     def timeout_of(self, job_type: JobType) -> float:
         """Seconds after which a job of this type is stopped."""
+        if job_type == "rollout":  # as long as there are tenants; each of its tasks is short
+            return self.rollout_timeout_seconds
         return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
 
 

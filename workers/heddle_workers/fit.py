@@ -1,5 +1,6 @@
 """The fit: latents and labels of a set to everything a version consists of, as bytes. Computes, and writes nothing."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -12,6 +13,7 @@ from heddle_adapters.card import score_adapter
 from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
+from heddle_adapters.report import Card
 from heddle_adapters.statistics import gather, pack_statistics
 from heddle_platform.digest import canonical_json
 from heddle_platform.factors import FactorSet
@@ -48,7 +50,13 @@ _SCORING: Final = {
 
 
 def fit_set(
-    table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report, *, kind: CardKind = "full"
+    table: LabelTable,
+    factor_set: FactorSet,
+    trips: RoundTrips,
+    report: Report,
+    *,
+    kind: CardKind = "full",
+    score: Callable[..., tuple[Adapter, Card]] = score_adapter,
 ) -> Fitted:
     """Fit, score, gate and export.
 
@@ -59,6 +67,7 @@ def fit_set(
         report: told of each stage and the share of the whole.
         kind: "full", or "brief" for a card of a few edits and no pictures (`heddle_adapters.brief`), which asks for
             no image of the set.
+        score: what fits and writes a full card: `score_adapter`, or it with a smaller budget.
 
     Raises:
         InvalidInput: the labels allow no fit.
@@ -68,8 +77,8 @@ def fit_set(
     labelled = len(table.files)
     pool_ML = trips.latents_NL[labelled:]
     with clock.timed("scoring_seconds"):
-        score = score_brief if kind == "brief" else partial(score_adapter, preserve_trip=trips.preserved)
-        adapter, card = score(
+        scorer = score_brief if kind == "brief" else partial(score, preserve_trip=trips.preserved)
+        adapter, card = scorer(
             trips.latents_NL[:labelled].astype("float64"),
             table.values_NF,
             factor_set,

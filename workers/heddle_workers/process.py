@@ -26,6 +26,7 @@ from heddle_workers.fit_job import FitWork
 from heddle_workers.leftovers import forget_decided_uploads
 from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.rewrite import Rewriter
+from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
 
@@ -94,6 +95,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
             chunk_fits=settings.dispatch.chunk_fits,
         ),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
+        "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "erase": ErasureWork(
             ports.database,
             ports.objects,

@@ -30,6 +30,7 @@ from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.key_directory import DatabaseKeys
 from heddle_api.control.keys import routes as key_routes
 from heddle_api.control.quotas import routes as quota_routes
+from heddle_api.control.rollouts import routes as rollout_routes
 from heddle_api.control.seal import Seal
 from heddle_api.control.tenants import routes as tenant_routes
 from heddle_api.control.uploads import routes as upload_routes
@@ -67,6 +68,7 @@ _ROUTERS: Final = (
     erasure_routes,
     webhook_routes,
     feedback_routes,
+    rollout_routes,
     quota_routes,
     usage_routes,
     audit_routes,

@@ -174,5 +174,7 @@ def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher) -> No
     waiting.set_function(lambda: batcher.waiting_rows)
     resident = Gauge("heddle_adapters_resident", "Adapter versions in memory.", registry=registry)
     resident.set_function(lambda: loader.resident)
+    bases = Gauge("heddle_bases_resident", "Bases in memory; two while one is rolled out.", registry=registry)
+    bases.set_function(lambda: len(loader.bases))
     age = Gauge("heddle_serving_snapshot_age_seconds", "Since the database last answered.", registry=registry)
     age.set_function(lambda: loader.age_seconds)

@@ -14,6 +14,7 @@ import structlog
 from heddle_adapters.adapter import Adapter
 from heddle_api.edge.artifacts import fetch_adapter, fetch_base
 from heddle_api.edge.assemble import assemble
+from heddle_api.edge.retiring import Retiring
 from heddle_api.edge.serving import LoadedBase, Serving, Target
 from heddle_api.edge.source import SnapshotSource
 from heddle_infra.database.serving import CHANGED_CHANNEL, ServedVersion, ServingSnapshot
@@ -48,6 +49,7 @@ class Loader:
         self._grace_seconds = grace_seconds
         self._bases: dict[str, LoadedBase] = {}
         self._unnamed: dict[tuple[str, str], float] = {}
+        self._retiring = Retiring(grace_seconds)
         self._faults: dict[str, tuple[float, float]] = {}
         self._wake = asyncio.Event()
         self._refreshing = asyncio.Lock()
@@ -66,6 +68,11 @@ class Loader:
     def resident(self) -> int:
         """How many adapters are in memory."""
         return sum(len(base.bank) for base in self._bases.values())
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Digests of the bases in memory; two or more while a new one is rolled out."""
+        return tuple(self._bases)
 
     @property
     def age_seconds(self) -> float:
@@ -89,7 +96,7 @@ class Loader:
     async def _refresh(self) -> None:
         snapshot = await self._source.snapshot()
         self._taken_at = time.monotonic()
-        if snapshot == self._snapshot and not self._faults and not self._unnamed:
+        if snapshot == self._snapshot and not (self._faults or self._unnamed or self._retiring):
             return
         needed = {version.base_digest for version in snapshot.versions} | set(snapshot.base_aliases.values())
         await _gather(self._load_base(snapshot, digest) for digest in needed if digest in snapshot.bases)
@@ -102,6 +109,9 @@ class Loader:
         self._serving = assemble(snapshot, self._targets, self._bases, self._serving)
         self._snapshot = snapshot
         self._drop_unnamed(self._serving)
+        in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
+        for digest in self._retiring.due(self._bases.keys(), needed | in_use):
+            _log.info("base_released", name=self._bases.pop(digest).name, digest=digest[:12])
 
     async def run(self, cache: Cache, *, poll_seconds: float) -> None:
         """Refresh for ever: at every message on the channel, and every `poll_seconds` in any case."""

@@ -64,7 +64,9 @@ class VersionView(BaseModel):
     job: str
     files: dict[str, str] = Field(description="File to its SHA-256.")
     aliases: list[str] = Field(description="Aliases that point here.")
-    replaces: int | None = Field(description="The version that was erased and this one was fitted in place of.")
+    replaces: int | None = Field(
+        description="The version that was erased, or was on another base, and this one was fitted in place of."
+    )
     replaced_by: int | None = Field(description="Of an erased version: the one fitted in place of it.")
     created_at: datetime
 

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from heddle_infra.database.walls import protect
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
