@@ -29,7 +29,7 @@ export function signInView(enter, reason) {
   const form = h("form", { onsubmit },
     h("div", {},
       h("h1", {}, "Sign in"),
-      h("p", { class: "lead" }, "The studio shows what your API key may see: adapters, jobs, and edits as they happen.")),
+      h("p", { class: "lead" }, "A tenant's key opens its data, fits, adapters and the edit bench; an operator's opens tenants, cluster and bases.")),
     reason && h("p", { class: "alert warn" }, reason),
     h("div", { class: "field" },
       h("label", { for: "key" }, "API key"),
