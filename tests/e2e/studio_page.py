@@ -94,8 +94,8 @@ class Studio:
         self.page.get_by_role("button", name="Sign in").click()
 
     def open(self, view: str) -> None:
-        self.page.get_by_role("link", name=view, exact=True).click()
-        self.page.get_by_role("heading", name=view, exact=True).wait_for()
+        self.page.get_by_role("navigation", name="Views").get_by_role("link", name=view, exact=True).click()
+        self.page.get_by_role("heading", name=view, exact=True, level=1).wait_for()
 
     def choose_picture(self, data: bytes) -> None:
         self.page.set_input_files("#picture", {"name": "avatar.png", "mimeType": "image/png", "buffer": data})

@@ -84,7 +84,7 @@ function table(api, datasets, names) {
     const [words, tone] = status(each.status);
     const factors = names.get(each.factor_set.id) ?? "factors";
     const fit = h("button", { type: "button", onclick: () => askFit(api, each, factors) }, "Fit an adapter");
-    return h("article", { class: "panel set", "aria-label": `Labelled set ${each.name}` },
+    return h("article", { class: "panel labelled-set", "aria-label": `Labelled set ${each.name}` },
       h("div", {},
         h("div", { class: "row" }, h("h3", {}, each.name), h("span", { class: `badge ${tone}` }, words)),
         h("p", { class: "small muted" }, [

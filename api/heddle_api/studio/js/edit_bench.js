@@ -42,9 +42,10 @@ export function editBench(api, reference, factors, version) {
     if (warning.textContent !== (words ?? "")) fill(warning, words && h("p", { class: "alert warn" }, words));
     fill(trouble, editor.error && [alertOf(editor.error), h("p", {}, h("button", { type: "button", onclick: () => editor.retry() }, "Try again"))]);
   };
-  const element = h("div", { class: "bench" },
-    h("div", { class: "left" }, chooser.element, pictures, actionsPanel),
-    h("div", { class: "right" }, factorsPanel, readingsPanel), traversal.element);
+  const element = h("div", { class: "stack" },
+    h("div", { class: "bench" },
+      h("div", { class: "left" }, chooser.element, pictures, readingsPanel),
+      h("div", { class: "right" }, factorsPanel, actionsPanel)), traversal.element);
   element.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input[type=number], input[type=text], textarea");
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !typing) {

@@ -20,6 +20,7 @@ export function signInView(enter, reason) {
     fill(trouble);
     try {
       await enter(key.value.trim());
+      document.getElementById("main").focus({ preventScroll: true }); // the field that had it is gone
     } catch (error) {
       fill(trouble, alertOf(error));
       submit.disabled = false;

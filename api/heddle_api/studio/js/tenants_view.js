@@ -37,14 +37,13 @@ export function tenantsView(api) {
 
 function table(api, tenants, reload) {
   return h("div", { class: "table-frame" }, h("table", { class: "table" },
-    h("thead", {}, h("tr", {}, ["Name", "Status", "Since", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "visually-hidden" }, "Actions"))))),
+    h("thead", {}, h("tr", {}, ["Name", "Status", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "visually-hidden" }, "Actions"))))),
     h("tbody", {}, tenants.map((tenant) => {
       const [words, tone] = status(tenant.status);
       const wanted = tenant.status === "active" ? "suspended" : "active";
       return h("tr", {},
-        h("th", { scope: "row" }, tenant.name, h("div", { class: "small muted id" }, tenant.id)),
+        h("th", { scope: "row" }, tenant.name, h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id" }, tenant.id)),
         h("td", {}, h("span", { class: `badge ${tone}` }, words)),
-        h("td", { class: "small" }, moment(tenant.created_at)),
         h("td", { class: "number" }, h("button", {
           type: "button", "aria-label": `${wanted === "active" ? "Reactivate" : "Suspend"} ${tenant.name}`,
           onclick: () => askChange(api, tenant, wanted, reload),
