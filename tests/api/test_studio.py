@@ -138,10 +138,8 @@ def test_numbers_stand_out_from_the_hottest_cell_of_a_heat_map(scheme: str) -> N
     assert most is not None
     named, part = colours(scheme), int(most.group(1)) / 100
     # mixed channel by channel here; in OKLab, as the browser does it, the mixture is a little lighter or darker
-    mixed = "#" + "".join(
-        f"{round(part * int(named['accent'][at : at + 2], 16) + (1 - part) * int(named['sunken'][at : at + 2], 16)):02x}"
-        for at in (1, 3, 5)
-    )
+    channels = [[int(named[name][at : at + 2], 16) for name in ("accent", "sunken")] for at in (1, 3, 5)]
+    mixed = "#" + "".join(f"{round(part * hot + (1 - part) * cold):02x}" for hot, cold in channels)
     assert contrast(named["ink"], mixed) >= 5.0
 
 

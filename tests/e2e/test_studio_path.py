@@ -153,7 +153,7 @@ def test_an_expired_session_comes_back_to_where_it_was(
         "POST", "/v1/api_keys", json={"name": "short", "scopes": approved.call("GET", "/v1/me")["scopes"]}
     )
     with open_studio(approved) as studio:
-        studio.sign_in(key["api_key"] if "api_key" in key else key["key"])
+        studio.sign_in(key["api_key"])
         studio.open("Adapters")
         approved.call("DELETE", f"/v1/api_keys/{key['id']}")
         studio.page.get_by_role("link", name="Jobs", exact=True).click()
