@@ -19,9 +19,17 @@ class _Concern(BaseSettings):
 
 
 class DatabaseSettings(_Concern):
-    """PostgreSQL. `HEDDLE_DATABASE_URL`: postgresql+asyncpg://user:password@host:port/name."""
+    """PostgreSQL. `HEDDLE_DATABASE_URL`: postgresql+asyncpg://user:password@host:port/name.
+
+    It names the role of the planes and the dispatcher, which must be no superuser, own no table and not have BYPASSRLS:
+    row-level security keeps tenants apart and holds for such a role only. `HEDDLE_DATABASE_OWNER_URL` names the owner
+    of the same database; only `python -m heddle_infra.database` (and `heddle up`) read it, to migrate as that role and
+    to let the other one in, which is made where the owner may make roles; else, as a superuser, once:
+    `create role heddle_app login password '...'`. Without it one role does both, and a production plane is not ready.
+    """
 
     database_url: SecretStr
+    database_owner_url: SecretStr | None = None
     database_pool_size: int = Field(8, ge=1)
     database_connect_timeout_seconds: float = Field(10.0, gt=0)
 

@@ -92,7 +92,7 @@ async def test_deleting_removes_rows_and_objects_of_that_tenant_only(
     assert list(world.objects.list(keys.tenant_prefix(tenant.id))) == []
     assert list(world.objects.list(keys.tenant_prefix(other.id))) != []
     assert len((await other.get("/v1/adapters"))["data"]) == 1
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         snapshot = await serving.snapshot(session)
     assert tenant.id not in snapshot.epochs
     assert other.id in snapshot.epochs

@@ -114,7 +114,7 @@ async def test_a_cancelled_fit_stops_its_ray_task(world: World, head: RayHead) -
     fit = await world.queue_fit(dataset, waiting=True)
     async with running(world.dispatcher()):
         await head.until_running("heddle_fit")
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             await jobs.cancel(session, world.tenant.id, fit.id)
         job = await world.until(fit.id)
         await until(lambda: not head.tasks("heddle_fit"))
@@ -139,7 +139,7 @@ async def test_stopped_in_good_order_it_gives_its_jobs_back_at_once(world: World
 async def test_leftover_uploads_of_decided_sets_are_forgotten(world: World) -> None:
     dataset, validation = await world.upload(avatar_zip(break_row=7))
     pending, _ = await world.upload(avatar_zip())
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         await session.execute(text("update datasets set status = 'rejected' where id = :id"), {"id": dataset.id})
     assert await forget_decided_uploads(world.database, world.objects) == 1
     assert await world.stored() == [f"uploads/{pending.upload_id}"]

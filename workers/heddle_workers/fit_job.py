@@ -95,7 +95,7 @@ class FitWork:
 
     async def _material(self, job: Job) -> Material:
         spec, tenant_id = job.spec, job.tenant
-        async with self._database.transaction() as session:
+        async with self._database.transaction(tenant_id) as session:
             dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
             factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
         if dataset.digest is None or dataset.images is None:

@@ -109,7 +109,7 @@ async def _ensure_admin_key(control: Control) -> None:
     secret = control.settings.security.admin_key
     while secret is not None:
         try:
-            async with control.transaction() as session:
+            async with control.ports.database.transaction(None) as session:
                 await tenants.ensure_admin_key(session, hash_key(secret.get_secret_value()))
         except Unavailable as error:
             _log.warning("admin_key_waits", reason=error.message)

@@ -40,9 +40,16 @@ class Control:
         """The object store; blocking, so call it in a thread."""
         return self.ports.objects
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a transaction: committed when the block ends, rolled back when it raises."""
-        return self.ports.database.transaction()
+    def transaction(self, caller: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction that sees the rows of the caller's tenant, or the operators' own, and no others.
+
+        It is committed when the block ends and rolled back when it raises.
+        """
+        return self.ports.database.transaction(caller.tenant_id)
+
+    def platform_transaction(self, _: "Operator") -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction that sees the rows of all tenants, for an operator's route."""
+        return self.ports.database.platform_transaction()
 
     async def read(self, key: str) -> bytes:
         """Read an object that a row says is there.
@@ -96,7 +103,7 @@ class DatabaseKeys:
 
     async def find(self, key_hash: str) -> Principal | None:
         """Return who owns the key of this hash; None if it is unknown, revoked, expired or suspended."""
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:  # whose key it is, is the question
             found = await tenants.find_key(session, key_hash)
         if found is None:
             return None

@@ -61,7 +61,7 @@ class Post:
             Conflict: code `idempotency_key_in_flight` (retryable), or `stored_reply_lost`.
             InvalidInput: code `idempotency_key_reused`: the body or the path differs from the first request's.
         """
-        async with self.control.transaction() as session:
+        async with self.control.transaction(principal) as session:
             if self.key is None:
                 reply = await work(session)
             else:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import datasets, jobs
 from heddle_infra.database.models import JobRow
+from heddle_infra.database.walls import platform_scope
 from heddle_platform.errors import LeaseLost
 from heddle_platform.records import Job, JobError, JobStatus
 
@@ -200,8 +201,10 @@ async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_s
 
 
 async def positions(session: AsyncSession) -> dict[str, int]:
-    """Return for each waiting job how many go before it."""
-    return {job_id: place for place, job_id in enumerate((await session.scalars(text(_PLACES))).all())}
+    """Return for each waiting job how many go before it; those of other tenants count, whoever asks."""
+    async with platform_scope(session):
+        order = (await session.scalars(text(_PLACES))).all()
+    return {job_id: place for place, job_id in enumerate(order)}
 
 
 async def position(session: AsyncSession, job_id: str) -> int | None:

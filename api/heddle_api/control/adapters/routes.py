@@ -31,28 +31,28 @@ ApproveKey = Annotated[Principal, Depends(tenant_with("approve"))]
 @router.get("", summary="List adapters")
 async def list_adapters(tenant: ReaderKey, control: CurrentControl, turn: AskedPage) -> Page[AdapterView]:
     """List adapters with their aliases, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/{adapter}", summary="Read an adapter")
 async def get_adapter(adapter: str, tenant: ReaderKey, control: CurrentControl) -> AdapterView:
     """Read one adapter with its aliases."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.view(session, await adapters.resolve(session, tenant.tenant, adapter))
 
 
 @router.get("/{adapter}/versions", summary="List versions")
 async def list_versions(adapter: str, tenant: ReaderKey, control: CurrentControl, turn: AskedPage) -> Page[VersionView]:
     """List an adapter's versions, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_versions(session, tenant.tenant, adapter, turn)
 
 
 @router.get("/{adapter}/versions/{version}", summary="Read a version")
 async def get_version(adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl) -> VersionView:
     """Read one version: what the gate said, what it was fitted on, and its files."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.read_version(session, tenant.tenant, adapter, version)
 
 
@@ -72,7 +72,7 @@ async def list_decisions(
     adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl
 ) -> Page[DecisionView]:
     """List who approved or rejected a version, when, and with which comment."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.decisions(session, tenant.tenant, adapter, version)
 
 
@@ -81,7 +81,7 @@ async def get_alias(
     adapter: str, alias: AliasName, tenant: ReaderKey, control: CurrentControl, response: Response
 ) -> AliasView:
     """Read where an alias points; its ETag is what If-Match needs to move it."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         found = await adapters.resolve(session, tenant.tenant, adapter)
         read = await adapters.get_alias(session, tenant.tenant, found.id, alias)
     response.headers["ETag"] = etag(read.revision)
@@ -98,7 +98,7 @@ async def move_alias(
     match: AskedMatch,
 ) -> Response:
     """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         reply = await service.move_alias(session, tenant.tenant, adapter, alias, body.version, match)
     await control.announce(reply.announce or "alias_moved")
     return answer(reply)

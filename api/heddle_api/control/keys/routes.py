@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1", tags=["keys"])
 @router.get("/me", summary="Who am I")
 async def me(caller: Caller, control: CurrentControl) -> Me:
     """Read the tenant and the scopes that the key in use stands for."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return await service.me(session, caller)
 
 
@@ -33,7 +33,7 @@ async def create_key(body: NewKey, caller: Caller, post: OncePost) -> Response:
 async def list_keys(caller: Caller, control: CurrentControl, turn: AskedPage) -> Page[KeyView]:
     """List the owner's keys, newest first, without their secrets; revoked ones stay listed."""
     service.check_manager(caller)
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return await service.list_own(session, caller, turn)
 
 
@@ -41,7 +41,7 @@ async def list_keys(caller: Caller, control: CurrentControl, turn: AskedPage) ->
 async def get_key(key_id: str, caller: Caller, control: CurrentControl) -> KeyView:
     """Read one key, without its secret."""
     service.check_manager(caller)
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return service.view(await tenants.get_key(session, caller.tenant_id, key_id))
 
 
@@ -49,7 +49,7 @@ async def get_key(key_id: str, caller: Caller, control: CurrentControl) -> KeyVi
 async def revoke_key(key_id: str, caller: Caller, control: CurrentControl) -> KeyView:
     """Revoke a key: it stops working at once here, and within a second at the edge."""
     service.check_manager(caller)
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         key = await tenants.revoke_key(session, caller.tenant_id, key_id)
     await control.announce("key_revoked")
     return service.view(key)
