@@ -24,14 +24,14 @@ export function dataView(api) {
 
   const refuse = (file) => {
     if (!factorSets.length) return "Register the factors first: they say what the labels mean.";
-    return /\.zip$/i.test(file.name) ? null : `${file.name} is no zip; put the images and labels.csv into one zip.`;
+    return /\.(zip|parquet)$/i.test(file.name) ? null : `${file.name} is neither a zip nor Parquet; put the images and labels.csv into one zip.`;
   };
   const drop = fileDrop({
-    id: "archive", label: "Choose a zip of labelled images", accept: ".zip,application/zip", refuse,
+    id: "archive", label: "Choose a zip or Parquet file of labelled images", accept: ".zip,.parquet,application/zip", refuse,
     onFile: (file) => askUpload(file, factorSets, (wanted) => begin(new Upload(api, file, wanted))),
   });
   drop.say([h("span", { class: "big" }, "Drop a labelled set here, or ", h("strong", {}, "choose one")),
-    "A zip with the images and a labels.csv: a column file, then one per factor. It goes straight to your object store."], false);
+    "A zip with the images and a labels.csv (a column file, then one per factor), or Parquet. It goes straight to your object store."], false);
 
   const showUploads = () => fill(panels, uploads.map((upload) => uploadPanel(upload, () => {
     uploads.splice(uploads.indexOf(upload), 1);

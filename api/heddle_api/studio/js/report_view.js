@@ -49,6 +49,7 @@ function sections(api, set, report, factors, stopped) {
   return [
     h("div", { class: "panel" }, figures(report),
       (report.warnings ?? []).length > 0 && h("ul", { class: "sentences small" }, report.warnings.map((each) => h("li", {}, each.detail))),
+      (report.twins?.pairs ?? []).length > 0 && twins(report.twins),
       set.status === "ready" && h("p", {}, h("button", { type: "button", class: "primary", onclick: () => askFit(api, set, factors.name) }, "Fit an adapter on it"))),
     report.errors.length > 0 && faultTable(report),
     charts.length > 0 && h("section", { class: "panel", "aria-labelledby": "balance-title" },
@@ -63,11 +64,17 @@ function figures(report) {
   const missing = Object.values(report.missing ?? {}).reduce((sum, count) => sum + count, 0);
   const told = [
     ["Images", report.images], ["Labelled", report.labelled], ["Without labels", report.unlabelled],
-    ["Empty cells", report.levels && report.labelled ? missing : null], ["Duplicates", report.duplicates?.length ?? report.duplicates ?? null],
+    ["Empty cells", report.levels && report.labelled ? missing : null], ["Look-alikes", report.twins?.count ?? null],
     ["Faults", report.fault_count],
   ];
   return h("dl", { class: "figures" }, told.filter(([, number]) => typeof number === "number").map(([name, number]) =>
     h("div", {}, h("dt", {}, name), h("dd", {}, number.toLocaleString("en")))));
+}
+
+function twins({ count, pairs }) {
+  const shown = pairs.map(({ file, like, same_labels: same }) =>
+    h("li", {}, `${file} looks like ${like}`, !same && h("span", { class: "warn-text" }, ", but is labelled otherwise")));
+  return h("details", {}, h("summary", {}, `Look-alikes: ${pairs.length} of ${count} shown`), h("ul", { class: "sentences small" }, shown));
 }
 
 function levelBars(factor, counts) {

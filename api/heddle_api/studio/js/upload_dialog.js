@@ -11,7 +11,7 @@ import { bytes, percent } from "./words.js";
  * @param {(wanted: {name: string, factorSet: string}) => void} onWanted
  */
 export function askUpload(file, factorSets, onWanted) {
-  const name = h("input", { id: "set-name", type: "text", required: true, maxlength: 200, value: file.name.replace(/\.zip$/i, "") });
+  const name = h("input", { id: "set-name", type: "text", required: true, maxlength: 200, value: file.name.replace(/\.(zip|parquet)$/i, "") });
   const factors = h("select", { id: "set-factors" },
     factorSets.map((set) => h("option", { value: set.id }, `${set.name} (version ${set.version})`)));
   const onsubmit = () => {
