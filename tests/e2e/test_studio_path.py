@@ -155,6 +155,7 @@ def test_an_expired_session_comes_back_to_where_it_was(
     with open_studio(approved) as studio:
         studio.sign_in(key["api_key"])
         studio.open("Adapters")
+        studio.page.get_by_role("button", name="Open scorecard").first.wait_for()  # nothing is under way any more
         approved.call("DELETE", f"/v1/api_keys/{key['id']}")
         studio.page.get_by_role("link", name="Jobs", exact=True).click()
         expect(studio.page.get_by_text("Your key is no longer accepted")).to_be_visible()
