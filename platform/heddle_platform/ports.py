@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from heddle_platform.rate import Rate, Taken
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -101,6 +103,9 @@ class Cache(Protocol):
 
     async def forget(self, prefix: str) -> int:
         """Forget all values whose key starts with `prefix`; return how many were found."""
+
+    async def take(self, key: str, rate: Rate) -> Taken:
+        """Take one request out of the bucket `key`, which all that share the cache share; decided in one step."""
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers of a channel."""

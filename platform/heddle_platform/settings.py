@@ -99,6 +99,21 @@ class LimitSettings(_Concern):
     edit_deadline_seconds: float = Field(5.0, gt=0)
 
 
+class QuotaSettings(_Concern):
+    """What a tenant may have and do unless an operator set something else: `HEDDLE_QUOTA_*`.
+
+    Requests are counted on each plane by itself. The queue has no defaults here: weight 1, and no cap on what runs.
+    """
+
+    quota_requests_per_second: float = Field(2_000.0, gt=0, le=100_000)
+    quota_burst: int = Field(4_000, ge=1)
+    quota_images: int = Field(1_000_000, ge=0)
+    quota_bytes: int = Field(500 * 1024**3, ge=0)
+    quota_labelled_rows: int = Field(1_000_000, ge=0)
+    quota_adapters: int = Field(10_000, ge=0)
+    quota_queued_jobs: int = Field(20_000, ge=0)
+
+
 class DispatchSettings(_Concern):
     """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`."""
 
@@ -130,6 +145,7 @@ class ServiceSettings(_Concern):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     edge_threads: int = Field(1, ge=1)
     edge_poll_seconds: float = Field(0.5, gt=0)
+    usage_flush_seconds: float = Field(2.0, gt=0)  # a killed process loses what it counted since its last flush
 
 
 class Settings(BaseModel):
@@ -144,6 +160,7 @@ class Settings(BaseModel):
     dispatch: DispatchSettings
     service: ServiceSettings
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    quotas: QuotaSettings = Field(default_factory=QuotaSettings)
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -161,4 +178,5 @@ class Settings(BaseModel):
             dispatch=DispatchSettings(),
             service=ServiceSettings(),
             tracking=TrackingSettings(),
+            quotas=QuotaSettings(),
         )

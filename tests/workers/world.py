@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, uploads
+from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, uploads, usage
 from heddle_infra.database.engine import Database
 from heddle_infra.memory import MemoryCache
 from heddle_infra.s3 import S3ObjectStore
@@ -204,6 +205,15 @@ class World:
     async def events(self, job_id: str) -> list[str]:
         async with self.database.platform_transaction() as session:
             return [event.type for event in await jobs.events(session, job_id, after=0, limit=100)]
+
+    async def counted(self) -> dict[str, int]:
+        """Return what was counted of the tenant in all hours."""
+        async with self.database.platform_transaction() as session:
+            hours, _ = await usage.hours(session, self.tenant.id, since=None, until=None, limit=100, after=None)
+        total: Counter[str] = Counter()
+        for hour in hours:
+            total.update(hour.amounts)
+        return dict(total)
 
     async def until(self, job_id: str, *statuses: str) -> Job:
         """Wait until a job has one of these statuses; final ones where none are given."""

@@ -6,13 +6,14 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import datasets, factor_sets, jobs, uploads
+from heddle_infra.database import datasets, factor_sets, jobs, quotas, uploads
 from heddle_infra.database.engine import Database
 from heddle_platform import keys
 from heddle_platform.errors import HeddleError, NotFound, Unavailable
 from heddle_platform.ports import ObjectStore
+from heddle_platform.quota import Counted
 from heddle_platform.records import Job, JobError, JobStatus
-from heddle_platform.settings import LimitSettings
+from heddle_platform.settings import LimitSettings, QuotaSettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.progress import Report
 from heddle_workers.scratch import scratch_archive
@@ -33,11 +34,19 @@ class ValidationWork:
     Spec of the job: {dataset_id, upload_id, factor_set_id, factor_set_version}.
     """
 
-    def __init__(self, database: Database, objects: ObjectStore, cluster: Cluster, limits: LimitSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        objects: ObjectStore,
+        cluster: Cluster,
+        limits: LimitSettings,
+        allowances: QuotaSettings | None = None,
+    ) -> None:
         self._database = database
         self._objects = objects
         self._cluster = cluster
         self._limits = limits
+        self._allowances = allowances or QuotaSettings()
 
     async def run(self, job: Job, report: Report) -> Ending:
         """Check the upload; see `Work.run`."""
@@ -63,6 +72,10 @@ class ValidationWork:
             found = await self._cluster.run(heddle_validate, request, report, cpus=1.0)
             if found.manifest is None:
                 return self._rejected(job, found.report)
+            refused = await self._refused(job, found)
+            if refused is not None:
+                error = JobError(code=refused.code, message=refused.message, param=refused.param)
+                return self._ended(job, _one_fault(error), "failed", error)
             report("storing", 1.0)
             await put_first(self._objects, keys.dataset_manifest(job.tenant, found.digest), found.manifest)
             target = keys.dataset_images(job.tenant, found.digest)
@@ -80,6 +93,12 @@ class ValidationWork:
         """Reject the set; see `Work.cancel`."""
         error = JobError(code="cancelled", message="the validation was cancelled; register the set again")
         return self._ended(job, _one_fault(error), "cancelled", error)
+
+    async def _refused(self, job: Job, found: Validation) -> HeddleError | None:
+        # two sets of a tenant that end at the same moment may both pass; the next one does not
+        more: dict[Counted, int] = {"images": found.images, "labelled_rows": int(found.report.get("labelled", 0))}
+        async with self._database.transaction(job.tenant_id) as session:
+            return await quotas.refused(session, job.tenant, self._allowances, more)
 
     async def _keep_images(self, source: str, version: str, target: str) -> None:
         def copy() -> None:

@@ -19,6 +19,7 @@ from heddle_api.client.results import (
     JobInfo,
     NewTenantInfo,
     PreviewInfo,
+    QuotaInfo,
     VersionInfo,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "NewTenantInfo",
     "Picture",
     "PreviewInfo",
+    "QuotaInfo",
     "Unreachable",
     "VersionInfo",
 ]

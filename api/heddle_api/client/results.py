@@ -33,6 +33,16 @@ class NewTenantInfo(_Result):
     api_key: str
 
 
+class QuotaInfo(_Result):
+    """A tenant's limits, which of them are its own, and what is used; `etag` is the condition of changing them."""
+
+    tenant_id: str
+    limits: dict[str, float | None]
+    own: tuple[str, ...]
+    used: dict[str, int]
+    etag: str
+
+
 class BaseInfo(_Result):
     """A published base."""
 

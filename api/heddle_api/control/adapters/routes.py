@@ -16,9 +16,10 @@ from heddle_api.control.adapters.service import (
     VersionView,
 )
 from heddle_api.control.context import CurrentControl, tenant_with
-from heddle_api.control.once import OncePost, answer
+from heddle_api.control.once import OncePost, answer, note
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.precondition import AskedMatch, etag
+from heddle_api.control.trail import AskedTrail
 from heddle_api.control.wire import AliasName, VersionNumber
 from heddle_infra.database import adapters
 
@@ -96,10 +97,13 @@ async def move_alias(
     tenant: AdaptersKey,
     control: CurrentControl,
     match: AskedMatch,
+    trail: AskedTrail,
 ) -> Response:
     """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match."""
     async with control.transaction(tenant) as session:
         reply = await service.move_alias(session, tenant.tenant, adapter, alias, body.version, match)
+        if reply.changes:
+            await note(trail, session, tenant, reply)
     await control.announce(reply.announce or "alias_moved")
     return answer(reply)
 

@@ -8,9 +8,10 @@ from heddle_api.auth import Caller
 from heddle_api.control.bases import card, service
 from heddle_api.control.bases.service import BaseAliasView, BaseDetail, BaseTarget, BaseView, NewBase
 from heddle_api.control.context import CurrentControl, Operator
-from heddle_api.control.once import OncePost, answer
+from heddle_api.control.once import OncePost, answer, note
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.precondition import AskedMatch, etag
+from heddle_api.control.trail import AskedTrail
 from heddle_api.control.wire import AliasName
 from heddle_infra.database import bases
 
@@ -61,10 +62,17 @@ async def get_base_alias(
 
 @router.put("/{name}/aliases/{alias}", response_model=BaseAliasView, summary="Move a base's alias")
 async def move_base_alias(
-    name: str, alias: AliasName, body: BaseTarget, operator: Operator, control: CurrentControl, match: AskedMatch
+    name: str,
+    alias: AliasName,
+    body: BaseTarget,
+    operator: Operator,
+    control: CurrentControl,
+    match: AskedMatch,
+    trail: AskedTrail,
 ) -> Response:
     """Point an alias at a base of this name: new fits use it, adapters stay on the base they were fitted on."""
     async with control.transaction(operator) as session:
         reply = await service.move_alias(session, name, alias, body.base, match)
+        await note(trail, session, operator, reply)
     await control.announce(reply.announce or "base_alias_moved")
     return answer(reply)

@@ -12,6 +12,7 @@ from heddle_api.control.erasures import service as erasures
 from heddle_api.control.erasures.service import ErasureView, NewErasure
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
+from heddle_api.control.trail import AskedTrail
 from heddle_infra.database import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["labelled sets"])
@@ -64,6 +65,6 @@ async def delete_item(dataset: str, item: str, tenant: DataKey, control: Current
 
 
 @router.delete("/{dataset}", status_code=204, summary="Delete a labelled set")
-async def delete_dataset(dataset: str, tenant: DataKey, control: CurrentControl) -> None:
+async def delete_dataset(dataset: str, tenant: DataKey, control: CurrentControl, trail: AskedTrail) -> None:
     """Delete a labelled set that no job has used, with its images."""
-    await service.remove(control, tenant.tenant, dataset)
+    await service.remove(control, tenant, trail, dataset)

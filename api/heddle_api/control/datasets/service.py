@@ -8,13 +8,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.datasets.inline import MAX_ITEMS, NewItem, pack_items
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.trail import Trail
 from heddle_api.control.wire import DisplayName, Reference
-from heddle_infra.database import datasets, factor_sets, jobs, uploads
+from heddle_infra.database import datasets, factor_sets, jobs, quotas, uploads, usage
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import Conflict, InvalidInput
@@ -22,7 +24,9 @@ from heddle_platform.factors import parse_factor_set
 from heddle_platform.ids import new_id
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.ports import ObjectStore
+from heddle_platform.quota import Counted
 from heddle_platform.records import Dataset, DatasetStatus, Upload
+from heddle_platform.usage import Slot, hour_of
 
 
 class NewDataset(BaseModel):
@@ -117,10 +121,14 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
     """Register a labelled set and queue its validation, both or neither.
 
     Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
         InvalidInput: code `invalid_items`.
         NotFound: codes `unknown_factor_set`, `unknown_upload`.
         Conflict: code `upload_not_complete`: the upload is still open, or was used for another set.
     """
+    # how many images an upload has is known once it is validated; a full tenant is told before
+    more: dict[Counted, int] = {"queued_jobs": 1, "images": len(wanted.items or (1,))}
+    await quotas.reserve(session, tenant_id, control.settings.quotas, more)
     reference, version = split_reference(wanted.factor_set)
     factor_set = await factor_sets.resolve(session, tenant_id, reference, version)
     if wanted.items is None:
@@ -156,6 +164,8 @@ async def _store_items(
 ) -> Upload:
     """Store images sent within the request as the upload they would have been."""
     data = await asyncio.to_thread(pack_items, items, factors)
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"bytes": len(data)})
+    await usage.add(session, {Slot(tenant_id, hour_of(datetime.now(UTC)), "bytes_uploaded"): len(data)})
     upload_id = new_id("up")
     await asyncio.to_thread(control.objects.put, keys.upload(tenant_id, upload_id), data)
     await uploads.create(
@@ -215,12 +225,14 @@ def _place_of(images: Sequence[ManifestImage], item: str) -> int:
     )
 
 
-async def remove(control: Control, tenant_id: str, reference: str) -> None:
+async def remove(control: Control, caller: Principal, trail: Trail, reference: str) -> None:
     """Delete a labelled set that no job uses: rows first, then the objects no other set shares."""
-    async with control.ports.database.transaction(tenant_id) as session:
+    tenant_id = caller.tenant
+    async with control.transaction(caller) as session:
         dataset = await datasets.remove(session, tenant_id, reference)
         digest = dataset.digest
         shared = digest is not None and await datasets.digest_in_use(session, tenant_id, digest)
+        await trail.note(session, caller, target=dataset.id, before=view(dataset))
     if digest is not None and not shared:
         await asyncio.to_thread(_delete_objects, control.objects, tenant_id, digest)
 

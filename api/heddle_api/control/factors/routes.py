@@ -60,7 +60,7 @@ async def validate_factor_set(tenant: FactorsKey, document: Document, post: Once
     """Check a factor set without storing it; every fault is listed with its JSON pointer."""
 
     async def check(_: object) -> Reply:
-        return Reply(service.check(document))
+        return Reply(service.check(document), changes=False)
 
     return await post.once(tenant, check)
 

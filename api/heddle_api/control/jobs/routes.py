@@ -34,7 +34,7 @@ async def create_job(body: AnyNewJob, owner: JobsKey, post: OncePost) -> Respons
         await require("admin")(owner)
         return await post.once(owner, lambda session: service.create_pretraining(session, body))
     tenant_id = owner.tenant
-    return await post.once(owner, lambda session: service.create(session, tenant_id, body))
+    return await post.once(owner, lambda session: service.create(session, post.control, tenant_id, body))
 
 
 @router.get("", summary="List jobs")

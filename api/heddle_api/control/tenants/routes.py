@@ -7,6 +7,7 @@ from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.tenants import service
 from heddle_api.control.tenants.service import CreatedTenant, NewTenant, TenantChange, TenantView
+from heddle_api.control.trail import AskedTrail
 from heddle_infra.database import tenants
 
 router = APIRouter(prefix="/v1/admin/tenants", tags=["tenants"])
@@ -33,15 +34,25 @@ async def get_tenant(tenant_id: str, operator: Operator, control: CurrentControl
 
 
 @router.patch("/{tenant_id}", summary="Change a tenant")
-async def change_tenant(tenant_id: str, body: TenantChange, operator: Operator, control: CurrentControl) -> TenantView:
-    """Rename, suspend or reactivate a tenant; a suspended tenant's keys answer 401 until it is active again."""
+async def change_tenant(
+    tenant_id: str, body: TenantChange, operator: Operator, control: CurrentControl, trail: AskedTrail
+) -> TenantView:
+    """Rename, suspend or reactivate a tenant.
+
+    A suspended tenant's keys answer 403 `tenant_suspended` on both planes and its jobs wait, until it is active again.
+    """
     async with control.platform_transaction(operator) as session:
+        before = service.view(await tenants.get_tenant(session, tenant_id))
         changed = await service.change(session, tenant_id, body)
+        await trail.note(session, operator, tenant_id=tenant_id, target=tenant_id, before=before, after=changed)
     await control.announce("tenant_changed")
     return changed
 
 
 @router.delete("/{tenant_id}", status_code=204, summary="Delete a tenant")
-async def delete_tenant(tenant_id: str, operator: Operator, control: CurrentControl) -> None:
-    """Delete a suspended tenant with its sets, jobs and adapters, rows and objects; this cannot be undone."""
-    await service.remove(control, operator, tenant_id)
+async def delete_tenant(tenant_id: str, operator: Operator, control: CurrentControl, trail: AskedTrail) -> None:
+    """Delete a suspended tenant with its sets, jobs and adapters, rows and objects; this cannot be undone.
+
+    What was counted of it and its audit trail stay, for the last invoice and for whoever asks later.
+    """
+    await service.remove(control, operator, trail, tenant_id)
