@@ -37,6 +37,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/adapters/{ada}/versions/1/playbook", None),
     ("GET", "/v1/adapters/{ada}/versions/1/download", None),
     ("POST", "/v1/adapters/{ada}/versions/1/approvals", {"decision": "approve"}),
+    ("GET", "/v1/adapters/{ada}/versions/1/approvals", None),
     ("GET", "/v1/adapters/{ada}/aliases/production", None),
     ("PUT", "/v1/adapters/{ada}/aliases/production", {"version": 1}),
     ("POST", "/v1/adapters/{ada}/rollback", None),

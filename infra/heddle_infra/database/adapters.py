@@ -125,6 +125,21 @@ async def decide(
     return approval, await version(session, tenant_id, adapter_id, number)
 
 
+async def list_approvals(session: AsyncSession, tenant_id: str, adapter_id: str, number: int) -> list[Approval]:
+    """Return the decisions on a version, oldest first.
+
+    Raises:
+        NotFound: code `unknown_version`.
+    """
+    await version(session, tenant_id, adapter_id, number)
+    rows = await session.scalars(
+        select(ApprovalRow)
+        .where(ApprovalRow.tenant_id == tenant_id, ApprovalRow.adapter_id == adapter_id, ApprovalRow.version == number)
+        .order_by(ApprovalRow.id)
+    )
+    return [Approval.model_validate(row) for row in rows]
+
+
 def _first_reason(found: AdapterVersion) -> str:
     reasons = found.gate.get("reasons") or ["see its card"]
     return str(reasons[0])

@@ -68,6 +68,15 @@ async def decide(adapter: str, version: VersionNumber, body: Decision, tenant: A
     return await post.once(tenant, lambda session: service.decide(session, tenant, adapter, version, body))
 
 
+@router.get("/{adapter}/versions/{version}/approvals", summary="List decisions on a version")
+async def list_decisions(
+    adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl
+) -> Page[DecisionView]:
+    """List who approved or rejected a version, when, and with which comment."""
+    async with control.transaction(tenant) as session:
+        return await service.decisions(session, tenant.tenant, adapter, version)
+
+
 @router.get("/{adapter}/aliases/{alias}", response_model=AliasView, summary="Read an alias")
 async def get_alias(
     adapter: str, alias: AliasName, tenant: ReaderKey, control: CurrentControl, response: Response

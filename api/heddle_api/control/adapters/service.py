@@ -231,6 +231,17 @@ async def decide(session: AsyncSession, caller: Principal, reference: str, numbe
     return Reply(shown, 201, announce=f"version_{version.status}")
 
 
+async def decisions(session: AsyncSession, tenant_id: str, reference: str, number: int) -> Page[DecisionView]:
+    """Return every decision on a version, oldest first; there are never more than a page of them."""
+    adapter, version = await find_version(session, tenant_id, reference, number)
+    made = await adapters.list_approvals(session, tenant_id, adapter.id, number)
+    shown = [
+        DecisionView(adapter=adapter.name, status=version.status, **approval.model_dump(exclude={"adapter_id"}))
+        for approval in made
+    ]
+    return page_of(shown, False, lambda decision: decision.created_at.isoformat())
+
+
 async def move_alias(
     session: AsyncSession, tenant_id: str, reference: str, alias: str, wanted: AliasTarget, match: IfMatch
 ) -> Reply:
