@@ -1,4 +1,4 @@
-"""The pages of a version that was carried over to another base without its images: what is known of it, and what not."""
+"""The pages of a version that was carried over to another base without its images: what is known of it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,8 @@ def carried_sentence(loss: Loss, from_version: int) -> str:
     """Say that a version was carried over, and with which loss."""
     least = min(loss.factors, key=lambda one: one.value)
     return (
-        f"This version was carried over from version {from_version} to another base without its images, which are gone: "
-        f"on {loss.anchors} public pictures its readings agree with those before least for {least.name}, with a "
+        f"This version was carried over from version {from_version} to another base without its images, which are "
+        f"gone: on {loss.anchors} public pictures its readings agree with those before least for {least.name}, with a "
         f"{least.measure} of {least.value:.2f} ({least.interval[0]:.2f} to {least.interval[1]:.2f})."
     )
 

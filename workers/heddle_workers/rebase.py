@@ -134,9 +134,7 @@ def _mapped(item: RebaseItem, base: BaseSource) -> Rebased:
     return _result(item, judgement, fitted, None, numbers, clock, mapped=True)
 
 
-def _files(
-    adapter: Adapter, runtime: BaseRuntime, card: dict[str, Any], judgement: Judgement, loss: Loss
-) -> Fitted:
+def _files(adapter: Adapter, runtime: BaseRuntime, card: dict[str, Any], judgement: Judgement, loss: Loss) -> Fitted:
     packed = pack(adapter)
     gate = judgement.verdict.model_dump(mode="json")
     document = {**card, "gate": gate}

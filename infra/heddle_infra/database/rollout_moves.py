@@ -191,7 +191,7 @@ async def roll_back(session: AsyncSession, rollout_id: str) -> tuple[Rollout, Mo
     await session.execute(_MARK, {"id": rollout.id})
     await _demote(session, rollout)
     await rollouts.set_status(session, rollout_id, "rolled_back")
-    return await rollouts.get(session, rollout_id), MovedBack(int(undone), int(kept))
+    return await rollouts.get(session, rollout_id), back
 
 
 async def _undo(session: AsyncSession, rollout: Rollout, one: RolloutMoveRow) -> bool:

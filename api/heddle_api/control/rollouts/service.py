@@ -45,7 +45,6 @@ class NewRollout(BaseModel):
         None, min_length=1, max_length=10_000, description="Only these tenants; null: all active ones."
     )
 
-
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.promote and self.dry_run:
