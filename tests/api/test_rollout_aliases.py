@@ -34,7 +34,7 @@ async def test_webhooks_and_both_trails_tell_of_every_move(world: World, tenant:
     assert (await world.admin.get(f"/v1/rollouts/{shown['id']}")).json()["status"] == "complete"
     await decide(world, shown, "rollback")
     told = (await tenant.get(f"/v1/webhook_endpoints/{hook['id']}/deliveries"))["data"]
-    assert [one["type"] for one in told] == ["adapter.alias_moved"] * 2
+    assert [one["event"] for one in told] == ["adapter.alias_moved"] * 2
     moves = await events(tenant, "rollout_moved_alias")
     assert len(moves) == 2
     assert all(event["actor"] == "operator" and shown["id"] in event["target"] for event in moves)
