@@ -15,7 +15,8 @@ from heddle_platform.base.bundle import BaseBundle
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
 from heddle_platform.packs import PACK_FILE, unpacked
-from heddle_platform.records import Alias, Base, JobType, Rollout, RolloutItem
+from heddle_platform.records import Alias, Base, JobType
+from heddle_platform.rollout_records import Rollout, RolloutItem
 from heddle_workers.fitted import ADAPTER_FILE, CARD_PAGE, PLAYBOOK_PAGE
 from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.work import Work

@@ -17,7 +17,8 @@ from heddle_infra.database.models import AliasRow
 from heddle_infra.database.rollout_models import RolloutMoveRow
 from heddle_platform.digest import json_digest
 from heddle_platform.errors import Conflict
-from heddle_platform.records import Alias, Rollout
+from heddle_platform.records import Alias
+from heddle_platform.rollout_records import Rollout
 
 DEFAULT: Final = "default"
 
