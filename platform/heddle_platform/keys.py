@@ -6,6 +6,10 @@ SHA-256 in the key, so that writing one twice is harmless and a half-written one
 
 from heddle_platform.errors import InvalidInput
 
+TENANTS = "tenants/"
+BASES = "bases/"
+OPERATOR = "operator/"
+PROBES = "probes/"
 _ADDRESSED = frozenset({"datasets", "latents", "adapters"})
 
 

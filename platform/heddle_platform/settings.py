@@ -107,6 +107,17 @@ class DispatchSettings(_Concern):
         return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
 
 
+class ReconcileSettings(_Concern):
+    """How often the dispatcher holds rows and objects against each other, and what it does with orphans.
+
+    What was written less than `reconcile_grace_seconds` ago is not judged: longer than any request or write takes.
+    """
+
+    reconcile_every_seconds: float = Field(900.0, gt=0)
+    reconcile_grace_seconds: float = Field(3_600.0, gt=0)
+    reconcile_repair: bool = True
+
+
 class TrackingSettings(_Concern):
     """Where runs of bases are logged beside their own log: `HEDDLE_MLFLOW_TRACKING_URI` (sqlite:///... or a server)."""
 
@@ -136,6 +147,7 @@ class Settings(BaseModel):
     dispatch: DispatchSettings
     service: ServiceSettings
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -153,4 +165,5 @@ class Settings(BaseModel):
             dispatch=DispatchSettings(),
             service=ServiceSettings(),
             tracking=TrackingSettings(),
+            reconcile=ReconcileSettings(),
         )

@@ -97,6 +97,11 @@ async def claim(session: AsyncSession, *, owner: str, limit: int, lease_seconds:
     return claimed
 
 
+async def hold_claims(session: AsyncSession) -> None:
+    """Have no job claimed by anybody until this transaction ends; those that are leased already go on."""
+    await session.execute(text(_CLAIMING))
+
+
 async def _lease(session: AsyncSession, row: JobRow, owner: str, lease_seconds: float) -> Job:
     row.attempt += 1
     row.status = "running"
