@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from heddle_infra import local
 from heddle_platform.settings import CacheSettings, ObjectStoreSettings
@@ -99,10 +101,31 @@ def stack() -> Iterator[RunningStack]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A migrated, empty database, and nothing else."""
-    for variables in only("postgres"):
-        yield variables["HEDDLE_DATABASE_URL"]
+def postgres_variables() -> Iterator[dict[str, str]]:
+    """A migrated, empty database, and nothing else, by the variables that lead to it."""
+    yield from only("postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_variables: dict[str, str]) -> str:
+    """The database as the planes and the dispatcher connect to it, behind the walls."""
+    return postgres_variables["HEDDLE_DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def postgres_owner_url(postgres_variables: dict[str, str]) -> str:
+    """The same database as the owner of its tables connects to it."""
+    return postgres_variables["HEDDLE_DATABASE_OWNER_URL"]
+
+
+@pytest.fixture
+async def empty_postgres_url(postgres_url: str, postgres_owner_url: str) -> str:
+    """The database as the planes connect to it, emptied, for tests that other tests' jobs would disturb."""
+    owner = create_async_engine(postgres_owner_url)
+    async with owner.begin() as connection:  # the application's role may not truncate
+        await connection.execute(text("truncate tenants, bases cascade"))
+    await owner.dispose()
+    return postgres_url
 
 
 @pytest.fixture(scope="session")

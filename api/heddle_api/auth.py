@@ -11,9 +11,11 @@ from typing import Annotated, Final, NamedTuple, Protocol
 
 from fastapi import Depends, Request
 
+from heddle_api.gate import Gate
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import Forbidden, Unauthenticated
 from heddle_platform.ids import new_id
+from heddle_platform.rate import Rate
 from heddle_platform.records import Scope
 
 MAX_KEY_CHARACTERS: Final = 300
@@ -46,12 +48,16 @@ def hash_key(plaintext: str) -> str:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who calls: a key, its tenant (None: an operator's key), its scopes, and the tenant's cache epoch."""
+    """Who calls: a key, its tenant (None: an operator's key), its scopes, and the tenant's cache epoch.
+
+    `rate`: how fast the tenant's requests may come; None: as fast as the plane's default.
+    """
 
     key_id: str
     tenant_id: str | None
     scopes: frozenset[Scope]
     tenant_epoch: int = 0
+    rate: Rate | None = None
 
     @property
     def tenant(self) -> str:
@@ -71,14 +77,30 @@ class KeyDirectory(Protocol):
     """Where a plane looks keys up; it stands in the lifespan state as `key_directory`."""
 
     async def find(self, key_hash: str) -> Principal | None:
-        """Return who owns the key of this hash; None if it is unknown, revoked, expired or suspended."""
+        """Return who owns the key of this hash; None if it is unknown, revoked or expired.
+
+        Raises:
+            Forbidden: code `tenant_suspended`.
+        """
+
+
+def suspended() -> Forbidden:
+    """Return what a suspended tenant's keys are told."""
+    return Forbidden(
+        "your tenant is suspended: nothing is done for it until your operator resumes it; nothing is lost",
+        code="tenant_suspended",
+    )
 
 
 async def authenticate(request: Request) -> Principal:
-    """Find the caller by the `Authorization` header and leave it in the request's state for the log.
+    """Find the caller by the `Authorization` header, leave it in the request's state for the log, and pass the gate.
+
+    An operator's requests are not limited: they are what ends an emergency.
 
     Raises:
         Unauthenticated: codes `missing_key`, `malformed_authorization`, `unknown_key`.
+        Forbidden: code `tenant_suspended`.
+        RateLimited: code `rate_limited`.
     """
     header = request.headers.get("authorization")
     if header is None:
@@ -96,6 +118,11 @@ async def authenticate(request: Request) -> Principal:
             "this API key is unknown, revoked or expired; make a new one or ask your operator", code="unknown_key"
         )
     request.state.principal = principal
+    gate: Gate | None = getattr(request.state, "gate", None)
+    if gate is not None and principal.tenant_id is not None:
+        headers: dict[str, str] = {}
+        request.state.answer_headers = headers  # the request context adds them to the answer, whichever it is
+        await gate.admit(principal.tenant_id, principal.rate, headers)
     return principal
 
 

@@ -4,6 +4,7 @@ Query strings and bodies are never logged: presigned URLs and images pass throug
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,7 +92,7 @@ class RequestContext:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         most = state.get("max_body_bytes", self._max_body_bytes)
-        sent = _Sent(send, request_id)
+        sent = _Sent(send, request_id, state)
         place = Place(scope["path"], request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id, process=self._plane):
             try:
@@ -130,17 +131,20 @@ class RequestContext:
 
 
 class _Sent:
-    """`send` that adds X-Request-Id and remembers the status."""
+    """`send` that adds X-Request-Id and what the gate has to say, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, state: Mapping[str, Any]) -> None:
         self._send = send
+        self._state = state
         self._header = (b"x-request-id", request_id.encode())
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), self._header]
+            told: Mapping[str, str] = self._state.get("answer_headers", {})
+            further = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+            message["headers"] = [*message.get("headers", ()), self._header, *further]
         await self._send(message)
 
 

@@ -15,9 +15,12 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
+from heddle_infra.buckets import TAKE, taken_of
 from heddle_platform.errors import Unavailable
+from heddle_platform.rate import Rate, Taken
 from heddle_platform.settings import CacheSettings
 
 _T = TypeVar("_T")
@@ -95,6 +98,7 @@ class RedisCache:
         self._breaker = breaker or CircuitBreaker()
         self._redis: Redis | None = None
         self._listener: Redis | None = None
+        self._take: AsyncScript | None = None
 
     async def get(self, key: str) -> bytes | None:
         """Return the value; see `Cache.get`."""
@@ -122,6 +126,13 @@ class RedisCache:
     async def _forget_step(self, cursor: int, pattern: str) -> tuple[int, int]:
         following, keys = await self._call(lambda redis: redis.scan(cursor, match=pattern, count=_SCANNED))
         return following, await self._call(lambda redis: redis.unlink(*keys)) if keys else 0
+
+    async def take(self, key: str, rate: Rate) -> Taken:
+        """Take one request out of a bucket; see `Cache.take`."""
+        if self._take is None:
+            self._take = self._calling().register_script(TAKE)
+        script, arguments = self._take, [rate.interval_microseconds, rate.burst]
+        return taken_of(await self._call(lambda redis: script(keys=[key], args=arguments, client=redis)))
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers; see `Cache.publish`."""
@@ -163,7 +174,7 @@ class RedisCache:
         for redis in (self._redis, self._listener):
             if redis is not None:
                 await redis.aclose()
-        self._redis = self._listener = None
+        self._redis = self._listener = self._take = None
 
     async def _call(self, command: Callable[[Redis], Awaitable[_T]]) -> _T:
         if not self._breaker.allows():

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from heddle_platform.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
 from heddle_platform.ports import ObjectInfo, OpenMultipart, Part
+from heddle_platform.rate import MICROSECONDS, Rate, Taken, take
 
 _PART_MINIMUM_BYTES = 5 * 1024**2  # of every part but the last, as S3 has it
 
@@ -160,6 +161,7 @@ class MemoryCache:
         """Args: clock: seconds that only grow; what lifetimes are counted in."""
         self._clock = clock
         self._values: dict[str, tuple[bytes, float]] = {}
+        self._buckets: dict[str, float] = {}
         self._listeners: dict[str, set[asyncio.Queue[str]]] = {}
 
     async def get(self, key: str) -> bytes | None:
@@ -181,6 +183,12 @@ class MemoryCache:
         for key in found:
             del self._values[key]
         return len(found)
+
+    async def take(self, key: str, rate: Rate) -> Taken:
+        """Take one request out of a bucket; see `Cache.take`."""
+        full_at, taken = take(self._buckets.get(key, 0.0), self._clock() * MICROSECONDS, rate)
+        self._buckets[key] = full_at
+        return taken
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers; see `Cache.publish`."""

@@ -5,7 +5,8 @@
     |   `-- TooLarge           a limit is exceeded; the sentence holds both numbers
     |-- NotFound               no such thing, or not yours: the two are never told apart
     |-- Unauthenticated        no key, or not a valid one
-    |-- Forbidden              the key lacks a scope
+    |-- Forbidden              the key lacks a scope, or its tenant is suspended
+    |   `-- QuotaExceeded      a limit of the tenant is reached; the sentence holds both numbers
     |-- Conflict               the state does not allow it now
     |   |-- PreconditionRequired
     |   `-- PreconditionFailed
@@ -120,6 +121,12 @@ class Forbidden(HeddleError):
     """The key is valid and lacks the scope."""
 
     default_code = "forbidden"
+
+
+class QuotaExceeded(Forbidden):
+    """A limit of the tenant is reached; `param` names it."""
+
+    default_code = "quota_exceeded"
 
 
 class Conflict(HeddleError):

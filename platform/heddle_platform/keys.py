@@ -90,6 +90,14 @@ def cache_prefix(tenant_id: str) -> str:
     return f"heddle:{_part(tenant_id)}:"
 
 
+def rate_key(tenant_id: str, plane: str) -> str:
+    """Return the key of the bucket that a tenant's requests to a plane are taken out of.
+
+    It holds nothing of the tenant and does not stand under its prefix: an erasure must neither count nor empty it.
+    """
+    return f"heddle:rate:{_part(tenant_id)}:{_part(plane)}"
+
+
 def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:
     """Return the folder ("datasets", "latents", "adapters") and the digest that a key of the tenant stands under.
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from heddle_platform.rate import Rate, Taken
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -121,6 +123,9 @@ class Cache(Protocol):
 
     async def forget(self, prefix: str) -> int:
         """Forget all values whose key starts with `prefix`; return how many were found."""
+
+    async def take(self, key: str, rate: Rate) -> Taken:
+        """Take one request out of the bucket `key`, which all that share the cache share; decided in one step."""
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers of a channel."""

@@ -39,7 +39,10 @@ class Tenant(Record):
 
 
 class ApiKey(Record):
-    """A key, without its secret. `tenant_id` None marks an operator's key."""
+    """A key, without its secret. `tenant_id` None marks an operator's key.
+
+    `previous_ends_at`: until when the secret that it had before it was rotated goes on working beside the new one.
+    """
 
     id: str
     tenant_id: str | None
@@ -47,6 +50,8 @@ class ApiKey(Record):
     scopes: tuple[Scope, ...]
     expires_at: datetime | None
     revoked_at: datetime | None
+    rotated_at: datetime | None = None
+    previous_ends_at: datetime | None = None
     created_at: datetime
 
 

@@ -19,9 +19,17 @@ class _Concern(BaseSettings):
 
 
 class DatabaseSettings(_Concern):
-    """PostgreSQL. `HEDDLE_DATABASE_URL`: postgresql+asyncpg://user:password@host:port/name."""
+    """PostgreSQL. `HEDDLE_DATABASE_URL`: postgresql+asyncpg://user:password@host:port/name.
+
+    It names the role of the planes and the dispatcher, which must be no superuser, own no table and not have BYPASSRLS:
+    row-level security keeps tenants apart and holds for such a role only. `HEDDLE_DATABASE_OWNER_URL` names the owner
+    of the same database; only `python -m heddle_infra.database` (and `heddle up`) read it, to migrate as that role and
+    to let the other one in, which is made where the owner may make roles; else, as a superuser, once:
+    `create role heddle_app login password '...'`. Without it one role does both, and a production plane is not ready.
+    """
 
     database_url: SecretStr
+    database_owner_url: SecretStr | None = None
     database_pool_size: int = Field(8, ge=1)
     database_connect_timeout_seconds: float = Field(10.0, gt=0)
 
@@ -91,6 +99,21 @@ class LimitSettings(_Concern):
     edit_deadline_seconds: float = Field(5.0, gt=0)
 
 
+class QuotaSettings(_Concern):
+    """What a tenant may have and do unless an operator set something else: `HEDDLE_QUOTA_*`.
+
+    Requests are counted on each plane by itself. The queue has no defaults here: weight 1, and no cap on what runs.
+    """
+
+    quota_requests_per_second: float = Field(2_000.0, gt=0, le=100_000)
+    quota_burst: int = Field(4_000, ge=1)
+    quota_images: int = Field(1_000_000, ge=0)
+    quota_bytes: int = Field(500 * 1024**3, ge=0)
+    quota_labelled_rows: int = Field(1_000_000, ge=0)
+    quota_adapters: int = Field(10_000, ge=0)
+    quota_queued_jobs: int = Field(20_000, ge=0)
+
+
 class DispatchSettings(_Concern):
     """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`."""
 
@@ -133,6 +156,7 @@ class ServiceSettings(_Concern):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     edge_threads: int = Field(1, ge=1)
     edge_poll_seconds: float = Field(0.5, gt=0)
+    usage_flush_seconds: float = Field(2.0, gt=0)  # a killed process loses what it counted since its last flush
 
 
 class Settings(BaseModel):
@@ -148,6 +172,7 @@ class Settings(BaseModel):
     service: ServiceSettings
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
+    quotas: QuotaSettings = Field(default_factory=QuotaSettings)
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -166,4 +191,5 @@ class Settings(BaseModel):
             service=ServiceSettings(),
             tracking=TrackingSettings(),
             reconcile=ReconcileSettings(),
+            quotas=QuotaSettings(),
         )

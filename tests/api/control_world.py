@@ -97,7 +97,7 @@ class World:
         manifest = {"name": name, "image_size": 64, "latents": 8, "files": files}
         for file, data in graphs.items():
             self.objects.put(keys.base_file(name, json_digest([name, alias]), file), data)
-        async with self.ports.database.transaction() as session:
+        async with self.ports.database.platform_transaction() as session:
             base, _ = await bases.publish(session, name=name, digest=json_digest([name, alias]), manifest=manifest)
             await bases.set_alias(session, alias, base.id)
         return base.id
@@ -185,7 +185,7 @@ class Person:
             "levels": {"smile": {"off": 2, "on": 1}},
         }
         error = None if digest else JobError(code="dataset_rejected", message="the set has 1 fault")
-        async with self.world.ports.database.transaction() as session:
+        async with self.world.ports.database.platform_transaction() as session:
             await queue.fence(session, job.id, job.attempt)
             await datasets.finish_validation(
                 session, self.id, dataset, report=report, digest=digest, images=images if digest else None
@@ -234,7 +234,7 @@ async def upload(world: World, http: httpx.AsyncClient, data: bytes, sha256: str
 
 async def claim_all(world: World) -> list[Job]:
     """Lease every waiting job, as a dispatcher would."""
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         return await queue.claim(session, owner="test", limit=1000, lease_seconds=300, max_attempts=5)
 
 
@@ -266,7 +266,7 @@ async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
         files={file: sha256_hex(data) for file, data in contents.items()},
     )
     final = {"pass": "succeeded", "needs_approval": "awaiting_approval", "fail": "failed"}[verdict]
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await queue.fence(session, job.id, job.attempt)
         version = await versions.add_version(session, job.tenant, job.id, new)
         result = {"adapter": spec["adapter"], "version": version.version, "card": new.card}

@@ -44,7 +44,7 @@ async def test_an_approval_moves_production_ends_the_job_and_tells_the_edges(wor
     version = await tenant.get("/v1/adapters/avatars/versions/1")
     assert version["aliases"] == ["production"]
     assert (await tenant.get(f"/v1/jobs/{version['job']}"))["status"] == "succeeded"
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         snapshot = await serving.snapshot(session)
     assert snapshot.aliases[tenant.id, "avatars", "production"] == 1
     twice = await tenant.http.post("/v1/adapters/avatars/versions/1/approvals", json={"decision": "reject"})
@@ -218,7 +218,7 @@ async def test_serving_is_not_told_of_changes_that_were_refused(world: World, te
     await asyncio.sleep(0)
     await tenant.http.post("/v1/adapters/avatars/versions/1/approvals", json={"decision": "approve"})
     await tenant.http.put(ALIAS, json={"version": 1})
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         assert (
             await session.scalar(text("select count(*) from approvals where tenant_id = :id"), {"id": tenant.id}) == 0
         )

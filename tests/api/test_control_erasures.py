@@ -49,7 +49,7 @@ async def play(world: World, erasure: str) -> Job:
 async def finish(world: World, job: Job) -> None:
     """Write what the worker writes at the end."""
     signed = Signer(world.ports.settings.security.secret_key).sign({"kind": "heddle.erasure.v1", **FOUND, "at": "now"})
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await queue.fence(session, job.id, job.attempt)
         await jobs.close(
             session, job.id, status="succeeded", result={**FOUND, "certificate": signed.model_dump(mode="json")}
@@ -126,7 +126,7 @@ async def test_what_went_is_told_once_all_of_it_went(world: World, tenant: Perso
     await tenant.ready_dataset()
     made = await tenant.post("/v1/erasure_requests", {"images": IMAGES[:1]})
     job = await play(world, made["id"])
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await erasures.note(session, job.id, FOUND)
     halfway = await tenant.get(f"/v1/erasure_requests/{made['id']}")
     assert (halfway["status"], halfway["erased"], halfway["certificate"]) == ("running", None, None)
@@ -142,7 +142,7 @@ async def test_a_failed_erasure_says_why(world: World, tenant: Person) -> None:
     await tenant.ready_dataset()
     made = await tenant.post("/v1/erasure_requests", {"images": IMAGES[:1]})
     job = await play(world, made["id"])
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await jobs.close(session, job.id, status="failed", error=JobError(code="object_missing", message="gone"))
     failed = await tenant.get(f"/v1/erasure_requests/{made['id']}")
     assert (failed["status"], failed["error"]["code"], failed["erased"]) == ("failed", "object_missing", None)
@@ -159,7 +159,7 @@ async def test_neither_can_it_be_cancelled_nor_a_set_deleted_under_it(tenant: Pe
 
 async def test_an_erased_version_is_a_name_only(world: World, tenant: Person) -> None:
     version = await tenant.fitted()
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await session.execute(
             text("update adapter_versions set status = 'erased', replaced_by = 7 where tenant_id = :id"),
             {"id": tenant.id},

@@ -46,7 +46,7 @@ async def encoded_set(person: Person) -> str:
     )
     manifest = Manifest(images=digest, rows=images[:ROWS], unlabelled=images[ROWS:])
     person.world.objects.put(keys.dataset_manifest(person.id, digest), manifest.to_bytes())
-    async with person.world.ports.database.transaction() as session:
+    async with person.world.ports.database.platform_transaction() as session:
         base = await bases.resolve(session, "default")
         assert (await datasets.resolve(session, person.id, dataset)).digest == digest
     person.world.objects.put(keys.latents(person.id, digest, base.digest), pack_latents(latents_of()))

@@ -12,6 +12,7 @@ from tests.api.control_world import FACTORS, Person, World
 # method, path with {thing}, body; every route of a tenant's resources that takes an id
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/api_keys/{key}", None),
+    ("POST", "/v1/api_keys/{key}/rotate", {}),
     ("DELETE", "/v1/api_keys/{key}", None),
     ("GET", "/v1/factor_sets/{fs}", None),
     ("GET", "/v1/factor_sets/{fs}/versions/1", None),

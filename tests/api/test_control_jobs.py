@@ -121,7 +121,7 @@ async def test_cancelling(world: World, tenant: Person) -> None:
     job = next(job for job in await claim_all(world) if job.id == running)
     asked = await tenant.post(f"/v1/jobs/{running}/cancel")
     assert (asked["status"], asked["cancel_requested"]) == ("running", True)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         assert await queue.beat(session, [Beat(job.id, job.attempt, "encoding", 0.5)], lease_seconds=9) == {
             job.id: "cancelled"
         }
@@ -140,7 +140,7 @@ async def test_a_validation_is_not_cancelled(tenant: Person) -> None:
 async def fail(world: World, job_id: str) -> None:
     """Play a worker that finds a fault."""
     job = next(job for job in await claim_all(world) if job.id == job_id)
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await queue.fence(session, job.id, job.attempt)
         await jobs.close(session, job.id, status="failed", error=JobError(code="too_few", message="3 rows, 10 needed"))
 

@@ -71,7 +71,7 @@ async def test_an_expired_key_stops(world: World, tenant: Person) -> None:
     made = await tenant.post("/v1/api_keys", {"name": "brief", "scopes": ["jobs"], "expires_at": later})
     client = world.client(made["api_key"])
     assert (await client.get("/v1/jobs")).status_code == 200
-    async with world.ports.database.transaction() as session:  # the hour passes
+    async with world.ports.database.platform_transaction() as session:  # the hour passes
         await session.execute(text("update api_keys set expires_at = now() where id = :id"), {"id": made["id"]})
     assert (await client.get("/v1/jobs")).json()["code"] == "unknown_key"
 
@@ -99,15 +99,23 @@ async def test_no_key_no_answer(world: World) -> None:
 async def test_an_operators_key_is_told_that_it_has_no_tenant(world: World) -> None:
     me = (await world.admin.get("/v1/me")).json()
     assert (me["tenant_id"], me["tenant"], me["scopes"]) == (None, None, ["admin"])
-    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters"):
+    for path in ("/v1/factor_sets", "/v1/datasets", "/v1/adapters"):
         answer = await world.admin.get(path)
         assert (answer.status_code, answer.json()["code"]) == (403, "tenant_key_required")
+
+
+async def test_an_operators_key_sees_its_own_jobs_and_no_tenants(world: World, tenant: Person) -> None:
+    await tenant.dataset()
+    assert (await tenant.get("/v1/jobs?type=validate"))["data"]
+    for asked in ("/v1/jobs", "/v1/jobs?type=validate", "/v1/jobs?type=fit"):
+        answer = await world.admin.get(asked)
+        assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
 async def test_no_secret_is_stored_in_clear(world: World, tenant: Person) -> None:
     made = await tenant.post("/v1/api_keys", {"name": "x", "scopes": ["jobs"]}, headers={"Idempotency-Key": "seal-me"})
     secrets = [made["api_key"], tenant.key, world.admin_key]
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         tables = (
             await session.scalars(
                 text("select table_name from information_schema.tables where table_schema = 'public'")

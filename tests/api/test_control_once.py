@@ -64,7 +64,7 @@ async def test_a_refused_request_is_judged_anew(tenant: Person) -> None:
 
 async def test_while_one_is_in_flight_the_other_is_told_to_wait(world: World, tenant: Person) -> None:
     scope = f"{tenant.id} /v1/factor_sets"
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         assert await idempotency.lock(session, scope, KEY["Idempotency-Key"])
         answer = await tenant.http.post("/v1/factor_sets", json=FACTORS, headers=KEY)
         problem = answer.json()

@@ -56,7 +56,7 @@ async def test_parts_become_the_object_and_completing_again_is_safe(
     path = f"/v1/uploads/{begun['id']}/complete"
     assert (await tenant.post(path, {"parts": sent[::-1]}))["status"] == "complete"
     assert world.objects.get(keys.upload(tenant.id, begun["id"])) == DATA
-    async with world.ports.database.transaction() as session:  # the object was made, the row's commit was lost
+    async with world.ports.database.platform_transaction() as session:  # the object was made, the row's commit was lost
         await session.execute(text("update uploads set status = 'open' where id = :id"), {"id": begun["id"]})
     assert (await tenant.post(path, {"parts": sent}))["status"] == "complete"
 

@@ -61,9 +61,27 @@ async def test_a_suspended_tenants_key_stops_and_returns(world: World, tenant: P
     path = f"/v1/admin/tenants/{tenant.id}"
     assert (await world.admin.patch(path, json={"status": "suspended"})).json()["status"] == "suspended"
     refused = await tenant.http.get("/v1/me")
-    assert (refused.status_code, refused.json()["code"]) == (401, "unknown_key")
+    assert (refused.status_code, refused.json()["code"]) == (403, "tenant_suspended")
     assert (await world.admin.patch(path, json={"status": "active", "name": "Again"})).json()["name"] == "Again"
     assert (await tenant.get("/v1/me"))["tenant"]["name"] == "Again"
+
+
+async def test_a_suspended_tenants_revoked_key_is_unknown(world: World, tenant: Person) -> None:
+    spare = await tenant.post("/v1/api_keys", {"name": "spare", "scopes": ["jobs"]})
+    await tenant.http.delete(f"/v1/api_keys/{spare['id']}")
+    await world.admin.patch(f"/v1/admin/tenants/{tenant.id}", json={"status": "suspended"})
+    answer = await world.client(spare["api_key"]).get("/v1/jobs")
+    assert (answer.status_code, answer.json()["code"]) == (401, "unknown_key")
+
+
+async def test_a_suspended_tenants_jobs_wait_until_it_is_resumed(world: World, tenant: Person, other: Person) -> None:
+    mine, theirs = await tenant.dataset(), await other.dataset()
+    path = f"/v1/admin/tenants/{tenant.id}"
+    await world.admin.patch(path, json={"status": "suspended"})
+    claimed = [job.spec.get("dataset_id") for job in await claim_all(world)]
+    assert (mine in claimed, theirs in claimed) == (False, True)
+    await world.admin.patch(path, json={"status": "active"})
+    assert mine in [job.spec.get("dataset_id") for job in await claim_all(world)]
 
 
 async def test_changing_nothing_is_refused(world: World, tenant: Person) -> None:
@@ -92,7 +110,7 @@ async def test_deleting_removes_rows_and_objects_of_that_tenant_only(
     assert list(world.objects.list(keys.tenant_prefix(tenant.id))) == []
     assert list(world.objects.list(keys.tenant_prefix(other.id))) != []
     assert len((await other.get("/v1/adapters"))["data"]) == 1
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         snapshot = await serving.snapshot(session)
     assert tenant.id not in snapshot.epochs
     assert other.id in snapshot.epochs

@@ -104,7 +104,7 @@ async def test_a_completion_whose_answer_was_lost_can_be_sent_again(world: World
     etag = world.objects.follow_put(begun["parts"][0]["url"], b"data")
     path, body = f"/v1/uploads/{begun['id']}/complete", {"parts": [{"number": 1, "etag": etag}]}
     await tenant.post(path, body)
-    async with world.ports.database.transaction() as session:  # the object was made, the row's commit was lost
+    async with world.ports.database.platform_transaction() as session:  # the object was made, the row's commit was lost
         await session.execute(text("update uploads set status = 'open' where id = :id"), {"id": begun["id"]})
     assert (await tenant.post(path, body))["status"] == "complete"
 
@@ -112,7 +112,7 @@ async def test_a_completion_whose_answer_was_lost_can_be_sent_again(world: World
 async def test_an_expired_upload_is_refused(world: World, tenant: Person) -> None:
     begun = await tenant.post("/v1/uploads", announced(b"data"))
     etag = world.objects.follow_put(begun["parts"][0]["url"], b"data")
-    async with world.ports.database.transaction() as session:
+    async with world.ports.database.platform_transaction() as session:
         await session.execute(text("update uploads set expires_at = now() where id = :id"), {"id": begun["id"]})
     answer = await tenant.http.post(
         f"/v1/uploads/{begun['id']}/complete", json={"parts": [{"number": 1, "etag": etag}]}

@@ -29,7 +29,7 @@ from heddle_adapters.trial import draw_targets, draw_trial
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime, to_uint8
 from heddle_platform.factors import FactorSet, parse_factor_set
-from tests.bench.beards import KINDS, drawn
+from tests.bench.dependent_looks import KINDS, drawn
 from tests.bench.pixel_judge import PixelJudge, trained_judge
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -37,6 +37,7 @@ DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SETS = {
     "beards_micah": (2_000, 12),
     "beards_toon": (2_000, 12),
+    "outfits_micah": (2_000, 12),
     "avatars_pixelart": (3_000, 16),
     "avatars": (12_000, 4),
 }

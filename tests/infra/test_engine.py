@@ -13,7 +13,7 @@ async def test_a_connection_the_server_ends_is_unavailable_and_the_next_one_work
     database = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
     try:
         with pytest.raises(Unavailable, match="try again"):
-            async with database.transaction() as session:
+            async with database.platform_transaction() as session:
                 await session.execute(text("select pg_terminate_backend(pg_backend_pid())"))
         assert await database.ping()
     finally:

@@ -21,10 +21,8 @@ from tests.infra.test_queue import claim, fitted, new_tenant, queue_job
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    opened = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
-    async with opened.transaction() as session:
-        await session.execute(text("truncate tenants, bases cascade"))
+async def database(empty_postgres_url: str) -> AsyncIterator[Database]:
+    opened = Database(DatabaseSettings(database_url=SecretStr(empty_postgres_url)))
     yield opened
     await opened.close()
 
@@ -34,18 +32,18 @@ async def queue_erasure(session: AsyncSession, tenant: Tenant) -> Job:
 
 
 async def close(database: Database, job: Job) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         await jobs.close(session, job.id, status="succeeded", result={})
 
 
 async def test_an_erasure_starts_when_the_jobs_before_it_are_over_and_those_behind_it_then(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant, other = await new_tenant(session), await new_tenant(session)
     made = []
     for add in (queue_job, queue_erasure, queue_job, queue_erasure):  # each in its own transaction, as requests are
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             made.append(await add(session, tenant))
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         elsewhere = await queue_job(session, other)
         assert await queue.position(session, made[2].id) == 3, "who waits for an erasure has a place in the queue"
     before, erasure, behind, last = made
@@ -57,11 +55,11 @@ async def test_an_erasure_starts_when_the_jobs_before_it_are_over_and_those_behi
 
 
 async def test_a_running_erasure_bars_a_job_whose_request_was_committed_late(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
-    async with database.transaction() as late:
+    async with database.platform_transaction() as late:
         fit = await queue_job(late, tenant)
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             erasure = await queue_erasure(session, tenant)
         assert [job.id for job in await claim(database)] == [erasure.id]
     assert fit.created_at < erasure.created_at
@@ -71,11 +69,11 @@ async def test_a_running_erasure_bars_a_job_whose_request_was_committed_late(dat
 
 
 async def test_what_noted_a_result_is_tried_beyond_the_limit(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         erasure = await queue_erasure(session, tenant)
     await claim(database, lease_seconds=0, max_attempts=1)
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         await erasures.note(session, erasure.id, {"erased": {}})
     [again] = await claim(database, max_attempts=1)
     assert (again.id, again.attempt, again.result) == (erasure.id, 2, {"erased": {}})
@@ -114,7 +112,7 @@ def successor(old: AdapterVersion, verdict: Any = "pass") -> NewVersion:
 async def test_what_was_served_stays_served_and_nothing_else_becomes_so_unjudged(
     database: Database, before: str, verdict: Any, after: str
 ) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         old = await fitted(session, tenant)
         await session.execute(text("update adapter_versions set status = :status"), {"status": before})
@@ -132,7 +130,7 @@ async def test_what_was_served_stays_served_and_nothing_else_becomes_so_unjudged
 
 
 async def test_aliases_follow_and_no_way_back_to_what_was_erased_is_left(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         old = await fitted(session, tenant)
         second = await versions.add_version(
@@ -161,19 +159,19 @@ async def test_aliases_follow_and_no_way_back_to_what_was_erased_is_left(databas
 
 
 async def test_one_erasure_replaces_a_version_once(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         old = await fitted(session, tenant)
         erasure = await queue_erasure(session, tenant)
         replacement = Replacement(old.adapter_id, (1,), successor(old))
         await erasures.replace(session, erasure, replacement)
     with pytest.raises(IntegrityError):
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             await erasures.replace(session, erasure, replacement)
 
 
 async def test_another_tenants_erasure_does_not_exist(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         mine, theirs = await new_tenant(session), await new_tenant(session)
         erasure, fit = await queue_erasure(session, theirs), await queue_job(session, mine)
         for unknown in (erasure.id, fit.id):

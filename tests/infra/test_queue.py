@@ -23,11 +23,8 @@ FACTORS: FactorSet = parse_factor_set({"name": "avatars", "factors": [{"name": "
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncIterator[Database]:
-    opened = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
-    async with opened.transaction() as session:
-        # jobs of other tests would be claimed by these
-        await session.execute(text("truncate tenants, bases cascade"))
+async def database(empty_postgres_url: str) -> AsyncIterator[Database]:
+    opened = Database(DatabaseSettings(database_url=SecretStr(empty_postgres_url)))
     yield opened
     await opened.close()
 
@@ -41,14 +38,14 @@ async def queue_job(session: AsyncSession, tenant: Tenant) -> Job:
 
 
 async def claim(database: Database, *, limit: int = 10, lease_seconds: float = 30, max_attempts: int = 5) -> list[Job]:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         return await queue.claim(
             session, owner="test", limit=limit, lease_seconds=lease_seconds, max_attempts=max_attempts
         )
 
 
 async def test_a_flood_of_one_tenant_lets_anothers_single_job_go_second(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         loud, quiet = await new_tenant(session), await new_tenant(session)
         flood = [await queue_job(session, loud) for _ in range(20)]
         single = await queue_job(session, quiet)
@@ -58,7 +55,7 @@ async def test_a_flood_of_one_tenant_lets_anothers_single_job_go_second(database
 
 
 async def test_concurrent_claims_never_share_a_job(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         for _ in range(30):
             await queue_job(session, tenant)
@@ -71,15 +68,15 @@ async def test_concurrent_claims_never_share_a_job(database: Database) -> None:
 
 
 async def test_an_expired_lease_is_taken_over_and_the_old_holder_is_fenced_off(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         job = await queue_job(session, await new_tenant(session))
     (first,) = await claim(database, lease_seconds=0)
     (second,) = await claim(database)
     assert (first.id, first.attempt, second.id, second.attempt) == (job.id, 1, job.id, 2)
     with pytest.raises(LeaseLost):
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             await queue.fence(session, job.id, first.attempt)
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         beats = [queue.Beat(job.id, first.attempt, "fitting", 0.5), queue.Beat(job.id, second.attempt, "scoring", 0.7)]
         assert await queue.beat(session, beats[:1], lease_seconds=30) == {job.id: "lost"}
         assert await queue.beat(session, beats[1:], lease_seconds=30) == {}
@@ -87,13 +84,13 @@ async def test_an_expired_lease_is_taken_over_and_the_old_holder_is_fenced_off(d
 
 
 async def test_a_job_whose_workers_keep_dying_fails_with_the_reason(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         job = await queue_job(session, tenant)
     for _ in range(3):
         assert len(await claim(database, lease_seconds=0, max_attempts=3)) == 1
     assert await claim(database, lease_seconds=0, max_attempts=3) == []
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         found = await jobs.get(session, tenant.id, job.id)
     assert found.status == "failed"
     assert found.error is not None
@@ -102,36 +99,36 @@ async def test_a_job_whose_workers_keep_dying_fails_with_the_reason(database: Da
 
 
 async def test_give_back_waits_before_it_is_claimed_again(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         await queue_job(session, await new_tenant(session))
     (job,) = await claim(database)
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         await queue.give_back(session, job.id, job.attempt, after_seconds=60, why="the worker died")
     assert await claim(database) == []
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         await session.execute(text("update jobs set not_before = now()"))
     assert [again.attempt for again in await claim(database)] == [2]
 
 
 async def test_cancelling_a_waiting_job_is_immediate_and_a_running_one_is_told_at_its_beat(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         running, waiting = await queue_job(session, tenant), await queue_job(session, tenant)
     (held,) = await claim(database, limit=1)
     assert held.id == running.id
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         assert (await jobs.cancel(session, tenant.id, waiting.id)).status == "cancelled"
         assert (await jobs.cancel(session, tenant.id, running.id)).cancel_requested
         beat = queue.Beat(held.id, held.attempt, "fitting", 0.1)
         assert await queue.beat(session, [beat], lease_seconds=30) == {held.id: "cancelled"}
         await jobs.close(session, held.id, status="succeeded")
     with pytest.raises(Conflict, match="succeeded already"):
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             await jobs.cancel(session, tenant.id, running.id)
 
 
 async def test_another_tenants_job_does_not_exist(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         mine, theirs = await new_tenant(session), await new_tenant(session)
         job = await queue_job(session, mine)
         with pytest.raises(NotFound):
@@ -183,11 +180,11 @@ async def fitted(session: AsyncSession, tenant: Tenant, verdict: Any = "pass") -
 
 
 async def test_one_job_writes_one_version(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         version = await fitted(session, tenant)
     with pytest.raises(IntegrityError):
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             await versions.add_version(
                 session,
                 tenant.id,
@@ -200,7 +197,7 @@ async def test_one_job_writes_one_version(database: Database) -> None:
 
 
 async def test_approval_moves_production_and_rollback_moves_it_back(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         first, second = await fitted(session, tenant), await fitted(session, tenant, "needs_approval")
         assert (first.version, second.version) == (1, 2)
@@ -224,7 +221,7 @@ async def test_approval_moves_production_and_rollback_moves_it_back(database: Da
 
 
 async def test_an_alias_moves_only_for_who_saw_its_last_state(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         adapter_id = (await fitted(session, tenant)).adapter_id
         await fitted(session, tenant)
@@ -243,7 +240,7 @@ async def test_an_alias_moves_only_for_who_saw_its_last_state(database: Database
 
 
 async def test_a_refused_version_cannot_be_approved(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         version = await fitted(session, tenant, "fail")
         with pytest.raises(Conflict, match=r"smile reads \.50"):
@@ -253,7 +250,7 @@ async def test_a_refused_version_cannot_be_approved(database: Database) -> None:
 
 
 async def test_jobs_wait_for_their_sets_validation(database: Database) -> None:
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         version = await fitted(session, tenant)
         waiting = await jobs.create(

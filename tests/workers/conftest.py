@@ -96,10 +96,10 @@ async def cluster(head: RayHead) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-async def world(postgres_url: str, seaweed_settings: ObjectStoreSettings, cluster: Any) -> AsyncIterator[Any]:
+async def world(empty_postgres_url: str, seaweed_settings: ObjectStoreSettings, cluster: Any) -> AsyncIterator[Any]:
     from .world import new_world
 
-    database = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
+    database = Database(DatabaseSettings(database_url=SecretStr(empty_postgres_url)))
     yield await new_world(database, S3ObjectStore(seaweed_settings), cluster)
     await database.close()
 

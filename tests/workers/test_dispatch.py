@@ -52,7 +52,7 @@ def only(work: Work) -> dict[JobType, Work]:
 
 
 async def a_job(world: World) -> Job:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return await jobs.create(session, world.tenant.id, job_type="fit", spec={}, dataset_id=None)
 
 
@@ -68,7 +68,7 @@ async def test_an_outcome_under_a_lost_lease_is_not_written(world: World) -> Non
         left = await world.job(job.id)
         assert (left.status, left.attempt, left.result) == ("running", stolen.attempt, None)
         assert work.recorded == 0
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             await queue.fence(session, job.id, stolen.attempt)
             await jobs.close(session, job.id, status="succeeded", result={"by": "thief"})
     assert (await world.job(job.id)).result == {"by": "thief"}
@@ -158,7 +158,7 @@ async def test_no_more_jobs_are_taken_than_may_be_in_flight(world: World) -> Non
 
 async def steal(world: World, job: Job) -> Job:
     """Take a job over as another dispatcher would once its lease has run out."""
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         await session.execute(
             text("update jobs set lease_expires_at = now() - interval '1 second' where id = :id"), {"id": job.id}
         )

@@ -44,7 +44,7 @@ async def fitted(world: World) -> Dataset:
 
 async def serve(world: World, version: AdapterVersion) -> None:
     """Put a version into production, by a person's approval where it needs one."""
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         place = (session, world.tenant.id, version.adapter_id)
         if version.status == "awaiting_approval":
             await adapters.decide(*place, version.version, decision="approve", comment="good", key_id="key_person")
@@ -52,7 +52,7 @@ async def serve(world: World, version: AdapterVersion) -> None:
 
 
 async def production(world: World, version: AdapterVersion) -> Alias:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return await adapters.get_alias(session, world.tenant.id, version.adapter_id, adapters.PRODUCTION)
 
 
@@ -143,7 +143,7 @@ async def test_erased_rows_leave_sets_latents_adapters_and_the_store(world: Worl
     assert (alias.version, alias.previous_version, alias.revision) == (2, None, 2)
     assert {key.split("/")[1] for key in await world.stored() if key.startswith("adapters/")} == {new.digest}
     assert {key.split("/")[0] for key in await world.stored()} == {"adapters", "datasets", "latents"}
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         assert (await tenants.get_tenant(session, world.tenant.id)).epoch == 2 == result["cache_epoch"]
     fit = await world.job(gone.job_id)
     assert fit.result is not None
@@ -234,7 +234,7 @@ async def test_versions_fitted_alike_get_one_successor_and_an_approval_is_carrie
     assert waiting.status == ("passed" if waiting.verdict == "pass" else "awaiting_approval")
     assert (await production(world, successor)).version == 3
     if successor.status == "approved":
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             approval = (
                 await session.execute(
                     text("select comment, key_id from approvals where tenant_id = :id and version = 3"),
@@ -258,7 +258,7 @@ async def test_where_the_rest_cannot_be_fitted_the_version_is_withdrawn(world: W
     assert one["withdrawn"]["code"] == "last_of_level"
     [gone] = await world.versions()
     assert (gone.status, gone.replaced_by) == ("erased", None)
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         assert await adapters.list_aliases(session, world.tenant.id, gone.adapter_id) == []
     assert [key for key in await world.stored() if key.startswith("adapters/")] == []
     assert_no_trace(world, rows)
@@ -353,7 +353,7 @@ async def test_once_rows_are_rewritten_it_is_never_given_up(world: World) -> Non
     settings = QUICK.model_copy(update={"job_max_attempts": 1})
     async with running(world.dispatcher(settings, {"erase": world.erasures(Stubborn)})):
         await until_told(lambda: given_back(world, job))
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         assert await erasures.owed(session, job.id)
         await session.execute(text("update jobs set not_before = now() where id = :id"), {"id": job.id})
     async with running(world.dispatcher(settings)):
@@ -380,12 +380,12 @@ async def given_back(world: World, job: Job) -> bool:
 
 
 async def claim(world: World) -> list[Job]:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return await queue.claim(session, owner="test", limit=9, lease_seconds=300, max_attempts=9)
 
 
 async def expire(world: World, job: Job) -> None:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         await session.execute(
             text("update jobs set lease_expires_at = now() - interval '1 second' where id = :id"), {"id": job.id}
         )

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from heddle_infra.database import jobs
+from heddle_infra.database import jobs, quotas
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
 from heddle_workers.leftovers import forget_decided_uploads
@@ -56,6 +56,7 @@ async def test_a_set_is_validated_fitted_and_fitted_again_without_encoding(world
     assert {factor["name"] for factor in done.result["card"]["factors"]} == {"hair_color", "background"}
     assert done.progress == 1.0
     assert await world.events(fit.id) == ["created", "queued", "started", done.status]
+    assert await world.counted() == {"jobs": 2, "rows_fitted": 240, "images_encoded": 120}
 
     others = [key for key in await world.stored() if not key.startswith("adapters/")]
     assert others == [
@@ -83,6 +84,21 @@ async def test_a_rejected_set_leaves_nothing_and_ends_what_waited_for_it(world: 
         assert job.error is not None
         assert job.error.code == "dataset_rejected"
         assert "row 7, column 'hair_color'" in job.error.message
+
+
+async def test_a_set_beyond_the_tenants_quota_is_refused_with_both_numbers(world: World) -> None:
+    async with world.database.platform_transaction() as session:
+        await quotas.put(session, world.tenant.id, {"labelled_rows": 119}, if_match=None)
+    dataset, validation = await world.upload(avatar_zip())
+    fit = await world.queue_fit(dataset, waiting=True)
+    async with running(world.dispatcher()):
+        ended, waiting = await world.until(validation.id), await world.until(fit.id)
+    assert (await world.dataset(dataset.id)).status == "rejected"
+    assert await world.stored() == []
+    for job in (ended, waiting):
+        assert job.error is not None
+        assert (job.status, job.error.code, job.error.param) == ("failed", "quota_exceeded", "labelled_rows")
+        assert "120 more, at most 119" in job.error.message
 
 
 async def test_what_cannot_succeed_fails_at_once_with_its_code(world: World) -> None:
@@ -114,7 +130,7 @@ async def test_a_cancelled_fit_stops_its_ray_task(world: World, head: RayHead) -
     fit = await world.queue_fit(dataset, waiting=True)
     async with running(world.dispatcher()):
         await head.until_running("heddle_fit")
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             await jobs.cancel(session, world.tenant.id, fit.id)
         job = await world.until(fit.id)
         await until(lambda: not head.tasks("heddle_fit"))
@@ -139,7 +155,7 @@ async def test_stopped_in_good_order_it_gives_its_jobs_back_at_once(world: World
 async def test_leftover_uploads_of_decided_sets_are_forgotten(world: World) -> None:
     dataset, validation = await world.upload(avatar_zip(break_row=7))
     pending, _ = await world.upload(avatar_zip())
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         await session.execute(text("update datasets set status = 'rejected' where id = :id"), {"id": dataset.id})
     assert await forget_decided_uploads(world.database, world.objects) == 1
     assert await world.stored() == [f"uploads/{pending.upload_id}"]

@@ -36,13 +36,13 @@ TINY: dict[str, Any] = {
 
 async def queue_pretraining(world: World, *, workers: int = 1, **changes: Any) -> Job:
     spec = {"recipe": {**TINY, **changes}, "workers": workers}
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return await jobs.create(session, None, job_type="pretrain", spec=spec, dataset_id=None)
 
 
 async def ended(world: World, job: Job) -> Job:
     async def over() -> Job | None:
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             found = await jobs.get(session, None, job.id)
         return found if found.finished_at is not None else None
 
@@ -55,7 +55,7 @@ async def kept(world: World, job: Job) -> list[str]:
 
 
 async def events(world: World, job: Job) -> list[str]:
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         return [event.type for event in await jobs.events(session, job.id, after=0, limit=1000)]
 
 
@@ -77,7 +77,7 @@ async def test_killed_it_goes_on_and_publishes_what_an_uninterrupted_run_gives(
     assert "retrying" in history
     assert {"training", "measured"} <= set(history)
 
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         base = await bases.resolve(session, "tiny")
         assert await bases.aliases(session) == {}, "an alias is moved by people"
     stored = [info.key for info in world.objects.list(f"bases/tiny/{base.digest}/")]
@@ -116,7 +116,7 @@ async def test_cancelled_it_stops_and_leaves_nothing(world: World, head: RayHead
     async with running(world.dispatcher()):
         await head.until_running("heddle_pretrain")
         await until_told(lambda: kept(world, job), seconds=600)
-        async with world.database.transaction() as session:
+        async with world.database.platform_transaction() as session:
             await jobs.cancel(session, None, job.id)
         done = await ended(world, job)
         await until(lambda: not head.tasks("heddle_pretrain"))

@@ -36,7 +36,7 @@ async def test_a_version_is_held_against_production_once_there_is_one(world: Wor
     tenant_id = world.tenant.id
     assert await against_production(world.database, tenant_id, "avatars", fitted) is fitted, "nothing is served yet"
     assert await against_production(world.database, tenant_id, "unheard_of", fitted) is fitted
-    async with world.database.transaction() as session:
+    async with world.database.platform_transaction() as session:
         await adapters.decide(session, tenant_id, version.adapter_id, 1, decision="approve", comment="", key_id="key_x")
     found = await against_production(world.database, tenant_id, "avatars", fitted)
     assert found.verdict != "pass"

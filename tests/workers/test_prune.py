@@ -22,10 +22,12 @@ from heddle_platform.settings import LimitSettings
 from heddle_workers.image_set import ImageSet, open_image_set
 from heddle_workers.progress import silent
 from heddle_workers.prune import prune, send_parts
+from heddle_workers.set_report import Checked
 from heddle_workers.validate import Announced, describe, validate_set
 from tests.api.live import served
 
 from .conftest import labels, packed, png, upload_of
+from .validation import kept
 
 ENTRIES = {
     "set/labels.csv": labels(["a/0.png,none,1,10", "ü.png,round,0,20", '"b, c.png",square,1,', "3.png,none,0,5"]),
@@ -43,7 +45,7 @@ ENTRIES = {
 def opened(data: bytes, factor_set: FactorSet) -> Iterator[tuple[Manifest, ImageSet]]:
     """Validate a zip and open its images."""
     upload = upload_of(data)
-    found = validate_set(upload, Announced(upload.size, upload.sha256), factor_set, LimitSettings(), silent)
+    found = validate_set(upload, Announced(upload.size, upload.sha256), factor_set, LimitSettings(), silent, kept)
     assert found.manifest is not None, found.report
     manifest = Manifest.from_bytes(found.manifest)
     with open_image_set(upload.file, manifest.files, LimitSettings()) as images:
@@ -53,7 +55,9 @@ def opened(data: bytes, factor_set: FactorSet) -> Iterator[tuple[Manifest, Image
 def pruned(data: bytes, factor_set: FactorSet, *gone: bytes) -> bytes:
     target = io.BytesIO()
     with opened(data, factor_set) as (manifest, images):
-        prune(images, manifest, {sha256_hex(image) for image in gone}, factor_set.names, target, silent)
+        digests = {sha256_hex(image) for image in gone}
+        checked = prune(images, manifest, digests, factor_set.names, target, silent)
+        assert checked.all == [image for image in manifest.all if image.sha256 not in digests]
     return target.getvalue()
 
 
@@ -83,7 +87,7 @@ def test_nothing_may_stay(factor_set: FactorSet) -> None:
     with upload_of(data).file as file, open_archive(file, faults, max_images=9) as archive:
         assert (archive.images, faults.count) == ((), 0)
     empty = Manifest(images=sha256_hex(data), rows=())
-    assert describe(empty, factor_set)["images"] == 0
+    assert describe(empty, factor_set, Checked())["images"] == 0
 
 
 class Parts:

@@ -17,7 +17,7 @@ from heddle_workers.progress import silent
 from heddle_workers.validate import Announced, validate_set
 
 from .conftest import HEADER, good_set, labels, packed, png, rows, upload_of
-from .validation import LIMITS, faults, validated
+from .validation import LIMITS, faults, kept, validated
 
 
 def huge_png(width: int, height: int) -> bytes:
@@ -182,9 +182,9 @@ def test_a_wrong_header_is_named_by_column(factor_set: FactorSet) -> None:
 
 def test_bytes_other_than_announced_are_refused(factor_set: FactorSet) -> None:
     upload = upload_of(packed(good_set()))
-    found = validate_set(upload, Announced(upload.size, "0" * 64), factor_set, LIMITS, silent)
+    found = validate_set(upload, Announced(upload.size, "0" * 64), factor_set, LIMITS, silent, kept)
     assert [fault["code"] for fault in found.report["errors"]] == ["upload_differs"]
-    found = validate_set(upload, Announced(upload.size + 1, upload.sha256), factor_set, LIMITS, silent)
+    found = validate_set(upload, Announced(upload.size + 1, upload.sha256), factor_set, LIMITS, silent, kept)
     assert [fault["code"] for fault in found.report["errors"]] == ["upload_differs"]
     assert found.manifest is None
 

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import text
 
-from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, uploads
+from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, uploads, usage
 from heddle_infra.database.engine import Database
 from heddle_infra.memory import MemoryCache
 from heddle_infra.s3 import S3ObjectStore
@@ -138,14 +138,14 @@ class World:
     async def queue_erasure(self, *images: bytes) -> Job:
         """Ask for pictures to be erased."""
         spec = {"images": [sha256_hex(image) for image in images], "key_id": "key_test"}
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             return await erasures.create(session, self.tenant.id, spec)
 
     async def upload(self, data: bytes) -> tuple[Dataset, Job]:
         """Do what the control plane does when a set is registered: rows, and the uploaded bytes."""
         upload_id = new_id("up")
         await asyncio.to_thread(self.objects.put, keys.upload(self.tenant.id, upload_id), data)
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             await uploads.create(
                 session,
                 self.tenant.id,
@@ -179,7 +179,7 @@ class World:
             "base_name": self.base.name,
             **self._factor_spec(),
         }
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             return await jobs.create(
                 session,
                 self.tenant.id,
@@ -190,21 +190,30 @@ class World:
             )
 
     async def job(self, job_id: str) -> Job:
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             return await jobs.get(session, self.tenant.id, job_id)
 
     async def dataset(self, dataset_id: str) -> Dataset:
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             return await datasets.resolve(session, self.tenant.id, dataset_id)
 
     async def versions(self, adapter: str = "avatars") -> list[AdapterVersion]:
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             found = await adapters.resolve(session, self.tenant.id, adapter)
             return (await adapters.list_versions(session, self.tenant.id, found.id, limit=100, after=None))[0]
 
     async def events(self, job_id: str) -> list[str]:
-        async with self.database.transaction() as session:
+        async with self.database.platform_transaction() as session:
             return [event.type for event in await jobs.events(session, job_id, after=0, limit=100)]
+
+    async def counted(self) -> dict[str, int]:
+        """Return what was counted of the tenant in all hours."""
+        async with self.database.platform_transaction() as session:
+            hours, _ = await usage.hours(session, self.tenant.id, since=None, until=None, limit=100, after=None)
+        total: Counter[str] = Counter()
+        for hour in hours:
+            total.update(hour.amounts)
+        return dict(total)
 
     async def until(self, job_id: str, *statuses: str) -> Job:
         """Wait until a job has one of these statuses; final ones where none are given."""
@@ -226,14 +235,13 @@ class World:
 
 
 async def new_world(database: Database, objects: S3ObjectStore, cluster: CountingCluster) -> World:
-    """Empty the database and begin with one tenant, the shipped base and a factor set."""
+    """Begin, in an empty database, with one tenant, the shipped base and a factor set."""
     bundle = default_bundle()
     for file, data in bundle.all_files().items():
         key = keys.base_file(bundle.manifest.name, bundle.digest, file)
         if await asyncio.to_thread(objects.head, key) is None:
             await asyncio.to_thread(objects.put, key, data)
-    async with database.transaction() as session:
-        await session.execute(text("truncate tenants, bases cascade"))
+    async with database.platform_transaction() as session:
         tenant = await tenants.create_tenant(session, "acme")
         base, _ = await bases.publish(session, name=bundle.manifest.name, digest=bundle.digest, manifest={})
         factors = await factor_sets.register(session, tenant.id, parse_factor_set(avatar_factors()))

@@ -79,7 +79,7 @@ class Dispatcher:
         free = self._settings.jobs_in_flight - len(self._leases)
         if free <= 0:
             return []
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:  # fair over all tenants
             return await queue.claim(
                 session,
                 owner=self._owner,
@@ -103,7 +103,7 @@ class Dispatcher:
             if not self._leases:
                 continue
             try:
-                async with self._database.transaction() as session:
+                async with self._database.platform_transaction() as session:  # the leases may be of many tenants
                     stopped = await queue.beat(
                         session,
                         [lease.beat() for lease in self._leases.values()],
@@ -187,14 +187,14 @@ class Dispatcher:
         return None
 
     async def _give_back(self, job: Job, after_seconds: float, why: str) -> None:
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant_id) as session:
             await queue.give_back(session, job.id, job.attempt, after_seconds=after_seconds, why=why)
 
     async def _write(self, job: Job, ending: Ending) -> None:
         failures = 0
         while True:
             try:
-                async with self._database.transaction() as session:
+                async with self._database.transaction(job.tenant_id) as session:
                     await queue.fence(session, job.id, job.attempt)
                     await ending.record(session)
                 break

@@ -102,7 +102,7 @@ class ErasureWork:
         return rewritten
 
     async def _switch(self, job: Job, rewritten: Sequence[Rewritten]) -> dict[str, Any]:
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant) as session:
             await queue.fence(session, job.id, job.attempt)
             made = []
             for one in rewritten:

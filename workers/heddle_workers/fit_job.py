@@ -1,11 +1,12 @@
 """The `fit` job: a labelled set becomes an adapter version, its files stored before its row is written."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import datasets, factor_sets, jobs, versions
+from heddle_infra.database import datasets, factor_sets, jobs, usage, versions
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_infra.database.versions import NewVersion
@@ -13,6 +14,7 @@ from heddle_platform.errors import Conflict, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import GateVerdict, Job, JobError, JobStatus
 from heddle_platform.settings import LimitSettings
+from heddle_platform.usage import Metric, Slot, hour_of
 from heddle_workers.clock import Clock
 from heddle_workers.cluster import Cluster
 from heddle_workers.fitted import Fitted
@@ -55,7 +57,7 @@ class FitWork:
         clock = Clock()
         material = await self._material(job)
         with clock.timed("encoding_seconds"):
-            await encode_missing(
+            encoded = await encode_missing(
                 self._objects,
                 self._cluster,
                 self._limits,
@@ -75,7 +77,7 @@ class FitWork:
         with clock.timed("storing_seconds"):
             files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **clock.seconds, **fitted.seconds)
-        return self._finished(job, fitted, files)
+        return self._finished(job, fitted, files, encoded)
 
     def give_up(self, job: Job, error: JobError) -> Ending:
         """Fail; see `Work.give_up`."""
@@ -95,7 +97,7 @@ class FitWork:
 
     async def _material(self, job: Job) -> Material:
         spec, tenant_id = job.spec, job.tenant
-        async with self._database.transaction() as session:
+        async with self._database.transaction(tenant_id) as session:
             dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
             factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
         if dataset.digest is None or dataset.images is None:
@@ -114,7 +116,7 @@ class FitWork:
             base_digest=spec["base_digest"],
         )
 
-    def _finished(self, job: Job, fitted: Fitted, files: dict[str, str]) -> Ending:
+    def _finished(self, job: Job, fitted: Fitted, files: dict[str, str], encoded: int) -> Ending:
         status = _STATUS[fitted.verdict]
         new = NewVersion(
             adapter_name=job.spec["adapter"],
@@ -145,6 +147,11 @@ class FitWork:
                 "card": {**fitted.card, "url": url},
             }
             await jobs.close(session, job.id, status=status, result=result, error=error)
+            # counted with the version, in the fenced transaction: exactly once, however often the job was tried
+            rows = await datasets.labelled_rows(session, job.tenant, new.dataset_id)
+            hour = hour_of(datetime.now(UTC))
+            counted: dict[Metric, int] = {"jobs": 1, "rows_fitted": rows, "images_encoded": encoded}
+            await usage.add(session, {Slot(job.tenant, hour, what): amount for what, amount in counted.items()})
 
         return Ending(record, status, self._announce)
 

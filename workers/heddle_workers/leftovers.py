@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 async def forget_decided_uploads(database: Database, objects: ObjectStore) -> int:
     """Delete the bytes of uploads whose labelled set is ready or rejected; return how many were still there."""
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         decided = await uploads.decided(session)
 
     def forget() -> int:

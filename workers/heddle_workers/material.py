@@ -56,15 +56,20 @@ async def material_of(
 
 async def encode_missing(
     objects: ObjectStore, cluster: Cluster, limits: LimitSettings, material: Material, report: Report
-) -> None:
+) -> int:
     """Encode the set unless its latents are in the store; reports the share encoded.
+
+    Returns:
+        How many images were encoded.
 
     Raises:
         HeddleError: what a task raised.
     """
-    if await asyncio.to_thread(objects.head, material.latents_key) is None:
-        latents_NL = await _encode(cluster, limits, material, report)
-        await put_first(objects, material.latents_key, pack_latents(latents_NL))
+    if await asyncio.to_thread(objects.head, material.latents_key) is not None:
+        return 0
+    latents_NL = await _encode(cluster, limits, material, report)
+    await put_first(objects, material.latents_key, pack_latents(latents_NL))
+    return len(latents_NL)
 
 
 async def _encode(cluster: Cluster, limits: LimitSettings, material: Material, report: Report) -> NDArray[np.float32]:

@@ -116,7 +116,7 @@ class PretrainWork:
 
     async def _note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
         try:
-            async with self._database.transaction() as session:
+            async with self._database.transaction(job.tenant_id) as session:
                 await queue.fence(session, job.id, job.attempt)
                 await jobs.add_event(session, job.id, kind, data)
         except Unavailable as error:

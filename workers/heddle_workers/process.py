@@ -84,7 +84,7 @@ async def _join(cluster: Cluster, stop: asyncio.Event) -> bool:
 async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     settings = ports.settings
     works: dict[JobType, Work] = {
-        "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits),
+        "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits, settings.quotas),
         "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "erase": ErasureWork(

@@ -44,7 +44,7 @@ async def against_production(database: Database, tenant_id: str, adapter: str, f
 
 async def _production(database: Database, tenant_id: str, adapter: str) -> AdapterVersion | None:
     try:
-        async with database.transaction() as session:
+        async with database.transaction(tenant_id) as session:
             found = await adapters.resolve(session, tenant_id, adapter)
             alias = await adapters.get_alias(session, tenant_id, found.id, adapters.PRODUCTION)
             return await adapters.version(session, tenant_id, found.id, alias.version)

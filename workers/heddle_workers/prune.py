@@ -1,7 +1,5 @@
 """Pruning: the archive of a labelled set without some of its images, sent to the store without credentials."""
 
-import csv
-import io
 import zipfile
 from collections.abc import Sequence, Set
 from typing import BinaryIO, Final
@@ -13,15 +11,16 @@ from heddle_platform.errors import TooLarge, Unavailable
 from heddle_platform.manifest import Manifest
 from heddle_platform.ports import Part
 from heddle_workers.image_set import ImageSet
+from heddle_workers.plain_set import labels_text, zip_entry
 from heddle_workers.progress import Report
+from heddle_workers.set_report import Checked
 
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: the same images give the same bytes
 _TIMEOUT_SECONDS: Final = 60.0
 
 
 def prune(
     images: ImageSet, manifest: Manifest, gone: Set[str], columns: Sequence[str], target: BinaryIO, report: Report
-) -> None:
+) -> Checked:
     """Write the set as a zip of its own: the images that stay as they were uploaded, and their rows of labels.
 
     Whatever else lay in the upload (desktops leave thumbnails there) does not come along.
@@ -33,13 +32,20 @@ def prune(
         columns: names of the factors.
         target: takes the zip.
         report: told the share of images looked at.
+
+    Returns:
+        The images that stay, measured anew for the set's report.
     """
+    checked = Checked()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(_entry(LABELS_FILE), _labels(manifest, gone, columns))
+        kept = (row for row in manifest.rows if row.sha256 not in gone)
+        archive.writestr(zip_entry(LABELS_FILE, zipfile.ZIP_DEFLATED), labels_text(kept, columns))
         for row, image in enumerate(manifest.all):
             if image.sha256 not in gone:
-                archive.writestr(_entry(image.file), images.file(row))
+                archive.writestr(zip_entry(image.file, zipfile.ZIP_DEFLATED), images.file(row))
+                checked.add(image, images.original(row), labelled=row < len(manifest.rows))
             report("rewriting", (row + 1) / len(images))
+    return checked
 
 
 def send_parts(source: BinaryIO, size: int, urls: Sequence[str], part_bytes: int) -> tuple[Part, ...]:
@@ -69,20 +75,3 @@ def send_parts(source: BinaryIO, size: int, urls: Sequence[str], part_bytes: int
                 raise Unavailable(f"the object store answered {answer.status_code}; the job will be tried again")
             parts.append(Part(number, answer.headers["etag"]))
     return tuple(parts)
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, date_time=_EPOCH)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o600 << 16
-    return info
-
-
-def _labels(manifest: Manifest, gone: Set[str], columns: Sequence[str]) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["file", *columns])
-    for row in manifest.rows:
-        if row.sha256 not in gone:
-            writer.writerow([row.file, *(row.labels.get(name, "") for name in columns)])
-    return table.getvalue()

@@ -64,7 +64,7 @@ class Rewriter:
     async def touched(self, job: Job) -> list[Touched]:
         """Return the tenant's image sets that hold an image of the erasure."""
         gone = frozenset(job.spec["images"])
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant) as session:
             sets = [
                 (
                     dataset,
@@ -82,7 +82,7 @@ class Rewriter:
 
     async def rewrite(self, job: Job, touched: Touched, report: Report) -> Rewritten:
         """Write a set without the images, then its versions; only addressed objects that no row names are written."""
-        async with self._database.transaction() as session:
+        async with self._database.transaction(job.tenant) as session:
             ids = [dataset.id for dataset, _ in touched.sets]
             versions = sorted(await erasures.versions_of(session, job.tenant, ids), key=_made_of)
             used = {version.base_id: await bases.resolve(session, version.base_id) for version in versions}
@@ -127,7 +127,7 @@ class Rewriter:
         request = await self._request(touched, shortened, one, base)
         found = await self._cluster.run(heddle_refit, request, report)
         files = await put_fitted(self._objects, one.tenant_id, found.fitted) if found.fitted else {}
-        async with self._database.transaction() as session:
+        async with self._database.transaction(one.tenant_id) as session:
             names = {
                 version.adapter_id: (await adapters.resolve(session, one.tenant_id, version.adapter_id)).name
                 for version in versions

@@ -9,7 +9,6 @@ import numpy as np
 from heddle_infra.database.erasures import ShorterSet
 from heddle_platform import keys
 from heddle_platform.errors import DataCorrupt
-from heddle_platform.factors import FactorSet, parse_factor_set
 from heddle_platform.latents import pack_latents, unpack_latents
 from heddle_platform.manifest import Manifest
 from heddle_platform.ports import ObjectStore
@@ -17,10 +16,9 @@ from heddle_platform.records import Dataset, FactorSetVersion
 from heddle_platform.settings import LimitSettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.progress import Report
+from heddle_workers.scratch import scratch_archive
 from heddle_workers.store import put_first, set_source
 from heddle_workers.tasks import Pruned, PruneRequest, heddle_prune
-from heddle_workers.validate import describe
-from heddle_workers.work import PRESIGNED_SECONDS
 
 _GROWTH: Final = 2  # the new zip is compressed anew, and may become longer than the old one was
 
@@ -45,11 +43,6 @@ class Touched:
     def removed(self) -> int:
         """How many images go, copies counted."""
         return sum(image.sha256 in self.gone for image in self.manifest.all)
-
-    @property
-    def factor_set(self) -> FactorSet:
-        """A factor set whose names are the columns of its labels."""
-        return parse_factor_set(self.sets[0][1].document)
 
 
 @dataclass(frozen=True)
@@ -90,8 +83,8 @@ async def write_shortened(
     await put_first(objects, keys.dataset_manifest(tenant_id, pruned.digest), after.to_bytes())
     latents = await asyncio.to_thread(_shorten_latents, objects, tenant_id, touched, pruned.digest)
     sets = tuple(
-        ShorterSet(dataset.id, pruned.digest, len(after.all), describe(after, parse_factor_set(factors.document)))
-        for dataset, factors in touched.sets
+        ShorterSet(dataset.id, pruned.digest, len(after.all), report)
+        for (dataset, _), report in zip(touched.sets, pruned.reports, strict=True)
     )
     return Shortened(after, sets, latents)
 
@@ -109,32 +102,19 @@ async def _prune(
     info = await asyncio.to_thread(objects.head, keys.dataset_images(tenant_id, touched.digest))
     if info is None:
         raise DataCorrupt(f"the images of set {touched.digest[:12]} are not in the store", code="object_missing")
-    parts = _GROWTH * info.size // limits.upload_part_bytes + 1
-    multipart = await asyncio.to_thread(objects.start_multipart, scratch_key)
-
-    def sign() -> tuple[str, ...]:
-        return tuple(
-            objects.presign_part(scratch_key, multipart, number, expires_seconds=PRESIGNED_SECONDS)
-            for number in range(1, parts + 1)
-        )
-
-    try:
+    async with scratch_archive(
+        objects, scratch_key, most_bytes=_GROWTH * info.size, part_bytes=limits.upload_part_bytes
+    ) as scratch:
         request = PruneRequest(
             await set_source(objects, tenant_id, touched.digest),
             touched.gone,
-            touched.factor_set.names,
-            await asyncio.to_thread(sign),
-            limits.upload_part_bytes,
+            tuple(factors.document for _, factors in touched.sets),
+            scratch.urls,
+            scratch.part_bytes,
             limits,
         )
         pruned = await cluster.run(heddle_prune, request, report, cpus=1.0)
-        await asyncio.to_thread(objects.complete_multipart, scratch_key, multipart, pruned.parts)
-    except BaseException:
-        await asyncio.to_thread(objects.abort_multipart, scratch_key, multipart)
-        raise
-    target = keys.dataset_images(tenant_id, pruned.digest)
-    await asyncio.to_thread(objects.copy, scratch_key, target)
-    await asyncio.to_thread(objects.delete, scratch_key)
+        await scratch.move(pruned.parts, keys.dataset_images(tenant_id, pruned.digest))
     return pruned
 
 

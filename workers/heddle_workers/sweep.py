@@ -19,7 +19,7 @@ async def sweep(database: Database, objects: ObjectStore, tenant_id: str) -> dic
     Returns:
         Folder -> how many objects of it went.
     """
-    async with database.transaction() as session:
+    async with database.transaction(tenant_id) as session:
         sets, adapters = await erasures.digests_named(session, tenant_id)
         raw = {keys.upload(tenant_id, upload) for upload in await erasures.decided_uploads(session, tenant_id)}
     named = {"datasets": sets, "latents": sets, "adapters": adapters}

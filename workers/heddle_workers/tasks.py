@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from heddle_workers.image_set import open_image_set
 from heddle_workers.pretrained import Pretrained, PretrainRequest
 from heddle_workers.progress import Failed, Progress, Report, Tell, Told, streamed, streamed_telling
 from heddle_workers.prune import prune, send_parts
-from heddle_workers.validate import Announced, Validation, validate_set
+from heddle_workers.validate import Announced, Validation, describe, validate_set
 
 MANIFEST_MAX_BYTES = 512 * 1024**2
 _LATENTS_MAX_BYTES = 2 * 1024**3
@@ -42,11 +42,20 @@ _ARTIFACT_MAX_BYTES = 256 * 1024**2
 
 @dataclass(frozen=True)
 class ValidateRequest:
-    """An upload to be checked: its address, what was announced, and the factor set's document."""
+    """An upload to be checked.
+
+    Attributes:
+        url: its address.
+        announced: what it must be.
+        factor_set: the factor set's document.
+        part_urls: presigned PUTs for a set that is written anew; all parts but the last take `part_bytes`.
+    """
 
     url: str
     announced: Announced
     factor_set: dict[str, Any]
+    part_urls: tuple[str, ...]
+    part_bytes: int
     limits: LimitSettings
 
 
@@ -90,13 +99,13 @@ class PruneRequest:
     Attributes:
         source: the set.
         gone: SHA-256 of the images that go.
-        columns: names of its factors.
+        factor_sets: documents of the factor sets that its labels are read with; their names are its columns.
         part_urls: presigned PUTs for the parts of the new zip; all but the last take `part_bytes`.
     """
 
     source: SetSource
     gone: frozenset[str]
-    columns: tuple[str, ...]
+    factor_sets: tuple[dict[str, Any], ...]
     part_urls: tuple[str, ...]
     part_bytes: int
     limits: LimitSettings
@@ -104,11 +113,12 @@ class PruneRequest:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was sent: the new zip's SHA-256, its parts, and the manifest that goes with it."""
+    """What was sent: the new zip's SHA-256, its parts, its manifest, and its report by each of the factor sets."""
 
     digest: str
     parts: tuple[Part, ...]
     manifest: Manifest
+    reports: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,12 @@ def heddle_validate(request: ValidateRequest) -> Iterator[Progress | Failed | Va
         factor_set = parse_factor_set(request.factor_set)
         report("fetching", 0.0)
         with fetched_file(request.url, max_bytes=request.limits.upload_max_bytes) as upload:
-            return validate_set(upload, request.announced, factor_set, request.limits, report)
+
+            def keep(plain: BinaryIO, size: int) -> tuple[Part, ...]:
+                plain.seek(0)
+                return send_parts(plain, size, request.part_urls, request.part_bytes)
+
+            return validate_set(upload, request.announced, factor_set, request.limits, report, keep)
 
     yield from streamed(work)
 
@@ -193,6 +208,7 @@ def heddle_prune(request: PruneRequest) -> Iterator[Progress | Failed | Pruned]:
     """Write a set's zip without some images and send it to the store."""
 
     def work(report: Report) -> Pruned:
+        factor_sets = [parse_factor_set(document) for document in request.factor_sets]
         report("fetching", 0.0)
         manifest = _manifest(request.source)
         with (
@@ -200,13 +216,14 @@ def heddle_prune(request: PruneRequest) -> Iterator[Progress | Failed | Pruned]:
             open_image_set(fetched.file, manifest.files, request.limits) as images,
             tempfile.TemporaryFile(prefix="heddle-") as target,
         ):
-            prune(images, manifest, request.gone, request.columns, target, report)
+            checked = prune(images, manifest, request.gone, factor_sets[0].names, target, report)
             size = target.tell()
             target.seek(0)
             digest = hashlib.file_digest(target, "sha256").hexdigest()
             target.seek(0)
             parts = send_parts(target, size, request.part_urls, request.part_bytes)
-        return Pruned(digest, parts, manifest.without(request.gone, digest))
+        kept = manifest.without(request.gone, digest)
+        return Pruned(digest, parts, kept, tuple(describe(kept, each, checked) for each in factor_sets))
 
     yield from streamed(work)
 

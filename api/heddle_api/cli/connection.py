@@ -36,6 +36,14 @@ ApiKeyOption = Annotated[
         rich_help_panel="Connection",
     ),
 ]
+AdminKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="HEDDLE_ADMIN_KEY",
+        help="An operator's key. Without it: that of the stack in --data-dir.",
+        rich_help_panel="Connection",
+    ),
+]
 EdgeUrl = Annotated[
     str | None,
     typer.Option(
@@ -121,6 +129,16 @@ def connected(
         fail(str(error))
 
 
+@contextmanager
+def connected_as_operator(
+    control_url: str | None, admin_key: str | None, *, data_dir: Path = DEFAULT_DATA_DIR
+) -> Iterator[HeddleClient]:
+    """Open a client with an operator's key: the one given, else that of the stack of this machine."""
+    key = admin_key or admin_key_of(data_dir)
+    with connected(control_url, key, data_dir=data_dir, variable="HEDDLE_ADMIN_KEY") as client:
+        yield client
+
+
 def fail(sentence: str) -> NoReturn:
     """Print a sentence that says what to do, and leave with exit code 1."""
     err.print(f"[red]error:[/] {escape(sentence)}")
@@ -153,11 +171,11 @@ def show(document: Any, as_json: bool, otherwise: Callable[[], None]) -> None:
         otherwise()
 
 
-def table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print a table; a missing value is a dash."""
+def table(columns: tuple[str, ...], rows: list[tuple[Any, ...]], *, numbers: bool = False) -> None:
+    """Print a table; a missing value is a dash; `numbers`: all but the first column stand to the right."""
     grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        grid.add_column(column, no_wrap=True)
+    for place, column in enumerate(columns):
+        grid.add_column(column, no_wrap=True, justify="right" if numbers and place else "left")
     for row in rows:
         grid.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
     # wider than any row: an id cut off with dots is of no use, and a terminal wraps by itself

@@ -32,6 +32,9 @@ def fit(
     factors: Annotated[str | None, typer.Option(help="Factor set; the labelled set's own where none is given.")] = None,
     base: Annotated[str, typer.Option(help="Base: alias, id or name.")] = "default",
     wait: Annotated[bool, typer.Option(help="Wait until the fit is over.")] = True,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Serve the version at once unless its gate refuses it; waits for the fit.")
+    ] = False,
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -39,13 +42,18 @@ def fit(
 ) -> None:
     """Fit an adapter to a labelled set. Exit code 1 if the fit fails, or its quality gate does.
 
-    Example: `heddle fit avatars --data spring`
+    Example: `heddle fit avatars --data spring --approve`
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         factor_set = factors or _factor_set_of(client, data)
         job = client.fit(adapter, factor_set=factor_set, dataset=data, base=base)
-        if wait:
+        if wait or approve:
             job = _watch(client, job.id, quiet=as_json)
+        if approve and job.result is not None and job.status in ("succeeded", "awaiting_approval"):
+            client.approve(adapter, job.result["version"], "approved by heddle fit --approve")
+            served = f"{adapter}@{job.result['version']} is served as {adapter}@production."
+            show(job.document(), as_json, lambda: out.print(served))
+            return
     _end(job, as_json)
 
 

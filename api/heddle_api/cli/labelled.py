@@ -1,8 +1,6 @@
 """Commands that bring a tenant's knowledge in: factor sets and labelled sets."""
 
 import json
-import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,7 +78,9 @@ def list_factors(
 
 @data_app.command()
 def upload(
-    source: Annotated[Path, typer.Argument(help="A folder with labels.csv and images, or a zip of one.", exists=True)],
+    source: Annotated[
+        Path, typer.Argument(help="A folder with labels.csv and images, a zip of one, or a Parquet file.", exists=True)
+    ],
     factors: Annotated[str, typer.Option(help="Factor set the labels follow: name, name@version or id.")],
     name: Annotated[str | None, typer.Option(help="Name of the set; the file's name where none is given.")] = None,
     control_url: ControlUrl = None,
@@ -90,11 +90,15 @@ def upload(
 ) -> None:
     """Upload a labelled set and wait for its validation. Exit code 1 if it is rejected.
 
-    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label.
+    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label. A Parquet file has a
+    column `image` with the files' bytes instead, and the same columns of labels.
     """
-    with connected(control_url, api_key, data_dir=data_dir) as client, _zipped(source) as archive:
+    with connected(control_url, api_key, data_dir=data_dir) as client:
         with _sending(quiet=as_json) as progress:
-            made = client.upload_dataset(name or source.stem, archive, factor_set=factors, on_progress=progress)
+            try:
+                made = client.upload_dataset(name or source.stem, source, factor_set=factors, on_progress=progress)
+            except ValueError as error:
+                fail(str(error))
         found = client.wait_for_dataset(made.id)
         report = client.validation(made.id)
     ready = f"{found.name} is ready: {found.images} images  {found.id}"
@@ -178,25 +182,6 @@ def _print_faults(found: dict[str, Any], otherwise: str) -> None:
     hidden = found["fault_count"] - len(found["errors"])
     if hidden > 0:
         out.print(f"  ... and {hidden} more")
-
-
-@contextmanager
-def _zipped(source: Path) -> Iterator[Path]:
-    if source.is_file():
-        yield source
-        return
-    if not (source / "labels.csv").is_file():
-        fail(f"{source} has no labels.csv; put one beside the images, with a column 'file' and one per factor")
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"{source.resolve().name}.zip"
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # images are compressed already
-            for file in sorted(path for path in source.rglob("*") if path.is_file() and not _is_hidden(path, source)):
-                archive.write(file, file.relative_to(source).as_posix())
-        yield target
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from heddle_api.cli.audit import audit_app
 from heddle_api.cli.connection import (
     DEFAULT_DATA_DIR,
+    AdminKey,
     ApiKeyOption,
     AsJson,
     ControlUrl,
@@ -18,21 +20,16 @@ from heddle_api.cli.connection import (
 )
 from heddle_api.cli.erase import certificate_app, erase
 from heddle_api.cli.fits import fit, jobs_app, preview
+from heddle_api.cli.keys import keys_app
 from heddle_api.cli.labelled import data_app, factors_app
+from heddle_api.cli.quota import quota, resume, suspend
 from heddle_api.cli.served import adapters_app, edit
-from heddle_platform.records import TENANT_SCOPES
-
-AdminKey = Annotated[
-    str | None,
-    typer.Option(
-        envvar="HEDDLE_ADMIN_KEY",
-        help="An operator's key. Without it: that of the stack in --data-dir.",
-        rich_help_panel="Connection",
-    ),
-]
+from heddle_api.cli.usage import usage
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: customers, each with its own factors, sets and adapters.")
-keys_app = typer.Typer(no_args_is_help=True, help="API keys of your tenant: one per program, each with few scopes.")
+app.command("quota")(quota)
+app.command("suspend")(suspend)
+app.command("resume")(resume)
 
 
 @app.command()
@@ -90,57 +87,11 @@ def whoami(
     show(me, as_json, lambda: out.print(f"{tenant}  {me['tenant_id'] or ''}\nscopes: {', '.join(me['scopes'])}"))
 
 
-@keys_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(help="Where the key is used.")],
-    scope: Annotated[list[str], typer.Option(help=f"What it may do; repeat it. One of: {', '.join(TENANT_SCOPES)}.")],
-    expires_at: Annotated[str | None, typer.Option(help="When it stops working: 2027-01-31T00:00:00Z.")] = None,
-    control_url: ControlUrl = None,
-    api_key: ApiKeyOption = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """Create a further key of your tenant and show it, this once.
-
-    Example: `heddle keys create "shop front" --scope edits --scope feedback`
-    """
-    with connected(control_url, api_key, data_dir=data_dir) as client:
-        made = client.create_key(name, scope, expires_at)
-    show(made, as_json, lambda: out.print(f"Key [bold]{made['id']}[/], shown this once:\n\n  {made['api_key']}\n"))
-
-
-@keys_app.command("list")
-def list_keys(
-    control_url: ControlUrl = None,
-    api_key: ApiKeyOption = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """List your tenant's keys, without their secrets."""
-    with connected(control_url, api_key, data_dir=data_dir) as client:
-        found = client.keys()
-    rows = [(key["id"], key["name"], ",".join(key["scopes"]), key["expires_at"], key["revoked_at"]) for key in found]
-    show(found, as_json, lambda: table(("id", "name", "scopes", "expires", "revoked"), rows))
-
-
-@keys_app.command("revoke")
-def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="As `heddle keys list` shows it: key_...")],
-    control_url: ControlUrl = None,
-    api_key: ApiKeyOption = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """Make a key invalid from now on; this cannot be undone."""
-    with connected(control_url, api_key, data_dir=data_dir) as client:
-        revoked = client.revoke_key(key_id)
-    show(revoked, as_json, lambda: out.print(f"Key {key_id} was revoked at {revoked['revoked_at']}."))
-
-
 def install(root: typer.Typer) -> None:
     """Add every command of tenants and operators to the `heddle` command."""
     root.add_typer(app, name="tenant")
-    root.add_typer(keys_app, name="keys")
+    root.add_typer(keys_app, name="key")
+    root.add_typer(keys_app, name="keys", hidden=True)  # as it was called at first
     root.add_typer(factors_app, name="factors")
     root.add_typer(data_app, name="data")
     root.add_typer(jobs_app, name="jobs")
@@ -151,3 +102,5 @@ def install(root: typer.Typer) -> None:
     root.command("edit")(edit)
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
+    root.command("usage")(usage)
+    root.add_typer(audit_app, name="audit")

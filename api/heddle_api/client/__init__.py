@@ -1,7 +1,9 @@
 """The client: what programs, the command line and the demo use to talk to both planes over HTTP."""
 
+from heddle_api.client.asynchronous import AsyncHeddleClient
 from heddle_api.client.errors import ApiError, Unreachable
 from heddle_api.client.heddle import HeddleClient
+from heddle_api.client.pictures import Picture
 from heddle_api.client.results import (
     AdapterInfo,
     AliasInfo,
@@ -17,6 +19,7 @@ from heddle_api.client.results import (
     JobInfo,
     NewTenantInfo,
     PreviewInfo,
+    QuotaInfo,
     VersionInfo,
 )
 
@@ -24,6 +27,7 @@ __all__ = [
     "AdapterInfo",
     "AliasInfo",
     "ApiError",
+    "AsyncHeddleClient",
     "BaseInfo",
     "DatasetInfo",
     "Document",
@@ -36,7 +40,9 @@ __all__ = [
     "ItemInfo",
     "JobInfo",
     "NewTenantInfo",
+    "Picture",
     "PreviewInfo",
+    "QuotaInfo",
     "Unreachable",
     "VersionInfo",
 ]

@@ -1,12 +1,14 @@
 """What a tenant does to get an adapter: factor sets, labelled sets, jobs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from heddle_api.client.accounting import AccountingCalls
 from heddle_api.client.errors import ApiError
-from heddle_api.client.operating import OperatingCalls
+from heddle_api.client.packing import packed_folder, packed_pictures
+from heddle_api.client.pictures import Picture
 from heddle_api.client.planes import segment
 from heddle_api.client.results import DatasetInfo, Document, FactorSetInfo, JobInfo, PreviewInfo
 from heddle_api.client.upload import Progress
@@ -16,7 +18,7 @@ _YAML: Final = "application/yaml"
 T = TypeVar("T")
 
 
-class FittingCalls(OperatingCalls):
+class FittingCalls(AccountingCalls):
     """Calls of tenants up to a fitted adapter."""
 
     def register_factor_set(self, document: Document | str) -> FactorSetInfo:
@@ -54,9 +56,47 @@ class FittingCalls(OperatingCalls):
     def upload_dataset(
         self, name: str, source: bytes | Path, *, factor_set: str, on_progress: Progress | None = None
     ) -> DatasetInfo:
-        """Upload a zip of images and labels.csv and register it as a labelled set."""
-        upload = self.upload(source, on_progress=on_progress)
+        """Upload a labelled set and register it.
+
+        Args:
+            name: of the set.
+            source: a folder of images with `labels.csv`, a zip of one, or a Parquet file; or the bytes of either file.
+            factor_set: what its labels are read with.
+            on_progress: told bytes sent and bytes in all, after each part.
+
+        Raises:
+            ValueError: the folder has no `labels.csv`.
+        """
+        if isinstance(source, bytes):
+            upload = self.upload(source, on_progress=on_progress)
+        else:
+            with packed_folder(source) as file:
+                upload = self.upload(file, on_progress=on_progress)
         return self.create_dataset(name, factor_set=factor_set, upload=upload)
+
+    def label_pictures(
+        self,
+        name: str,
+        pictures: Sequence[Picture],
+        labels: Sequence[Mapping[str, Any]],
+        *,
+        factor_set: str,
+        on_progress: Progress | None = None,
+    ) -> DatasetInfo:
+        """Upload pictures and their labels from memory as a labelled set.
+
+        Args:
+            name: of the set.
+            pictures: files, bytes, uint8 arrays or PIL images.
+            labels: factor -> level or number, one mapping for each picture.
+            factor_set: what the labels are read with.
+            on_progress: told bytes sent and bytes in all, after each part.
+
+        Raises:
+            ValueError: pictures and labels differ in number, or one is no picture.
+        """
+        data = packed_pictures(pictures, labels)
+        return self.upload_dataset(name, data, factor_set=factor_set, on_progress=on_progress)
 
     def datasets(self) -> list[DatasetInfo]:
         """List labelled sets, newest first."""
@@ -147,13 +187,12 @@ class FittingCalls(OperatingCalls):
         ends = time.monotonic() + timeout_seconds
         while not done(found := read()):
             if time.monotonic() > ends:
-                raise ApiError(
-                    0,
-                    {
-                        "code": "wait_timed_out",
-                        "detail": f"after {timeout_seconds:g} seconds it is still not done; ask again later",
-                        "retryable": True,
-                    },
-                )
+                raise timed_out(timeout_seconds)
             self._sleep(POLL_SECONDS)
         return found
+
+
+def timed_out(timeout_seconds: float) -> ApiError:
+    """Return the error of a wait that took too long."""
+    sentence = f"after {timeout_seconds:g} seconds it is still not done; ask again later"
+    return ApiError(0, {"code": "wait_timed_out", "detail": sentence, "retryable": True})

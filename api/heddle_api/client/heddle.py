@@ -1,42 +1,41 @@
 """HeddleClient: the whole path from a tenant to an edited image; the last steps, edits, are here."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import httpx
 
 from heddle_api.client.erasing import ErasingCalls
+from heddle_api.client.pictures import Picture, picture_bytes
 from heddle_api.client.results import Document, EditResult, GridResult, ImageInfo
 
-ImageSource = bytes | Path
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 
 
 class HeddleClient(ErasingCalls):
-    """A client of both planes, for one key; safe to use from one thread.
+    """A client of both planes, for one key; threads may share it.
 
     Every POST carries an Idempotency-Key of its own, and is sent again after a lost connection, a 429 or a 503
     without doing the work twice.
 
         with HeddleClient(control_url, edge_url, api_key) as heddle:
             heddle.register_factor_set(document)
-            heddle.upload_dataset("spring", Path("spring.zip"), factor_set="avatars")
+            heddle.upload_dataset("spring", Path("spring"), factor_set="avatars")
             job = heddle.wait_for_job(heddle.fit("avatars", factor_set="avatars", dataset="spring").id)
             heddle.approve("avatars", job.result["version"])
-            picture = heddle.edit(Path("me.png"), {"adapter": "avatars", "set": {"glasses": "round"}}).image
+            heddle.edit(Path("me.png"), {"adapter": "avatars", "set": {"glasses": "round"}}).save(Path("edited.png"))
 
     Raises:
         ApiError: from every method, when the platform refuses or fails.
         Unreachable: from every method, when it does not answer.
     """
 
-    def edit(self, image: ImageSource | str, edit: Mapping[str, Any], *, accept: MediaType = "image/png") -> EditResult:
+    def edit(self, image: Picture | str, edit: Mapping[str, Any], *, accept: MediaType = "image/png") -> EditResult:
         """Edit an image.
 
         Args:
-            image: bytes, a file, or the id that `take_image` gave.
+            image: bytes, a file, a uint8 array, a PIL image, or the id that `take_image` gave.
             edit: adapter, set, shift, preserve, detail.
             accept: type of the answer.
         """
@@ -52,28 +51,45 @@ class HeddleClient(ErasingCalls):
             headers=headers,
         )
 
-    def take_image(self, image: ImageSource, *, adapter: str | None = None) -> ImageInfo:
+    def take_image(self, image: Picture, *, adapter: str | None = None) -> ImageInfo:
         """Encode an image once and keep it at the edge; with an adapter, read its factors as well."""
         fields = {"adapter": adapter} if adapter is not None else {}
         return ImageInfo.model_validate(self._send_image("/v1/images", image, fields, "application/json").json())
 
     def edit_grid(
-        self, image: ImageSource | str, adapter: str, factor: str, *, accept: MediaType = "image/png", **options: Any
+        self,
+        image: Picture | str,
+        adapter: str,
+        factor: str,
+        *,
+        steps: int | None = None,
+        preserve: Sequence[str] = (),
+        detail: str | None = None,
+        accept: MediaType = "image/png",
     ) -> GridResult:
-        """Draw one factor at all its levels; `options`: steps, preserve, detail."""
-        grid: Document = {"adapter": adapter, "factor": factor, **options}
+        """Draw one factor at all its levels.
+
+        Args:
+            image: as for `edit`.
+            adapter: as in an edit.
+            factor: the factor that varies.
+            steps: number of pictures of a factor without levels.
+            preserve, detail: as in an edit.
+            accept: type of the answer.
+        """
+        grid: Document = {"adapter": adapter, "factor": factor}
+        given = {"steps": steps, "preserve": list(preserve) or None, "detail": detail}
+        grid |= {name: value for name, value in given.items() if value is not None}
         answer = self._send_image("/v1/edits/grid", image, {"grid": json.dumps(grid)}, accept)
         headers = dict(answer.headers)
         values = tuple(json.loads(headers.get("x-grid-values", "[]")))
-        return GridResult(answer.content, headers.get("content-type", accept), values, headers)
+        media_type = headers.get("content-type", accept)
+        return GridResult(image=answer.content, media_type=media_type, headers=headers, values=values)
 
-    def _send_image(
-        self, path: str, image: ImageSource | str, fields: Mapping[str, str], accept: str
-    ) -> httpx.Response:
+    def _send_image(self, path: str, image: Picture | str, fields: Mapping[str, str], accept: str) -> httpx.Response:
         headers = {"Accept": accept}
         if isinstance(image, str):
             parts = {name: (None, text) for name, text in {"image_id": image, **fields}.items()}
             return self._edge.send("POST", path, files=parts, headers=headers)
-        data = image.read_bytes() if isinstance(image, Path) else image
-        files = {"image": ("image", data, "application/octet-stream")}
+        files = {"image": ("image", picture_bytes(image), "application/octet-stream")}
         return self._edge.send("POST", path, data=dict(fields), files=files, headers=headers)

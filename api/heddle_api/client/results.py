@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
+
+from heddle_api.client.pictures import opened
 
 Document = dict[str, Any]
 FINAL_JOB_STATUSES: Final = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
@@ -25,6 +31,16 @@ class NewTenantInfo(_Result):
     id: str
     name: str
     api_key: str
+
+
+class QuotaInfo(_Result):
+    """A tenant's limits, which of them are its own, and what is used; `etag` is the condition of changing them."""
+
+    tenant_id: str
+    limits: dict[str, float | None]
+    own: tuple[str, ...]
+    used: dict[str, int]
+    etag: str
 
 
 class BaseInfo(_Result):
@@ -144,33 +160,51 @@ class ImageInfo(_Result):
 
 
 @dataclass(frozen=True)
-class EditResult:
-    """An edited image and what the edge said of it.
+class PictureResult:
+    """A picture that the edge drew.
 
     Attributes:
-        image: bytes of the picture.
+        image: the file's bytes.
         media_type: their type.
-        edit_id: names the edit, for feedback.
-        adapter_version: "name@version" that made it.
-        cache: "hit", "latent" or "miss".
-        extrapolation: how far beyond the trusted range the edit went, 1 being its border; None inside.
-        headers: all headers, lower-case names.
+        headers: all headers of the answer, lower-case names.
     """
 
     image: bytes
     media_type: str
+    headers: Mapping[str, str]
+
+    def picture(self) -> Image.Image:
+        """Return it as a PIL image."""
+        return opened(self.image)
+
+    def array(self) -> NDArray[np.uint8]:
+        """Return it as uint8 [H, W, 3]."""
+        return np.asarray(self.picture().convert("RGB"))
+
+    def save(self, path: Path) -> None:
+        """Write the file as it came, whatever the path's ending."""
+        path.write_bytes(self.image)
+
+
+@dataclass(frozen=True)
+class EditResult(PictureResult):
+    """An edited image and what the edge said of it.
+
+    Attributes:
+        edit_id: names the edit, for feedback.
+        adapter_version: "name@version" that made it.
+        cache: "hit", "latent" or "miss".
+        extrapolation: how far beyond the trusted range the edit went, 1 being its border; None inside.
+    """
+
     edit_id: str
     adapter_version: str
     cache: str
     extrapolation: float | None
-    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class GridResult:
+class GridResult(PictureResult):
     """One factor at all its levels, side by side; `values` from left to right."""
 
-    image: bytes
-    media_type: str
     values: tuple[Any, ...]
-    headers: Mapping[str, str]

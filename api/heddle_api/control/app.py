@@ -18,24 +18,32 @@ from heddle_api.auth import hash_key
 from heddle_api.control import studio
 from heddle_api.control.adapters import file_routes
 from heddle_api.control.adapters import routes as adapter_routes
+from heddle_api.control.audit import routes as audit_routes
 from heddle_api.control.bases import routes as base_routes
-from heddle_api.control.context import Control, DatabaseKeys
+from heddle_api.control.context import Control
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
+from heddle_api.control.key_directory import DatabaseKeys
 from heddle_api.control.keys import routes as key_routes
+from heddle_api.control.quotas import routes as quota_routes
 from heddle_api.control.seal import Seal
 from heddle_api.control.tenants import routes as tenant_routes
 from heddle_api.control.uploads import routes as upload_routes
+from heddle_api.control.usage import routes as usage_routes
+from heddle_api.control.usage.stored import note_stored_bytes
 from heddle_api.errors import install_error_handlers
+from heddle_api.gate import Gate
 from heddle_api.lifespan import open_plane
+from heddle_api.meter import DatabaseSink, Meter
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_infra.database import tenants
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import Unavailable
+from heddle_platform.quota import default_quota
 
 MAX_BODY_BYTES: Final = 4 * 1024**2  # bulk goes to the object store; the largest body here is a factor set
 _RETRY_SECONDS: Final = 0.5
@@ -51,6 +59,9 @@ _ROUTERS: Final = (
     adapter_routes,
     file_routes,
     erasure_routes,
+    quota_routes,
+    usage_routes,
+    audit_routes,
 )
 
 _log = structlog.get_logger(__name__)
@@ -91,17 +102,22 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
 @asynccontextmanager
 async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
     control = Control(ports, Seal(ports.settings.security.secret_key))
+    settings, meter = ports.settings, Meter()
     admin = asyncio.create_task(_ensure_admin_key(control))
+    noting = asyncio.create_task(note_stored_bytes(control))
     try:
-        yield {
-            "control": control,
-            "key_directory": DatabaseKeys(ports.database),
-            "readiness": Readiness(control, admin),
-        }
+        async with meter.flushing(DatabaseSink(ports.database), settings.service.usage_flush_seconds):
+            yield {
+                "control": control,
+                "key_directory": DatabaseKeys(ports.database, settings.quotas),
+                "gate": Gate(ports.cache, meter, "control", default_quota(settings.quotas).rate),
+                "readiness": Readiness(control, admin),
+            }
     finally:
-        admin.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await admin
+        for task in (admin, noting):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
 
 async def _ensure_admin_key(control: Control) -> None:
@@ -109,7 +125,7 @@ async def _ensure_admin_key(control: Control) -> None:
     secret = control.settings.security.admin_key
     while secret is not None:
         try:
-            async with control.transaction() as session:
+            async with control.ports.database.transaction(None) as session:
                 await tenants.ensure_admin_key(session, hash_key(secret.get_secret_value()))
         except Unavailable as error:
             _log.warning("admin_key_waits", reason=error.message)

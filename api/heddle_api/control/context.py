@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Caller, Principal, require
 from heddle_api.control.seal import Seal
-from heddle_infra.database import serving, tenants
-from heddle_infra.database.engine import Database
+from heddle_infra.database import serving
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import DataCorrupt, NotFound, Unavailable
 from heddle_platform.ports import ObjectStore
@@ -40,9 +39,16 @@ class Control:
         """The object store; blocking, so call it in a thread."""
         return self.ports.objects
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Open a transaction: committed when the block ends, rolled back when it raises."""
-        return self.ports.database.transaction()
+    def transaction(self, caller: Principal) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction that sees the rows of the caller's tenant, or the operators' own, and no others.
+
+        It is committed when the block ends and rolled back when it raises.
+        """
+        return self.ports.database.transaction(caller.tenant_id)
+
+    def platform_transaction(self, _: "Operator") -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction that sees the rows of all tenants, for an operator's route."""
+        return self.ports.database.platform_transaction()
 
     async def read(self, key: str) -> bytes:
         """Read an object that a row says is there.
@@ -85,20 +91,6 @@ def tenant_with(*any_of: Scope) -> Callable[[Principal], Awaitable[Principal]]:
     return tenant_caller
 
 
+# keys that people and back ends hold; one that only edits, in an app, learns nothing of the tenant's accounts
+WatchKey = Annotated[Principal, Depends(tenant_with("factors", "data", "jobs", "adapters", "approve"))]
 Operator = Annotated[Principal, Depends(require("admin"))]
-
-
-class DatabaseKeys:
-    """The key directory of this plane: every look-up asks the database, so a revoked key stops at once."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def find(self, key_hash: str) -> Principal | None:
-        """Return who owns the key of this hash; None if it is unknown, revoked, expired or suspended."""
-        async with self._database.transaction() as session:
-            found = await tenants.find_key(session, key_hash)
-        if found is None:
-            return None
-        key, tenant = found
-        return Principal(key.id, key.tenant_id, frozenset(key.scopes), tenant.epoch if tenant else 0)

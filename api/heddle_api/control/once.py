@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal
 from heddle_api.control.context import Control, CurrentControl
+from heddle_api.control.trail import Document, Trail, trail_of
 from heddle_infra.database import idempotency
 from heddle_infra.database.idempotency import StoredReply
 from heddle_platform.digest import canonical_json, sha256_hex
@@ -34,12 +35,20 @@ class Reply:
         status: HTTP status.
         headers: further response headers, such as Location and ETag.
         announce: what changed for serving, told to edges after the commit; None: nothing.
+        target: what was done something to, for the audit trail; None: the body's id, else the path.
+        tenant_id: in whose trail it stands, where an operator acts on a tenant.
+        before: the document as it was, for the audit trail.
+        changes: whether anything was changed; what changes nothing leaves no event.
     """
 
     body: BaseModel
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     announce: str | None = None
+    target: str | None = None
+    tenant_id: str | None = None
+    before: Document | None = None
+    changes: bool = True
 
 
 Work = Callable[[AsyncSession], Awaitable[Reply]]
@@ -53,6 +62,7 @@ class Post:
     route: str
     fingerprint: str
     key: str | None
+    trail: Trail
 
     async def once(self, principal: Principal, work: Work) -> Response:
         """Run `work` in a transaction, or answer what it answered before under the same Idempotency-Key.
@@ -61,7 +71,7 @@ class Post:
             Conflict: code `idempotency_key_in_flight` (retryable), or `stored_reply_lost`.
             InvalidInput: code `idempotency_key_reused`: the body or the path differs from the first request's.
         """
-        async with self.control.transaction() as session:
+        async with self.control.transaction(principal) as session:
             if self.key is None:
                 reply = await work(session)
             else:
@@ -71,6 +81,8 @@ class Post:
                     return _opened(stored, self.control)
                 reply = await work(session)
                 await idempotency.remember(session, scope, self.key, _sealed(reply, self.fingerprint, self.control))
+            if reply.changes:
+                await note(self.trail, session, principal, reply)
         if reply.announce is not None:
             await self.control.announce(reply.announce)
         return answer(reply)
@@ -92,6 +104,12 @@ class Post:
                 param="Idempotency-Key",
             )
         return stored
+
+
+async def note(trail: Trail, session: AsyncSession, caller: Principal, reply: Reply) -> None:
+    """Leave the event of a reply in the audit trail."""
+    target = reply.target or getattr(reply.body, "id", None)
+    await trail.note(session, caller, tenant_id=reply.tenant_id, target=target, before=reply.before, after=reply.body)
 
 
 def answer(reply: Reply) -> Response:
@@ -132,7 +150,8 @@ async def _post(
             param="Idempotency-Key",
         )
     route = getattr(request.scope.get("route"), "path", request.url.path)
-    return Post(control, route, _fingerprint(request.url.path, await request.body()), idempotency_key)
+    fingerprint = _fingerprint(request.url.path, await request.body())
+    return Post(control, route, fingerprint, idempotency_key, trail_of(request))
 
 
 def _fingerprint(path: str, body: bytes) -> str:

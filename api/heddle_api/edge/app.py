@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -22,11 +22,20 @@ from heddle_api.edge.service import EditService
 from heddle_api.edge.source import DatabaseSource, SnapshotSource
 from heddle_api.edit_id import EditSigner
 from heddle_api.errors import install_error_handlers
+from heddle_api.gate import Gate
 from heddle_api.lifespan import open_plane
+from heddle_api.meter import DatabaseSink, Meter, UsageSink
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_platform.ports import Cache, ObjectStore
-from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
+from heddle_platform.quota import default_quota
+from heddle_platform.settings import (
+    CacheSettings,
+    LimitSettings,
+    QuotaSettings,
+    SecuritySettings,
+    ServiceSettings,
+)
 
 _FORM_BYTES: Final = 1024**2  # room for the fields beside the image
 _BODIES_AT_ONCE: Final = 16  # of the largest size taken
@@ -43,6 +52,8 @@ class EdgePorts:
     security: SecuritySettings
     limits: LimitSettings
     service: ServiceSettings
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    usage: UsageSink | None = None
 
 
 OpenPorts = Callable[[], AbstractAsyncContextManager[EdgePorts]]
@@ -61,6 +72,8 @@ async def ports_from_environment() -> AsyncIterator[EdgePorts]:
             settings.security,
             settings.limits,
             settings.service,
+            settings.quotas,
+            DatabaseSink(ports.database),
         )
 
 
@@ -92,6 +105,7 @@ async def _running(
 ) -> AsyncIterator[dict[str, Any]]:
     """Start the loader, the batcher and the picture threads, and yield the lifespan state."""
     limits = ports.limits
+    meter, rate = Meter(), default_quota(ports.quotas).rate
     loader = Loader(ports.source, ports.objects, threads=ports.service.edge_threads)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
     pictures = PictureWork(limits)
@@ -107,6 +121,7 @@ async def _running(
         ),
         signer=EditSigner(ports.security.secret_key.get_secret_value()),
         metrics=metrics,
+        meter=meter,
         deadline_seconds=limits.edit_deadline_seconds,
     )
     _gauges(registry, loader, batcher)
@@ -114,14 +129,16 @@ async def _running(
     batcher.start()
     loading = asyncio.create_task(loader.run(ports.cache, poll_seconds=ports.service.edge_poll_seconds))
     try:
-        yield {
-            "key_directory": EdgeDirectory(lambda: loader.serving, ports.source),
-            "readiness": loader,
-            "edits": service,
-            "admission": Admission(most_bytes=_BODIES_AT_ONCE * max_body_bytes),
-            "max_body_bytes": max_body_bytes,
-            "studio_origin": ports.service.control_url,
-        }
+        async with meter.flushing(ports.usage, ports.service.usage_flush_seconds):
+            yield {
+                "key_directory": EdgeDirectory(lambda: loader.serving, ports.source, rate),
+                "gate": Gate(ports.cache, meter, "edge", rate),
+                "readiness": loader,
+                "edits": service,
+                "admission": Admission(most_bytes=_BODIES_AT_ONCE * max_body_bytes),
+                "max_body_bytes": max_body_bytes,
+                "studio_origin": ports.service.control_url,
+            }
     finally:
         loading.cancel()
         with suppress(asyncio.CancelledError):

@@ -246,4 +246,6 @@ def _assemble(
         aliases=aliases,
         default_base=bases.get(snapshot.base_aliases.get("default", "")),
         names={tenant_id: tuple(sorted(mine)) for tenant_id, mine in names.items()},
+        suspended=snapshot.suspended,
+        rates=snapshot.rates,
     )

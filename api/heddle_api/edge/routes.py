@@ -11,6 +11,7 @@ from heddle_api.edge.admission import Admission
 from heddle_api.edge.form import PRODUCED, image_of, json_of, negotiate, read_form, text_of
 from heddle_api.edge.grid import parse_grid
 from heddle_api.edge.service import EditService
+from heddle_api.gate import HEADERS
 from heddle_platform.edits import parse_edit
 from heddle_platform.errors import InvalidInput
 
@@ -24,6 +25,7 @@ EXPOSED_HEADERS: Final = (
     "X-Grid-Values",
     "Server-Timing",
     "Retry-After",
+    *HEADERS,
 )
 
 router = APIRouter(prefix="/v1", tags=["edits"])

@@ -23,6 +23,7 @@ from heddle_api.edge.serving import LoadedBase, Serving, Target
 from heddle_api.edge.single_flight import SingleFlight
 from heddle_api.edge.stopwatch import Stopwatch
 from heddle_api.edit_id import EditSigner
+from heddle_api.meter import Meter
 from heddle_platform.digest import sha256_hex
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import NotFound, Unavailable
@@ -62,6 +63,7 @@ class EditService:
         remembered: Remembered,
         signer: EditSigner,
         metrics: EdgeMetrics,
+        meter: Meter,
         deadline_seconds: float,
     ) -> None:
         self._loader = loader
@@ -70,6 +72,7 @@ class EditService:
         self._remembered = remembered
         self._signer = signer
         self._metrics = metrics
+        self._meter = meter
         self._deadline_seconds = deadline_seconds
         self._flights: SingleFlight[_Made] = SingleFlight()
 
@@ -105,6 +108,7 @@ class EditService:
         else:
             made = _Made(found, "hit", {})
         self._count(made, scope.watch)
+        self._meter.count(scope.tenant_id, "edits")
         return EditAnswer(
             made.image,
             made.cache,
@@ -161,6 +165,7 @@ class EditService:
         picture, done, cache = await self._draw(scope, target.base, upload, [(target.digest, edit) for edit in edits])
         with scope.watch.stage("pixels"):
             data = await self._pictures.strip(picture, done.drawn, media_type)
+        self._meter.count(scope.tenant_id, "edits", len(edits))
         values = tuple(edit.set[request.factor] for edit in edits)
         return GridAnswer(data, values, cache, target.label, scope.watch.header())
 
@@ -228,6 +233,7 @@ class EditService:
         done = await self._batcher.do(work)
         scope.watch.add(done.seconds)
         if latents_L is None:
+            self._meter.count(scope.tenant_id, "images_encoded")
             await self._remembered.keep_latent(key, done.latents_L)
         return picture, done, "miss" if latents_L is None else "latent"
 

@@ -66,6 +66,8 @@ class Serving:
         aliases: (tenant id, adapter name) -> alias -> target; None where neither its version nor the one it
             pointed to before could be loaded.
         default_base: the base that the alias `default` names.
+        suspended: SHA-256 of the keys of suspended tenants.
+        rates: tenant id -> requests per second and burst, where not the default; None: the default of that one.
     """
 
     keys: Mapping[str, ServedKey]
@@ -74,6 +76,8 @@ class Serving:
     aliases: Mapping[tuple[str, str], Mapping[str, Target | None]]
     default_base: LoadedBase | None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    suspended: frozenset[str] = frozenset()
+    rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
 
     def resolve(self, tenant_id: str, request: EditRequest) -> Target:
         """Find the version that `request.adapter` names.

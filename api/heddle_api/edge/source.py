@@ -32,13 +32,12 @@ class DatabaseSource:
         self._database = database
 
     async def snapshot(self) -> ServingSnapshot:
-        async with self._database.transaction() as session:
-            # it asks several times, and an alias must not name a version that an earlier answer did not have yet
-            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        # it asks several times, and an alias must not name a version that an earlier answer did not have yet
+        async with self._database.platform_transaction(one_snapshot=True) as session:
             return await serving.snapshot(session)
 
     async def find_key(self, key_hash: str) -> tuple[ServedKey, int] | None:
-        async with self._database.transaction() as session:
+        async with self._database.platform_transaction() as session:
             found = await tenants.find_key(session, key_hash)
         if found is None:
             return None

@@ -92,6 +92,14 @@ async def finish_validation(
     )
 
 
+async def labelled_rows(session: AsyncSession, tenant_id: str, dataset_id: str) -> int:
+    """Return how many rows of a validated set are labelled."""
+    query = select(DatasetRow.report["labelled"].as_integer()).where(
+        DatasetRow.id == dataset_id, DatasetRow.tenant_id == tenant_id
+    )
+    return int(await session.scalar(query) or 0)
+
+
 async def digest_in_use(session: AsyncSession, tenant_id: str, digest: str) -> bool:
     """Tell whether some labelled set of the tenant has these images, or will: equal sets share their objects."""
     found = await session.scalar(

@@ -1,12 +1,13 @@
-"""The database connection: one pool per process, transactions as context managers."""
+"""The database connection: one pool per process, transactions as context managers, each within a scope."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from heddle_infra.database.walls import Scope, set_scope
 from heddle_platform.errors import InvalidInput, Unavailable
 from heddle_platform.settings import DatabaseSettings
 
@@ -30,16 +31,44 @@ class Database:
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """Open a transaction: committed when the block ends, rolled back when it raises.
+    def transaction(self, tenant_id: str | None) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction of one tenant: committed when the block ends, rolled back when it raises.
+
+        PostgreSQL shows it the rows of this tenant and what everybody may see (bases), whatever it asks for.
+
+        Args:
+            tenant_id: whose rows; None: those that belong to no tenant, the operators' own.
 
         Raises:
             Unavailable: the database cannot be reached or went away in the middle.
             InvalidInput: code `unstorable_text`.
         """
+        if tenant_id is None:
+            return self._open(scope="operator")
+        return self._open(tenant_id=tenant_id)
+
+    def platform_transaction(self, *, one_snapshot: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a transaction that sees the rows of all tenants: for work of the platform itself.
+
+        Who may is listed in `tests/architecture/test_walls.py`.
+
+        Args:
+            one_snapshot: all its questions are answered from one moment (REPEATABLE READ).
+
+        Raises:
+            Unavailable: the database cannot be reached or went away in the middle.
+        """
+        return self._open(scope="platform", one_snapshot=one_snapshot)
+
+    @asynccontextmanager
+    async def _open(
+        self, *, tenant_id: str = "", scope: Scope = "", one_snapshot: bool = False
+    ) -> AsyncIterator[AsyncSession]:
         try:
             async with self._sessions() as session, session.begin():
+                if one_snapshot:
+                    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+                await set_scope(session, tenant_id=tenant_id, scope=scope)
                 yield session
         except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
             raise Unavailable("the database cannot be reached; try again in a moment") from error
@@ -55,7 +84,7 @@ class Database:
     async def ping(self) -> bool:
         """Tell whether the database answers."""
         try:
-            async with self.transaction() as session:
+            async with self._open() as session:
                 await session.execute(text("select 1"))
         except Unavailable:
             return False

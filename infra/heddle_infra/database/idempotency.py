@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.models import IdempotencyRow
+from heddle_infra.database.walls import platform_scope
 
 RETENTION = timedelta(hours=24)
 
@@ -42,7 +43,8 @@ async def recall(session: AsyncSession, scope: str, key: str) -> StoredReply | N
 
 async def remember(session: AsyncSession, scope: str, key: str, reply: StoredReply) -> None:
     """Store a reply, and forget those past their time."""
-    await session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= func.now() - RETENTION))
+    async with platform_scope(session):  # a tenant that never comes back leaves replies, too
+        await session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= func.now() - RETENTION))
     session.add(
         IdempotencyRow(
             scope=scope,

@@ -8,6 +8,8 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from heddle_infra.database.roles import admit
+
 _LOCK_NUMBER = 0x48454444  # "HEDD": two starting processes must not migrate at once
 
 
@@ -23,6 +25,8 @@ async def _run(url: str, action: Callable[[Config], object]) -> None:
     try:
         async with engine.connect() as connection:
             await connection.execute(text(f"select pg_advisory_lock({_LOCK_NUMBER})"))
+            # data is moved by the tables' owner, for whom the walls stand as well
+            await connection.execute(text("select set_config('heddle.scope', 'platform', false)"))
             await connection.commit()
             await connection.run_sync(lambda sync: action(_config(sync)))
             await connection.commit()
@@ -31,13 +35,25 @@ async def _run(url: str, action: Callable[[Config], object]) -> None:
         await engine.dispose()
 
 
-async def upgrade(url: str) -> None:
+async def upgrade(url: str, *, application_url: str | None = None, revision: str = "head") -> None:
     """Apply all migrations that are missing; several processes may call this at once.
 
     Args:
-        url: postgresql+asyncpg URL.
+        url: postgresql+asyncpg URL of the tables' owner.
+        application_url: of the role that the planes and the dispatcher connect as; it is let in. None: the owner's.
+        revision: which to stop at; for tests.
+
+    Raises:
+        Conflict: code `role_missing`; see `roles.admit`.
     """
-    await _run(url, lambda config: command.upgrade(config, "head"))
+    await _run(url, lambda config: command.upgrade(config, revision))
+    if application_url is not None and application_url != url:
+        await _run(url, lambda config: admit(config.attributes["connection"], application_url))
+
+
+async def downgrade(url: str, revision: str) -> None:
+    """Take migrations back until `revision` is the newest one that is applied (for developers)."""
+    await _run(url, lambda config: command.downgrade(config, revision))
 
 
 async def check(url: str) -> None:

@@ -60,9 +60,12 @@ class ApiKeyRow(Table):
     tenant_id: Mapped[str | None] = mapped_column(Id, ForeignKey("tenants.id", ondelete=CASCADE), index=True)
     name: Mapped[str]
     secret_hash: Mapped[str] = mapped_column(unique=True)
+    previous_hash: Mapped[str | None] = mapped_column(unique=True)
+    previous_ends_at: Mapped[datetime | None]
     scopes: Mapped[list[str]]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -163,6 +166,11 @@ class JobRow(Table):
             "status",
             "created_at",
             postgresql_where=text("status in ('queued', 'running', 'scoring')"),
+        ),
+        Index(
+            "ix_jobs_open_of_tenant",
+            "tenant_id",
+            postgresql_where=text("status in ('validating', 'queued', 'running', 'scoring')"),
         ),
     )
 

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import datasets, jobs
 from heddle_infra.database.models import JobRow
+from heddle_infra.database.suspension import OF_ACTIVE_TENANT
+from heddle_infra.database.walls import platform_scope
 from heddle_platform.errors import LeaseLost
 from heddle_platform.records import Job, JobError, JobStatus
 
@@ -49,7 +51,7 @@ _FAIR_ORDER = f"""
     order by waiting.free desc, waiting.place + coalesce(running.jobs, 0), waiting.created_at, waiting.id
 """  # noqa: S608  no value is pasted in
 _PLACES = _FAIR_ORDER % "true"
-_NEXT = _FAIR_ORDER % _NOT_BARRED + " limit :limit"
+_NEXT = _FAIR_ORDER % f"{_NOT_BARRED} and {OF_ACTIVE_TENANT}" + " limit :limit"
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({_CLAIMABLE}) for update skip locked"  # noqa: S608
 # One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
@@ -205,8 +207,10 @@ async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_s
 
 
 async def positions(session: AsyncSession) -> dict[str, int]:
-    """Return for each waiting job how many go before it."""
-    return {job_id: place for place, job_id in enumerate((await session.scalars(text(_PLACES))).all())}
+    """Return for each waiting job how many go before it; those of other tenants count, whoever asks."""
+    async with platform_scope(session):
+        order = (await session.scalars(text(_PLACES))).all()
+    return {job_id: place for place, job_id in enumerate(order)}
 
 
 async def position(session: AsyncSession, job_id: str) -> int | None:

@@ -1,22 +1,24 @@
 """What an edge replica must know to serve without asking the database: versions, aliases, keys, bases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database import quotas, served_keys
 from heddle_infra.database.adapters import SERVABLE
 from heddle_infra.database.models import (
     AdapterRow,
     AdapterVersionRow,
     AliasRow,
-    ApiKeyRow,
     BaseAliasRow,
     BaseRow,
     TenantRow,
 )
+from heddle_infra.database.served_keys import ServedKey
+
+__all__ = ["CHANGED_CHANNEL", "ServedBase", "ServedKey", "ServedVersion", "ServingSnapshot", "snapshot"]
 
 CHANGED_CHANNEL = "heddle:serving"
 
@@ -31,16 +33,6 @@ class ServedVersion:
     version: int
     digest: str
     base_digest: str
-
-
-@dataclass(frozen=True)
-class ServedKey:
-    """A valid key."""
-
-    key_id: str
-    tenant_id: str | None
-    scopes: tuple[str, ...]
-    expires_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +55,8 @@ class ServingSnapshot:
         epochs: tenant id -> epoch, active tenants only.
         bases: digest -> base.
         base_aliases: alias -> digest.
+        suspended: SHA-256 of each key that would be valid if its tenant were not suspended.
+        rates: tenant id -> requests per second and burst, where an operator set something; None: the default.
     """
 
     versions: tuple[ServedVersion, ...]
@@ -71,6 +65,8 @@ class ServingSnapshot:
     epochs: Mapping[str, int]
     bases: Mapping[str, ServedBase]
     base_aliases: Mapping[str, str]
+    suspended: frozenset[str] = frozenset()
+    rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
 
 
 async def snapshot(session: AsyncSession) -> ServingSnapshot:
@@ -97,25 +93,17 @@ async def snapshot(session: AsyncSession) -> ServingSnapshot:
         .join(TenantRow, TenantRow.id == AliasRow.tenant_id)
         .where(active)
     )
-    keys = await session.scalars(
-        select(ApiKeyRow)
-        .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
-        .where(
-            ApiKeyRow.revoked_at.is_(None),
-            or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
-            or_(ApiKeyRow.tenant_id.is_(None), active),
-        )
-    )
+    keys, suspended = await served_keys.served(session)
     bases = (await session.execute(select(BaseRow.id, BaseRow.name, BaseRow.digest))).all()
     by_id = {base.id: base for base in bases}
     base_aliases = (await session.execute(select(BaseAliasRow.alias, BaseAliasRow.base_id))).all()
     return ServingSnapshot(
         versions=tuple(ServedVersion(*row) for row in versions.all()),
         aliases={(row.tenant_id, name, row.alias): row.version for row, name in aliases.all()},
-        keys={
-            row.secret_hash: ServedKey(row.id, row.tenant_id, tuple(row.scopes), row.expires_at) for row in keys.all()
-        },
+        keys=keys,
         epochs=epochs,
         bases={base.digest: ServedBase(base.id, base.name, base.digest) for base in bases},
         base_aliases={alias: by_id[base_id].digest for alias, base_id in base_aliases},
+        suspended=suspended,
+        rates=await quotas.rates(session),
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -139,7 +139,12 @@ async def create_key(
 
 
 async def ensure_admin_key(session: AsyncSession, secret_hash: str) -> None:
-    """Make sure the operator's first key exists; several processes may call this at once."""
+    """Make sure the operator's first key exists; several processes may call this at once.
+
+    A secret that was rotated away is not brought back while it is known.
+    """
+    if await session.scalar(select(ApiKeyRow.id).where(ApiKeyRow.previous_hash == secret_hash)) is not None:
+        return
     await session.execute(
         insert(ApiKeyRow)
         .values(id=new_id("key"), tenant_id=None, name="admin", scopes=["admin"], secret_hash=secret_hash)
@@ -147,17 +152,39 @@ async def ensure_admin_key(session: AsyncSession, secret_hash: str) -> None:
     )
 
 
+def has_secret(secret_hash: str) -> ColumnElement[bool]:
+    """Return the condition that a key's secret has this hash, the one before its rotation included."""
+    before = and_(ApiKeyRow.previous_hash == secret_hash, ApiKeyRow.previous_ends_at > func.now())
+    return or_(ApiKeyRow.secret_hash == secret_hash, before)
+
+
+async def is_suspended(session: AsyncSession, secret_hash: str) -> bool:
+    """Tell whether a key would be valid if its tenant were not suspended."""
+    found = await session.scalar(
+        select(ApiKeyRow.id)
+        .join(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
+        .where(
+            has_secret(secret_hash),
+            ApiKeyRow.revoked_at.is_(None),
+            or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
+            TenantRow.status == "suspended",
+        )
+    )
+    return found is not None
+
+
 async def find_key(session: AsyncSession, secret_hash: str) -> tuple[ApiKey, Tenant | None] | None:
     """Return the valid key with this hash and its tenant, or None.
 
-    A key is valid while it is neither revoked nor expired and its tenant is active.
+    A key is valid while it is neither revoked nor expired and its tenant is active; the secret that a rotated key
+    had before is valid for its overlap.
     """
     found = (
         await session.execute(
             select(ApiKeyRow, TenantRow)
             .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
             .where(
-                ApiKeyRow.secret_hash == secret_hash,
+                has_secret(secret_hash),
                 ApiKeyRow.revoked_at.is_(None),
                 or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
                 or_(ApiKeyRow.tenant_id.is_(None), TenantRow.status == "active"),

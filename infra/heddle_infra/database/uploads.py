@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.models import DatasetRow, UploadRow
@@ -60,6 +60,29 @@ async def decided(session: AsyncSession) -> list[Upload]:
         .where(DatasetRow.status != "validating", UploadRow.created_at > func.now() - timedelta(days=3))
     )
     return [Upload.model_validate(row) for row in rows.all()]
+
+
+async def abandon(session: AsyncSession, *, most: int) -> list[Upload]:
+    """Delete the rows of tenants' uploads that no set was made of within a day of their end; return them.
+
+    Their objects are the caller's to delete, before the commit: what goes on counting against a quota until its row
+    is gone must be gone by then.
+    """
+    rows = (
+        await session.scalars(
+            select(UploadRow)
+            .where(
+                UploadRow.tenant_id.is_not(None),
+                UploadRow.status.in_(("open", "complete")),
+                UploadRow.expires_at < func.now() - timedelta(days=1),
+            )
+            .order_by(UploadRow.id)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+    ).all()
+    await session.execute(delete(UploadRow).where(UploadRow.id.in_([row.id for row in rows])))
+    return [Upload.model_validate(row) for row in rows]
 
 
 async def advance(

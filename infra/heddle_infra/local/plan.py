@@ -15,6 +15,7 @@ from heddle_infra.local.service import Service, port_answers
 from heddle_platform.settings import ObjectStoreSettings
 
 _CONTROL_ONLY: Final = "HEDDLE_ADMIN_KEY"
+_MIGRATION_ONLY: Final = "HEDDLE_DATABASE_OWNER_URL"
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ def plan_stack(
     files = None
     if "postgres" in config.services and "postgres" not in external:
         files = postgres.place_postgres(paths, secrets.stack_id)
+    database_url = files.url if files else external.get("postgres", "")
     settings = {
-        "HEDDLE_DATABASE_URL": files.url if files else external.get("postgres", ""),
+        "HEDDLE_DATABASE_URL": database_url,
+        _MIGRATION_ONLY: files.owner_url if files else launcher.get(_MIGRATION_ONLY) or database_url,
         "HEDDLE_REDIS_URL": external.get("cache") or servers.cache_url(paths, secrets),
         "HEDDLE_RAY_ADDRESS": external.get("ray") or f"{LOOPBACK}:{ports['gcs']}",
         "HEDDLE_CONTROL_URL": f"http://{LOOPBACK}:{ports['control']}",
@@ -89,7 +92,8 @@ def _own(
     files: postgres.PostgresFiles | None,
     plan: Plan,
 ) -> Service:
-    without_admin = {key: value for key, value in plan.settings.items() if key != _CONTROL_ONLY}
+    for_control = {key: value for key, value in plan.settings.items() if key != _MIGRATION_ONLY}
+    without_admin = {key: value for key, value in for_control.items() if key != _CONTROL_ONLY}
     match name:
         case "postgres" if files is not None:
             return postgres.postgres_service(paths, files)
@@ -102,7 +106,7 @@ def _own(
         case "dispatcher":
             return planes.dispatcher_service(config, paths, without_admin, plan.ray_variables)
         case "control":
-            return planes.plane_service(name, config, ports[name], plan.settings)
+            return planes.plane_service(name, config, ports[name], for_control)
         case _:
             return planes.plane_service(name, config, ports[name], without_admin)
 
@@ -113,7 +117,7 @@ def _external(name: str, address: str, settings: Mapping[str, str]) -> Service:
     async def ready() -> None:
         match name:
             case "postgres":
-                await postgres.migrate_database(address)
+                await postgres.migrate_database(settings[_MIGRATION_ONLY], address)
             case "objects":
                 await servers.objects_answer(_object_settings(settings))
             case "cache":

@@ -17,9 +17,11 @@ from heddle_infra.local.environment import server_environment
 from heddle_infra.local.postgres_programs import find_programs
 from heddle_infra.local.reach import can_pass, folder_of_root
 from heddle_infra.local.service import OsUser, Service
+from heddle_platform.errors import Conflict
 
 _SYSTEM_USER: Final = "pgserver"  # as the wheel itself calls the user it makes
-_ROLE: Final = "heddle"
+_ROLE: Final = "heddle"  # owns the database and its tables
+_APPLICATION_ROLE: Final = "heddle_app"  # as the planes and the dispatcher connect
 _PASSING_SQLSTATES: Final = frozenset({"08", "53", "57"})  # connection lost, too many, starting up
 _CONFIGURATION: Final = {
     "listen_addresses": "",  # the socket's folder is the only way in
@@ -44,7 +46,12 @@ class PostgresFiles:
 
     @property
     def url(self) -> str:
-        """The SQLAlchemy URL of the stack's database."""
+        """The SQLAlchemy URL of the stack's database, for the application."""
+        return f"postgresql+asyncpg://{_APPLICATION_ROLE}@/{_ROLE}?host={self.socket}"
+
+    @property
+    def owner_url(self) -> str:
+        """The same for the owner of the tables, who migrates."""
         return f"postgresql+asyncpg://{_ROLE}@/{_ROLE}?host={self.socket}"
 
 
@@ -155,11 +162,12 @@ def _forget_dead_postmaster(lock: Path) -> None:
     lock.unlink(missing_ok=True)
 
 
-async def migrate_database(url: str) -> None:
+async def migrate_database(url: str, application_url: str) -> None:
     """Bring the tables of a database, ours or an external one, to the version this code expects.
 
     Args:
-        url: postgresql+asyncpg URL.
+        url: postgresql+asyncpg URL of the tables' owner.
+        application_url: of the role that the planes connect as; the same where there is one role only.
 
     Raises:
         OSError: it cannot be reached yet, or is starting up.
@@ -171,7 +179,9 @@ async def migrate_database(url: str) -> None:
     from heddle_infra.database import migrate
 
     try:
-        await migrate.upgrade(url)
+        await migrate.upgrade(url, application_url=application_url)
+    except Conflict as error:
+        raise StackFailed(error.message) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
         words = str(error).splitlines()[0]
         sqlstate = str(getattr(getattr(error, "orig", error), "sqlstate", None) or "")
@@ -181,7 +191,7 @@ async def migrate_database(url: str) -> None:
 
 
 async def _open_database(files: PostgresFiles) -> None:
-    """Connect; at the first start make the role and the database; bring its tables up to date."""
+    """Connect; at the first start make the roles and the database; bring its tables up to date."""
     import asyncpg
 
     try:
@@ -189,13 +199,14 @@ async def _open_database(files: PostgresFiles) -> None:
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise ConnectionRefusedError(str(error)) from error  # still starting up or recovering
     try:
-        if not await connection.fetchval("select true from pg_roles where rolname = $1", _ROLE):
-            await connection.execute(f"create role {_ROLE} login")
+        for role in (_ROLE, _APPLICATION_ROLE):
+            if not await connection.fetchval("select true from pg_roles where rolname = $1", role):
+                await connection.execute(f"create role {role} login")
         if not await connection.fetchval("select true from pg_database where datname = $1", _ROLE):
             await connection.execute(f"create database {_ROLE} owner {_ROLE}")
     finally:
         await connection.close()
-    await migrate_database(files.url)
+    await migrate_database(files.owner_url, files.url)
 
 
 def _system_user() -> OsUser:

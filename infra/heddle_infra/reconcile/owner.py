@@ -44,7 +44,7 @@ async def hold_tenant(
     """
     prefix = keys.tenant_prefix(tenant_id)
     listed, begun = await asyncio.to_thread(lambda: (list(objects.list(prefix)), list(objects.open_multiparts(prefix))))
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         named = await inventory.of_tenant(session, tenant_id)
     seen.objects += len(listed)
     seen.rows += len(named.needed)
@@ -92,7 +92,7 @@ async def _missing(
     absent = await asyncio.to_thread(lambda: [key for key in suspects if objects.head(key) is None])
     if not absent:
         return []
-    async with database.transaction() as session:  # an erasure or a validation may have ended meanwhile
+    async with database.platform_transaction() as session:  # an erasure or a validation may have ended meanwhile
         still = (await inventory.of_tenant(session, tenant_id)).needed
     return [
         Finding(kind="object_missing", tenant_id=tenant_id, subject=key, detail=f"{still[key]} points at nothing")
@@ -113,7 +113,7 @@ async def _take_away(
     gone = set[str]()
     left: list[ObjectInfo | OpenMultipart] = [*orphans, *uploads]
     for start in range(0, len(left), _BATCH):
-        async with database.transaction() as session:
+        async with database.platform_transaction() as session:
             await queue.hold_claims(session)
             named = await inventory.of_tenant(session, tenant_id)
             if named.running:  # claimed since: content-addressed objects may be found there and relied upon

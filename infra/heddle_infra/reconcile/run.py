@@ -40,7 +40,7 @@ async def reconcile(
     began_at, start = datetime.now(UTC), time.monotonic()
     before = grace_ends(began_at, grace_seconds)
     folders = await asyncio.to_thread(lambda: list(objects.folders(keys.TENANTS)))
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         known = await inventory.tenant_ids(session)
     owners = sorted({*known, *(folder.removeprefix(keys.TENANTS).strip("/") for folder in folders)})
     seen, unreached = Seen(), 0
@@ -51,7 +51,7 @@ async def reconcile(
             unreached += 1
             log.warning("tenant_not_reconciled", tenant_id=tenant_id, detail=error.message)
     await hold_shared(database, objects, seen, before=before, repair=repair)
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         contradicted = await inventory.contradictions(session, lease_grace_seconds=lease_grace_seconds)
     seen.findings += [
         Finding.model_validate({"kind": kind, "tenant_id": tenant_id, "subject": row_id, "detail": sentence})

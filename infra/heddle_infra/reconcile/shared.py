@@ -24,7 +24,7 @@ async def hold_shared(database: Database, objects: ObjectStore, seen: Seen, *, b
             list(objects.open_multiparts(keys.OPERATOR)),
         )
     )
-    async with database.transaction() as session:
+    async with database.platform_transaction() as session:
         bases = await inventory.of_bases(session)
         uploads, multiparts, trainings = await inventory.of_operators(session)
     seen.objects += len(listed)

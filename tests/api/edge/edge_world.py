@@ -18,6 +18,7 @@ from heddle_adapters.artifact import digest_of, pack
 from heddle_adapters.fit import fit_adapter
 from heddle_api.auth import mint_key
 from heddle_api.edge.app import EdgePorts, create_app
+from heddle_api.meter import UsageSink
 from heddle_infra.database.serving import ServedBase, ServedKey, ServedVersion, ServingSnapshot
 from heddle_infra.memory import MemoryCache, MemoryObjectStore
 from heddle_platform import keys, pixels
@@ -27,6 +28,7 @@ from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.errors import Unavailable
 from heddle_platform.factors import FactorSet, LevelledFactor, parse_factor_set
 from heddle_platform.ports import Cache
+from heddle_platform.rate import Rate, Taken
 from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
 
 LABELS = 300
@@ -71,6 +73,11 @@ class FlakyCache(MemoryCache):
         if self.away:
             raise Unavailable("the cache cannot be reached")
         return await super().get(key)
+
+    async def take(self, key: str, rate: Rate) -> Taken:
+        if self.away:
+            raise Unavailable("the cache cannot be reached")
+        return await super().take(key, rate)
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
         if self.away:
@@ -164,6 +171,7 @@ class World:
     fitted: Fitted
     keys: dict[str, str]
     limits: LimitSettings
+    usage: UsageSink | None = None
 
     def headers(self, who: str = "tenant") -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[who]}"}
@@ -182,6 +190,7 @@ class World:
             SecuritySettings(secret_key=SecretStr("a secret of the tests")),
             self.limits,
             ServiceSettings(control_url="http://127.0.0.1:8000", edge_poll_seconds=0.05),
+            usage=self.usage,
         )
 
 

@@ -33,7 +33,7 @@ def source(plane: World) -> DatabaseSource:
 
 async def put_in_production(person: Person, name: str, number: int) -> None:
     adapter = next(one for one in (await person.get("/v1/adapters"))["data"] if one["name"] == name)
-    async with person.world.ports.database.transaction() as session:
+    async with person.world.ports.database.platform_transaction() as session:
         await adapters.move_alias(
             session, person.id, adapter["id"], adapters.PRODUCTION, number, if_match=None, checked=False
         )
@@ -72,7 +72,7 @@ async def test_a_suspended_tenant_is_gone_from_the_next_snapshot(
     plane: World, person: Person, source: DatabaseSource
 ) -> None:
     await person.fitted(verdict="pass")
-    async with plane.ports.database.transaction() as session:
+    async with plane.ports.database.platform_transaction() as session:
         await tenants.set_tenant_status(session, person.id, "suspended")
     snapshot = await source.snapshot()
     assert person.id not in snapshot.epochs

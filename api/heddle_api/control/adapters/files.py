@@ -68,7 +68,7 @@ async def download(
 async def _editor(control: Control, version: AdapterVersion) -> bytes:
     """Put the editor together: megabytes of it are the base's, the same for everybody, and not stored per version."""
     core = await _read(control, version, _CORE)
-    async with control.transaction() as session:
+    async with control.ports.database.transaction(version.tenant_id) as session:
         base = await bases.resolve(session, version.base_id)
     parts = []
     for file in (ENCODER, DECODER):
@@ -80,7 +80,7 @@ async def _editor(control: Control, version: AdapterVersion) -> bytes:
 
 
 async def _find(control: Control, tenant_id: str, reference: str, number: int | None) -> tuple[Adapter, AdapterVersion]:
-    async with control.transaction() as session:
+    async with control.ports.database.transaction(tenant_id) as session:
         adapter, version = await find_version(session, tenant_id, reference, number)
     if version.status == "erased":
         instead = f"version {version.replaced_by} took its place" if version.replaced_by else "nothing took its place"

@@ -16,9 +16,10 @@ from heddle_api.control.adapters.service import (
     VersionView,
 )
 from heddle_api.control.context import CurrentControl, tenant_with
-from heddle_api.control.once import OncePost, answer
+from heddle_api.control.once import OncePost, answer, note
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.precondition import AskedMatch, etag
+from heddle_api.control.trail import AskedTrail
 from heddle_api.control.wire import AliasName, VersionNumber
 from heddle_infra.database import adapters
 
@@ -31,28 +32,28 @@ ApproveKey = Annotated[Principal, Depends(tenant_with("approve"))]
 @router.get("", summary="List adapters")
 async def list_adapters(tenant: ReaderKey, control: CurrentControl, turn: AskedPage) -> Page[AdapterView]:
     """List adapters with their aliases, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/{adapter}", summary="Read an adapter")
 async def get_adapter(adapter: str, tenant: ReaderKey, control: CurrentControl) -> AdapterView:
     """Read one adapter with its aliases."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.view(session, await adapters.resolve(session, tenant.tenant, adapter))
 
 
 @router.get("/{adapter}/versions", summary="List versions")
 async def list_versions(adapter: str, tenant: ReaderKey, control: CurrentControl, turn: AskedPage) -> Page[VersionView]:
     """List an adapter's versions, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_versions(session, tenant.tenant, adapter, turn)
 
 
 @router.get("/{adapter}/versions/{version}", summary="Read a version")
 async def get_version(adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl) -> VersionView:
     """Read one version: what the gate said, what it was fitted on, and its files."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.read_version(session, tenant.tenant, adapter, version)
 
 
@@ -72,7 +73,7 @@ async def get_alias(
     adapter: str, alias: AliasName, tenant: ReaderKey, control: CurrentControl, response: Response
 ) -> AliasView:
     """Read where an alias points; its ETag is what If-Match needs to move it."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         found = await adapters.resolve(session, tenant.tenant, adapter)
         read = await adapters.get_alias(session, tenant.tenant, found.id, alias)
     response.headers["ETag"] = etag(read.revision)
@@ -87,10 +88,13 @@ async def move_alias(
     tenant: AdaptersKey,
     control: CurrentControl,
     match: AskedMatch,
+    trail: AskedTrail,
 ) -> Response:
     """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         reply = await service.move_alias(session, tenant.tenant, adapter, alias, body.version, match)
+        if reply.changes:
+            await note(trail, session, tenant, reply)
     await control.announce(reply.announce or "alias_moved")
     return answer(reply)
 

@@ -211,14 +211,21 @@ async def move_alias(
         PreconditionFailed: the alias is not what If-Match says.
     """
     adapter = await adapters.resolve(session, tenant_id, reference)
-    known = {known.alias for known in await adapters.list_aliases(session, tenant_id, adapter.id)}
+    known = {known.alias: known for known in await adapters.list_aliases(session, tenant_id, adapter.id)}
     if match.any_state and alias not in known:
         raise PreconditionFailed(f"there is no alias {alias!r} yet; leave If-Match out to make it")
     moved = await adapters.move_alias(
         session, tenant_id, adapter.id, alias, number, if_match=match.revision, checked=not match.any_state
     )
-    status = 200 if alias in known else 201
-    return Reply(alias_view(moved), status, {"ETag": etag(moved.revision)}, announce="alias_moved")
+    before = known.get(alias)
+    return Reply(
+        alias_view(moved),
+        200 if before else 201,
+        {"ETag": etag(moved.revision)},
+        announce="alias_moved",
+        before=alias_view(before) if before else None,
+        changes=before is None or before.revision != moved.revision,
+    )
 
 
 async def roll_back(session: AsyncSession, tenant_id: str, reference: str, alias: str) -> Reply:
@@ -230,4 +237,5 @@ async def roll_back(session: AsyncSession, tenant_id: str, reference: str, alias
     """
     adapter = await adapters.resolve(session, tenant_id, reference)
     moved = await adapters.roll_back(session, tenant_id, adapter.id, alias)
-    return Reply(alias_view(moved), 200, {"ETag": etag(moved.revision)}, announce="alias_rolled_back")
+    target = f"/v1/adapters/{adapter.id}/aliases/{alias}"
+    return Reply(alias_view(moved), 200, {"ETag": etag(moved.revision)}, announce="alias_rolled_back", target=target)

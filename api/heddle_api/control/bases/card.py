@@ -5,6 +5,7 @@ from typing import Final
 
 from fastapi import Response
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.negotiate import choose
 from heddle_infra.database import bases
@@ -17,7 +18,7 @@ JSON, HTML = "application/json", "text/html"
 _PAGE_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
 
 
-async def read(control: Control, reference: str, accept: str | None) -> Response:
+async def read(control: Control, caller: Principal, reference: str, accept: str | None) -> Response:
     """Return the card of a base by id, alias, digest or name.
 
     Raises:
@@ -25,7 +26,7 @@ async def read(control: Control, reference: str, accept: str | None) -> Response
         InvalidInput: code `not_acceptable`.
     """
     media_type = choose(accept, (JSON, HTML))
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         base = await bases.resolve(session, reference)
     file = CARD_HTML if media_type == HTML else CARD_JSON
     try:

@@ -8,9 +8,10 @@ from heddle_api.auth import Caller
 from heddle_api.control.bases import card, service
 from heddle_api.control.bases.service import BaseAliasView, BaseDetail, BaseTarget, BaseView, NewBase
 from heddle_api.control.context import CurrentControl, Operator
-from heddle_api.control.once import OncePost, answer
+from heddle_api.control.once import OncePost, answer, note
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.precondition import AskedMatch, etag
+from heddle_api.control.trail import AskedTrail
 from heddle_api.control.wire import AliasName
 from heddle_infra.database import bases
 
@@ -19,25 +20,25 @@ _CARD: Final[dict[int | str, dict[str, object]]] = {200: {"content": {card.JSON:
 
 
 @router.get("", summary="List bases")
-async def list_bases(_: Caller, control: CurrentControl, turn: AskedPage) -> Page[BaseView]:
+async def list_bases(caller: Caller, control: CurrentControl, turn: AskedPage) -> Page[BaseView]:
     """List published bases with their aliases, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return await service.list_all(session, turn)
 
 
 @router.get("/{base}", summary="Read a base")
-async def get_base(base: str, _: Caller, control: CurrentControl) -> BaseDetail:
+async def get_base(base: str, caller: Caller, control: CurrentControl) -> BaseDetail:
     """Read a base and its manifest, by id, alias (`default`), digest or name."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         return await service.read(session, base)
 
 
 @router.get("/{base}/card", response_class=Response, responses=_CARD, summary="Read a base's model card")
 async def get_base_card(
-    base: str, _: Caller, control: CurrentControl, accept: Annotated[str | None, Header()] = None
+    base: str, caller: Caller, control: CurrentControl, accept: Annotated[str | None, Header()] = None
 ) -> Response:
     """Read what a base is, what it scored and where it fails: as JSON, or as a page by `Accept: text/html`."""
-    return await card.read(control, base, accept)
+    return await card.read(control, caller, base, accept)
 
 
 @router.post("", status_code=201, response_model=BaseDetail, summary="Publish a base")
@@ -50,10 +51,10 @@ async def publish_base(body: NewBase, operator: Operator, post: OncePost) -> Res
 
 @router.get("/{name}/aliases/{alias}", summary="Read a base's alias")
 async def get_base_alias(
-    name: str, alias: AliasName, _: Caller, control: CurrentControl, response: Response
+    name: str, alias: AliasName, caller: Caller, control: CurrentControl, response: Response
 ) -> BaseAliasView:
     """Read where an alias points; its ETag is what If-Match needs to move it."""
-    async with control.transaction() as session:
+    async with control.transaction(caller) as session:
         base, revision = await bases.get_alias(session, name, alias)
     response.headers["ETag"] = etag(revision)
     return service.alias_view(alias, base)
@@ -61,10 +62,17 @@ async def get_base_alias(
 
 @router.put("/{name}/aliases/{alias}", response_model=BaseAliasView, summary="Move a base's alias")
 async def move_base_alias(
-    name: str, alias: AliasName, body: BaseTarget, _: Operator, control: CurrentControl, match: AskedMatch
+    name: str,
+    alias: AliasName,
+    body: BaseTarget,
+    operator: Operator,
+    control: CurrentControl,
+    match: AskedMatch,
+    trail: AskedTrail,
 ) -> Response:
     """Point an alias at a base of this name: new fits use it, adapters stay on the base they were fitted on."""
-    async with control.transaction() as session:
+    async with control.transaction(operator) as session:
         reply = await service.move_alias(session, name, alias, body.base, match)
+        await note(trail, session, operator, reply)
     await control.announce(reply.announce or "base_alias_moved")
     return answer(reply)

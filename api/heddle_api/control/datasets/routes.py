@@ -12,6 +12,7 @@ from heddle_api.control.erasures import service as erasures
 from heddle_api.control.erasures.service import ErasureView, NewErasure
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
+from heddle_api.control.trail import AskedTrail
 from heddle_infra.database import datasets
 
 router = APIRouter(prefix="/v1/datasets", tags=["labelled sets"])
@@ -19,29 +20,32 @@ DataKey = Annotated[Principal, Depends(tenant_with("data"))]
 
 
 @router.post("", status_code=202, response_model=DatasetView, summary="Register a labelled set")
-async def create_dataset(body: NewDataset, tenant: DataKey, post: OncePost) -> Response:
-    """Register a completed upload as a labelled set; its validation starts at once and every fault is reported."""
-    return await post.once(tenant, lambda session: service.create(session, tenant.tenant, body))
+async def create_dataset(body: NewDataset, tenant: DataKey, control: CurrentControl, post: OncePost) -> Response:
+    """Register a completed upload, or images sent along, as a labelled set; its validation starts at once.
+
+    Every fault is reported. Metadata such as where a picture was taken is removed before anything is kept.
+    """
+    return await post.once(tenant, lambda session: service.create(session, control, tenant.tenant, body))
 
 
 @router.get("", summary="List labelled sets")
 async def list_datasets(tenant: DataKey, control: CurrentControl, turn: AskedPage) -> Page[DatasetView]:
     """List labelled sets, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/{dataset}", summary="Read a labelled set")
 async def get_dataset(dataset: str, tenant: DataKey, control: CurrentControl) -> DatasetView:
     """Read one labelled set by id, or the newest not rejected one of a name."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.view(await datasets.resolve(session, tenant.tenant, dataset))
 
 
 @router.get("/{dataset}/validation", summary="Read a validation report")
 async def get_validation(dataset: str, tenant: DataKey, control: CurrentControl) -> ValidationReport:
     """Read what the validation found: every fault by row and column, and how often each level occurs."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.report_of(await datasets.resolve(session, tenant.tenant, dataset))
 
 
@@ -61,6 +65,6 @@ async def delete_item(dataset: str, item: str, tenant: DataKey, control: Current
 
 
 @router.delete("/{dataset}", status_code=204, summary="Delete a labelled set")
-async def delete_dataset(dataset: str, tenant: DataKey, control: CurrentControl) -> None:
+async def delete_dataset(dataset: str, tenant: DataKey, control: CurrentControl, trail: AskedTrail) -> None:
     """Delete a labelled set that no job has used, with its images."""
-    await service.remove(control, tenant.tenant, dataset)
+    await service.remove(control, tenant, trail, dataset)

@@ -2,27 +2,35 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
+from heddle_api.control.datasets.inline import MAX_ITEMS, NewItem, pack_items
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.trail import Trail
 from heddle_api.control.wire import DisplayName, Reference
-from heddle_infra.database import datasets, factor_sets, jobs, uploads
+from heddle_infra.database import datasets, factor_sets, jobs, quotas, uploads, usage
 from heddle_platform import keys
+from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import Conflict, InvalidInput
+from heddle_platform.factors import parse_factor_set
+from heddle_platform.ids import new_id
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.ports import ObjectStore
-from heddle_platform.records import Dataset, DatasetStatus
+from heddle_platform.quota import Counted
+from heddle_platform.records import Dataset, DatasetStatus, Upload
+from heddle_platform.usage import Slot, hour_of
 
 
 class NewDataset(BaseModel):
-    """A labelled set to be: a completed upload, read by a factor set."""
+    """A labelled set to be: a completed upload, or the images themselves where they are few; read by a factor set."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -32,7 +40,18 @@ class NewDataset(BaseModel):
     )
     name: DisplayName
     factor_set: Reference = Field(description="Id, name, or name@version; without a version the newest.")
-    upload: Reference = Field(description="Id of a completed upload: a zip with images and labels.csv.")
+    upload: Reference | None = Field(
+        None, description="Id of a completed upload: a zip with images and labels.csv, or a Parquet file."
+    )
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)] | None = Field(
+        None, description="Instead of an upload: the images and labels themselves, a few megabytes at most."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "NewDataset":
+        if (self.upload is None) == (self.items is None):
+            raise ValueError("send either upload (the id of a completed upload) or items (images and labels), not both")
+        return self
 
 
 class FactorSetRef(BaseModel):
@@ -98,16 +117,25 @@ def report_of(dataset: Dataset) -> ValidationReport:
     return ValidationReport.model_validate({**found, "dataset": dataset.id, "status": dataset.status})
 
 
-async def create(session: AsyncSession, tenant_id: str, wanted: NewDataset) -> Reply:
+async def create(session: AsyncSession, control: Control, tenant_id: str, wanted: NewDataset) -> Reply:
     """Register a labelled set and queue its validation, both or neither.
 
     Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
+        InvalidInput: code `invalid_items`.
         NotFound: codes `unknown_factor_set`, `unknown_upload`.
         Conflict: code `upload_not_complete`: the upload is still open, or was used for another set.
     """
+    # how many images an upload has is known once it is validated; a full tenant is told before
+    more: dict[Counted, int] = {"queued_jobs": 1, "images": len(wanted.items or (1,))}
+    await quotas.reserve(session, tenant_id, control.settings.quotas, more)
     reference, version = split_reference(wanted.factor_set)
     factor_set = await factor_sets.resolve(session, tenant_id, reference, version)
-    upload = await uploads.advance(session, tenant_id, wanted.upload, expected="complete", to="consumed")
+    if wanted.items is None:
+        upload = await uploads.advance(session, tenant_id, str(wanted.upload), expected="complete", to="consumed")
+    else:
+        names = parse_factor_set(factor_set.document).names
+        upload = await _store_items(session, control, tenant_id, wanted.name, wanted.items, names)
     dataset = await datasets.create(
         session,
         tenant_id,
@@ -126,6 +154,34 @@ async def create(session: AsyncSession, tenant_id: str, wanted: NewDataset) -> R
     return Reply(view(dataset), 202, {"Location": f"/v1/datasets/{dataset.id}"})
 
 
+async def _store_items(
+    session: AsyncSession,
+    control: Control,
+    tenant_id: str,
+    name: str,
+    items: Sequence[NewItem],
+    factors: Sequence[str],
+) -> Upload:
+    """Store images sent within the request as the upload they would have been."""
+    data = await asyncio.to_thread(pack_items, items, factors)
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"bytes": len(data)})
+    await usage.add(session, {Slot(tenant_id, hour_of(datetime.now(UTC)), "bytes_uploaded"): len(data)})
+    upload_id = new_id("up")
+    await asyncio.to_thread(control.objects.put, keys.upload(tenant_id, upload_id), data)
+    await uploads.create(
+        session,
+        tenant_id,
+        upload_id=upload_id,
+        filename=name,
+        size_bytes=len(data),
+        sha256=sha256_hex(data),
+        multipart_id="",
+        part_count=1,
+        expires_at=datetime.now(UTC) + timedelta(seconds=control.settings.limits.upload_ttl_seconds),
+    )
+    return await uploads.advance(session, tenant_id, upload_id, expected="open", to="consumed")
+
+
 async def list_own(session: AsyncSession, tenant_id: str, turn: Turn) -> Page[DatasetView]:
     """Return one page of the tenant's labelled sets."""
     found, more = await datasets.list_datasets(session, tenant_id, limit=turn.limit, after=turn.after_id("ds"))
@@ -141,7 +197,7 @@ async def items(control: Control, tenant_id: str, reference: str, turn: Turn) ->
         InvalidInput: code `invalid_cursor`: of another list, or its image was erased meanwhile.
     """
     after = turn.after_id("itm")
-    async with control.transaction() as session:
+    async with control.ports.database.transaction(tenant_id) as session:
         dataset = await datasets.resolve(session, tenant_id, reference)
     if dataset.digest is None:
         raise Conflict(
@@ -169,12 +225,14 @@ def _place_of(images: Sequence[ManifestImage], item: str) -> int:
     )
 
 
-async def remove(control: Control, tenant_id: str, reference: str) -> None:
+async def remove(control: Control, caller: Principal, trail: Trail, reference: str) -> None:
     """Delete a labelled set that no job uses: rows first, then the objects no other set shares."""
-    async with control.transaction() as session:
+    tenant_id = caller.tenant
+    async with control.transaction(caller) as session:
         dataset = await datasets.remove(session, tenant_id, reference)
         digest = dataset.digest
         shared = digest is not None and await datasets.digest_in_use(session, tenant_id, digest)
+        await trail.note(session, caller, target=dataset.id, before=view(dataset))
     if digest is not None and not shared:
         await asyncio.to_thread(_delete_objects, control.objects, tenant_id, digest)
 

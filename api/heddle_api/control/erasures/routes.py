@@ -33,14 +33,14 @@ async def create_erasure(body: NewErasure, tenant: DataKey, control: CurrentCont
 @router.get("/v1/erasure_requests", summary="List erasures")
 async def list_erasures(tenant: DataKey, control: CurrentControl, turn: AskedPage) -> Page[ErasureView]:
     """List erasures, newest first."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/v1/erasure_requests/{erasure}", summary="Read an erasure")
 async def get_erasure(erasure: str, tenant: DataKey, control: CurrentControl) -> ErasureView:
     """Read an erasure: where it stands, what went, what took its place, and its certificate."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.view(await erasures.get(session, tenant.tenant, erasure))
 
 

@@ -60,7 +60,7 @@ async def validate_factor_set(tenant: FactorsKey, document: Document, post: Once
     """Check a factor set without storing it; every fault is listed with its JSON pointer."""
 
     async def check(_: object) -> Reply:
-        return Reply(service.check(document))
+        return Reply(service.check(document), changes=False)
 
     return await post.once(tenant, check)
 
@@ -68,14 +68,14 @@ async def validate_factor_set(tenant: FactorsKey, document: Document, post: Once
 @router.get("", summary="List factor sets")
 async def list_factor_sets(tenant: FactorsKey, control: CurrentControl, turn: AskedPage) -> Page[FactorSetView]:
     """List factor sets, newest first, each in its newest version."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return await service.list_own(session, tenant.tenant, turn)
 
 
 @router.get("/{factor_set}", summary="Read a factor set")
 async def get_factor_set(factor_set: str, tenant: FactorsKey, control: CurrentControl) -> FactorSetView:
     """Read the newest version of a factor set by id or name."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.view(await factor_sets.resolve(session, tenant.tenant, factor_set))
 
 
@@ -84,5 +84,5 @@ async def get_factor_set_version(
     factor_set: str, version: VersionNumber, tenant: FactorsKey, control: CurrentControl
 ) -> FactorSetView:
     """Read one version of a factor set by id or name."""
-    async with control.transaction() as session:
+    async with control.transaction(tenant) as session:
         return service.view(await factor_sets.resolve(session, tenant.tenant, factor_set, version))

@@ -123,7 +123,7 @@ async def preview(control: Control, tenant_id: str, wanted: PreviewRequest) -> P
             `unknown_factor`, `unknown_level`, `invalid_value`.
     """
     source: _Source | None = None
-    async with control.transaction() as session:
+    async with control.ports.database.transaction(tenant_id) as session:
         if wanted.dataset is not None:
             dataset = await datasets.resolve(session, tenant_id, wanted.dataset)
             source = _Source(dataset, _digest_of(dataset), await bases.resolve(session, wanted.base))

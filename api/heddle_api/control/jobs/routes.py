@@ -34,7 +34,7 @@ async def create_job(body: AnyNewJob, owner: JobsKey, post: OncePost) -> Respons
         await require("admin")(owner)
         return await post.once(owner, lambda session: service.create_pretraining(session, body))
     tenant_id = owner.tenant
-    return await post.once(owner, lambda session: service.create(session, tenant_id, body))
+    return await post.once(owner, lambda session: service.create(session, post.control, tenant_id, body))
 
 
 @router.get("", summary="List jobs")
@@ -46,14 +46,14 @@ async def list_jobs(
     job_type: Annotated[JobType | None, Query(alias="type", description="Only jobs of this type.")] = None,
 ) -> Page[JobView]:
     """List jobs, newest first; validations and erasures only where asked for by `type`."""
-    async with control.transaction() as session:
+    async with control.transaction(owner) as session:
         return await service.list_own(session, owner.tenant_id, turn, status, job_type)
 
 
 @router.get("/{job_id}", summary="Read a job")
 async def get_job(job_id: str, owner: JobsKey, control: CurrentControl) -> JobView:
     """Read a job: where it stands, why it failed, or what it made."""
-    async with control.transaction() as session:
+    async with control.transaction(owner) as session:
         return await service.read(session, owner.tenant_id, job_id)
 
 
@@ -80,12 +80,12 @@ async def job_events(
     """Read a job's history, oldest first: a JSON page, or a stream until its end (Accept: text/event-stream)."""
     if choose(accept, (_JSON, _SSE)) == _SSE:
         after = stream.last_event_id(last_event_id) or turn.after_number() or 0
-        async with control.transaction() as session:
+        async with control.transaction(owner) as session:
             await jobs.get(session, owner.tenant_id, job_id)
         return StreamingResponse(
-            stream.follow(control, owner.tenant_id, job_id, after),
+            stream.follow(control, owner, job_id, after),
             media_type=_SSE,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
-    async with control.transaction() as session:
+    async with control.transaction(owner) as session:
         return await service.events(session, owner.tenant_id, job_id, turn)

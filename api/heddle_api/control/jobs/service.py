@@ -9,15 +9,17 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.control.context import Control
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.wire import Handle, Reference
-from heddle_infra.database import bases, datasets, factor_sets, jobs, queue
+from heddle_infra.database import bases, datasets, factor_sets, jobs, queue, quotas
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.ids import is_id
+from heddle_platform.quota import Counted
 from heddle_platform.records import Base, Dataset, FactorSetVersion, Job, JobError, JobEvent, JobStatus, JobType
 
 _RECIPE_MAX_BYTES: Final = 64 * 1024
@@ -130,10 +132,11 @@ def event_view(event: JobEvent) -> EventView:
     return EventView(id=str(event.id), type=event.type, data=event.data, created_at=event.created_at)
 
 
-async def create(session: AsyncSession, tenant_id: str, wanted: NewJob) -> Reply:
+async def create(session: AsyncSession, control: Control, tenant_id: str, wanted: NewJob) -> Reply:
     """Queue a fit; on a set still being validated it waits in status `validating`.
 
     Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
         NotFound: codes `unknown_factor_set`, `unknown_dataset`, `unknown_base`.
         Conflict: code `dataset_rejected`.
         InvalidInput: codes `factor_set_mismatch`, `invalid_adapter_name`.
@@ -142,6 +145,7 @@ async def create(session: AsyncSession, tenant_id: str, wanted: NewJob) -> Reply
         raise InvalidInput(
             f"{wanted.adapter!r} is an id; name the adapter instead", code="invalid_adapter_name", param="adapter"
         )
+    await _reserve(session, control, tenant_id, wanted.adapter)
     reference, version = split_reference(wanted.factor_set)
     factor_set = await factor_sets.resolve(session, tenant_id, reference, version)
     # held until the commit: a validation that ended in between would release the waiting jobs before this one waits
@@ -158,6 +162,13 @@ async def create(session: AsyncSession, tenant_id: str, wanted: NewJob) -> Reply
     )
     shown = view(job, await queue.position(session, job.id))
     return Reply(shown, 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+async def _reserve(session: AsyncSession, control: Control, tenant_id: str, adapter: str) -> None:
+    more: dict[Counted, int] = {"queued_jobs": 1}
+    if not await quotas.knows_adapter(session, tenant_id, adapter):
+        more["adapters"] = 1
+    await quotas.reserve(session, tenant_id, control.settings.quotas, more)
 
 
 async def create_pretraining(session: AsyncSession, wanted: NewPretraining) -> Reply:

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.jobs.service import event_view
 from heddle_infra.database import jobs
@@ -38,14 +39,14 @@ def last_event_id(header: str | None) -> int:
     return int(text)
 
 
-async def follow(control: Control, tenant_id: str | None, job_id: str, after: int) -> AsyncIterator[str]:
+async def follow(control: Control, owner: Principal, job_id: str, after: int) -> AsyncIterator[str]:
     """Yield a job's events after `after` until the job is final and all were sent."""
     told: dict[str, Any] = {}
     quiet_seconds = 0.0
     while True:
-        async with control.transaction() as session:
+        async with control.transaction(owner) as session:
             # the state before the events: what is final now has written its last event
-            job = await jobs.get(session, tenant_id, job_id)
+            job = await jobs.get(session, owner.tenant_id, job_id)
             found = await jobs.events(session, job_id, after=after, limit=_PAGE)
         for event in found:
             after = event.id

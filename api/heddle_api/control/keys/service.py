@@ -5,7 +5,7 @@ Decision: a key may manage keys if nothing could be gained by it, that is if it 
 """
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,10 +16,13 @@ from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.tenants.service import TenantView
 from heddle_api.control.tenants.service import view as tenant_view
 from heddle_api.control.wire import DisplayName
-from heddle_infra.database import tenants
+from heddle_infra.database import rotation, tenants
 from heddle_platform.errors import Forbidden, InvalidInput
 from heddle_platform.ids import new_id
 from heddle_platform.records import ALL_SCOPES, TENANT_SCOPES, ApiKey, Scope
+
+OVERLAP_SECONDS: Final = 24 * 3600
+LONGEST_OVERLAP_SECONDS: Final = 30 * 24 * 3600
 
 
 class NewKey(BaseModel):
@@ -41,11 +44,33 @@ class KeyView(BaseModel):
     scopes: list[Scope]
     expires_at: datetime | None
     revoked_at: datetime | None
+    rotated_at: datetime | None = Field(description="When it got the secret it has now; null: with its creation.")
+    previous_ends_at: datetime | None = Field(
+        description="Until when the secret that it had before works beside the new one; null: it has ended."
+    )
     created_at: datetime
 
 
 class CreatedKey(KeyView):
     """A new key with its secret, which is shown this once."""
+
+    api_key: str = Field(description="Store it now, it cannot be read again.")
+
+
+class Rotation(BaseModel):
+    """How a key changes over."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 86400}]})
+    overlap_seconds: int = Field(
+        OVERLAP_SECONDS,
+        ge=0,
+        le=LONGEST_OVERLAP_SECONDS,
+        description="How long the old secret goes on working; 0 ends it at once, for one that has leaked.",
+    )
+
+
+class RotatedKey(KeyView):
+    """A key with its new secret, which is shown this once."""
 
     api_key: str = Field(description="Store it now, it cannot be read again.")
 
@@ -62,11 +87,18 @@ class Me(BaseModel):
 def view(key: ApiKey) -> KeyView:
     """Return what may be seen of a key; scopes in their usual order."""
     scopes = [scope for scope in ALL_SCOPES if scope in key.scopes]
-    return KeyView(**{**key.model_dump(exclude={"tenant_id"}), "scopes": scopes})
+    ends_at = key.previous_ends_at
+    if ends_at is not None and ends_at <= datetime.now(UTC):
+        ends_at = None
+    return KeyView(**{**key.model_dump(exclude={"tenant_id"}), "scopes": scopes, "previous_ends_at": ends_at})
 
 
-def check_manager(caller: Principal) -> None:
-    """Make sure the caller may manage keys.
+def check_manager(caller: Principal, deed: str = "manage keys") -> None:
+    """Make sure the caller has every scope of its owner, as who manages keys must.
+
+    Args:
+        caller: who asks.
+        deed: what is asked for, for the sentence.
 
     Raises:
         Forbidden: code `missing_scope`.
@@ -75,7 +107,7 @@ def check_manager(caller: Principal) -> None:
     missing = sorted(needed - caller.scopes)
     if missing:
         raise Forbidden(
-            f"only a key with every scope may manage keys; this one lacks: {', '.join(missing)}",
+            f"only a key with every scope may {deed}; this one lacks: {', '.join(missing)}",
             code="missing_scope",
             param="Authorization",
         )
@@ -124,6 +156,24 @@ async def create(session: AsyncSession, caller: Principal, wanted: NewKey) -> Re
     body = CreatedKey(**view(key).model_dump(), api_key=minted.plaintext)
     headers = {"Location": f"/v1/api_keys/{key.id}", "Cache-Control": "no-store"}
     return Reply(body, 201, headers, announce="key_created")
+
+
+async def rotate(session: AsyncSession, caller: Principal, key_id: str, wanted: Rotation) -> Reply:
+    """Give a key of the caller's owner a new secret.
+
+    Raises:
+        NotFound: code `not_found`.
+        Forbidden: code `scope_not_held`.
+        Conflict: code `key_not_valid`.
+    """
+    before = await tenants.get_key(session, caller.tenant_id, key_id)
+    check_scopes(caller, frozenset(before.scopes))
+    minted = mint_key(key_id)
+    key = await rotation.rotate(
+        session, caller.tenant_id, key_id, secret_hash=minted.hash, overlap_seconds=wanted.overlap_seconds
+    )
+    body = RotatedKey(**view(key).model_dump(), api_key=minted.plaintext)
+    return Reply(body, 200, {"Cache-Control": "no-store"}, announce="key_rotated", before=view(before))
 
 
 async def list_own(session: AsyncSession, caller: Principal, turn: Turn) -> Page[KeyView]:

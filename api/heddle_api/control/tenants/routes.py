@@ -7,6 +7,7 @@ from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.control.tenants import service
 from heddle_api.control.tenants.service import CreatedTenant, NewTenant, TenantChange, TenantView
+from heddle_api.control.trail import AskedTrail
 from heddle_infra.database import tenants
 
 router = APIRouter(prefix="/v1/admin/tenants", tags=["tenants"])
@@ -19,29 +20,39 @@ async def create_tenant(body: NewTenant, operator: Operator, post: OncePost) -> 
 
 
 @router.get("", summary="List tenants")
-async def list_tenants(_: Operator, control: CurrentControl, turn: AskedPage) -> Page[TenantView]:
+async def list_tenants(operator: Operator, control: CurrentControl, turn: AskedPage) -> Page[TenantView]:
     """List tenants, newest first."""
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         return await service.list_all(session, turn)
 
 
 @router.get("/{tenant_id}", summary="Read a tenant")
-async def get_tenant(tenant_id: str, _: Operator, control: CurrentControl) -> TenantView:
+async def get_tenant(tenant_id: str, operator: Operator, control: CurrentControl) -> TenantView:
     """Read one tenant."""
-    async with control.transaction() as session:
+    async with control.platform_transaction(operator) as session:
         return service.view(await tenants.get_tenant(session, tenant_id))
 
 
 @router.patch("/{tenant_id}", summary="Change a tenant")
-async def change_tenant(tenant_id: str, body: TenantChange, _: Operator, control: CurrentControl) -> TenantView:
-    """Rename, suspend or reactivate a tenant; a suspended tenant's keys answer 401 until it is active again."""
-    async with control.transaction() as session:
+async def change_tenant(
+    tenant_id: str, body: TenantChange, operator: Operator, control: CurrentControl, trail: AskedTrail
+) -> TenantView:
+    """Rename, suspend or reactivate a tenant.
+
+    A suspended tenant's keys answer 403 `tenant_suspended` on both planes and its jobs wait, until it is active again.
+    """
+    async with control.platform_transaction(operator) as session:
+        before = service.view(await tenants.get_tenant(session, tenant_id))
         changed = await service.change(session, tenant_id, body)
+        await trail.note(session, operator, tenant_id=tenant_id, target=tenant_id, before=before, after=changed)
     await control.announce("tenant_changed")
     return changed
 
 
 @router.delete("/{tenant_id}", status_code=204, summary="Delete a tenant")
-async def delete_tenant(tenant_id: str, _: Operator, control: CurrentControl) -> None:
-    """Delete a suspended tenant with its sets, jobs and adapters, rows and objects; this cannot be undone."""
-    await service.remove(control, tenant_id)
+async def delete_tenant(tenant_id: str, operator: Operator, control: CurrentControl, trail: AskedTrail) -> None:
+    """Delete a suspended tenant with its sets, jobs and adapters, rows and objects; this cannot be undone.
+
+    What was counted of it and its audit trail stay, for the last invoice and for whoever asks later.
+    """
+    await service.remove(control, operator, trail, tenant_id)

@@ -8,11 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import mint_key
-from heddle_api.control.context import Control
+from heddle_api.control.context import Control, Operator
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.trail import Trail
 from heddle_api.control.wire import DisplayName
 from heddle_infra.database import tenants
+from heddle_infra.database.walls import platform_scope
 from heddle_platform import keys
 from heddle_platform.errors import InvalidInput
 from heddle_platform.ids import new_id
@@ -34,7 +36,7 @@ class TenantChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "suspended"}]})
     name: DisplayName | None = None
-    status: Status | None = Field(None, description="A suspended tenant's keys stop working at once.")
+    status: Status | None = Field(None, description="A suspended tenant's keys stop working, its jobs wait.")
 
 
 class TenantView(BaseModel):
@@ -59,15 +61,16 @@ def view(tenant: Tenant) -> TenantView:
 
 async def create(session: AsyncSession, wanted: NewTenant) -> Reply:
     """Add a tenant and its first key, which has all tenant scopes."""
-    tenant = await tenants.create_tenant(session, wanted.name)
     key_id = new_id("key")
     minted = mint_key(key_id)
-    await tenants.create_key(
-        session, tenant_id=tenant.id, name="first", scopes=TENANT_SCOPES, secret_hash=minted.hash, key_id=key_id
-    )
+    async with platform_scope(session):
+        tenant = await tenants.create_tenant(session, wanted.name)
+        await tenants.create_key(
+            session, tenant_id=tenant.id, name="first", scopes=TENANT_SCOPES, secret_hash=minted.hash, key_id=key_id
+        )
     body = CreatedTenant(**view(tenant).model_dump(), api_key=minted.plaintext)
     headers = {"Location": f"/v1/admin/tenants/{tenant.id}", "Cache-Control": "no-store"}
-    return Reply(body, 201, headers, announce="tenant_created")
+    return Reply(body, 201, headers, announce="tenant_created", tenant_id=tenant.id)
 
 
 async def list_all(session: AsyncSession, turn: Turn) -> Page[TenantView]:
@@ -93,10 +96,11 @@ async def change(session: AsyncSession, tenant_id: str, wanted: TenantChange) ->
     return view(tenant)
 
 
-async def remove(control: Control, tenant_id: str) -> None:
+async def remove(control: Control, operator: Operator, trail: Trail, tenant_id: str) -> None:
     """Delete a suspended tenant: its rows first, so that nothing points at an object that is gone."""
-    async with control.transaction() as session:
-        await tenants.remove_tenant(session, tenant_id)
+    async with control.platform_transaction(operator) as session:
+        before = view(await tenants.remove_tenant(session, tenant_id))
+        await trail.note(session, operator, tenant_id=tenant_id, target=tenant_id, before=before)
     await asyncio.to_thread(_delete_objects, control.objects, keys.tenant_prefix(tenant_id))
     await control.announce("tenant_deleted")
 

@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_api.control.context import Control
 from heddle_api.control.once import Reply
 from heddle_api.control.wire import DisplayName
-from heddle_infra.database import uploads
+from heddle_infra.database import quotas, uploads, usage
 from heddle_platform import keys
 from heddle_platform.errors import Conflict, InvalidInput, NotFound, TooLarge
 from heddle_platform.ids import new_id
 from heddle_platform.ports import ObjectInfo, Part
 from heddle_platform.records import Upload, UploadStatus
+from heddle_platform.usage import Slot, hour_of
 
 MAX_PARTS: Final = 10_000  # S3's own bound
 
@@ -100,6 +101,7 @@ async def start(session: AsyncSession, control: Control, tenant_id: str | None, 
 
     Raises:
         TooLarge: code `upload_too_large`.
+        QuotaExceeded: code `quota_exceeded`.
     """
     limits = control.settings.limits
     if wanted.bytes > limits.upload_max_bytes:
@@ -108,6 +110,8 @@ async def start(session: AsyncSession, control: Control, tenant_id: str | None, 
             code="upload_too_large",
             param="bytes",
         )
+    if tenant_id is not None:
+        await quotas.reserve(session, tenant_id, control.settings.quotas, {"bytes": wanted.bytes})
     upload_id = new_id("up")
     key = object_key(tenant_id, upload_id)
     starts = range(0, wanted.bytes, limits.upload_part_bytes)
@@ -173,6 +177,9 @@ async def complete(
             code="size_mismatch",
             param="bytes",
         )
+    if tenant_id is not None:
+        hour = hour_of(datetime.now(UTC))
+        await usage.add(session, {Slot(tenant_id, hour, "bytes_uploaded"): upload.bytes})
     return Reply(view(upload))
 
 

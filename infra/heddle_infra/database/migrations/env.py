@@ -2,9 +2,10 @@
 
 from alembic import context
 
-from heddle_infra.database.models import Table
+from heddle_infra.database import accounts
 
+# the metadata of all tables: importing `accounts` imports `models`
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=Table.metadata, compare_server_default=True)
+context.configure(connection=connection, target_metadata=accounts.TenantQuotaRow.metadata, compare_server_default=True)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,7 +1,7 @@
 """Reading Parquet files: a column of image files' bytes, and label columns beside it, a few rows at a time."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,8 +10,10 @@ from heddle_platform.base.sources.place import Entry, Place
 from heddle_platform.base.sources.sample import Sample
 from heddle_platform.errors import InvalidInput, TooLarge
 
+MARK: Final = b"PAR1"  # a Parquet file begins and ends with it
 _ROWS_AT_ONCE: Final = 64
 _ROW_GROUP_MAX_BYTES: Final = 1024**3
+_FOOTER_MAX_BYTES: Final = 64 * 1024**2  # a forged footer must not fill the memory
 
 
 def read_parquet(place: Place, files: tuple[Entry, ...], image_column: str) -> Iterator[Sample]:
@@ -29,18 +31,42 @@ def read_parquet(place: Place, files: tuple[Entry, ...], image_column: str) -> I
     for index, entry in enumerate(files):
         where = f"{place}: {entry.name}"
         with place.open(entry.name) as file:
-            try:
-                with pq.ParquetFile(file, memory_map=False, pre_buffer=False) as table:
-                    total = max(1, table.metadata.num_rows)
-                    for row, values in _rows(table, image_column, where):
-                        image = _image(values.pop(image_column), image_column, row, where)
-                        share = (index + (row + 1) / total) / len(files)
-                        yield Sample(f"{where}: row {row}", image, share, values)
-            except (pa.ArrowException, OSError) as error:
-                raise InvalidInput(
-                    f"{where} is not a readable Parquet file ({str(error)[:100]}); write it again",
-                    code="damaged_shard",
-                ) from error
+            for row, total, values in parquet_rows(file, image_column, where):
+                image = _image(values.pop(image_column), image_column, row, where)
+                share = (index + (row + 1) / total) / len(files)
+                yield Sample(f"{where}: row {row}", image, share, values)
+
+
+def parquet_rows(file: BinaryIO, image_column: str, where: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Read one Parquet file a few rows at a time.
+
+    Args:
+        file: the file, at any place.
+        image_column: a column there must be.
+        where: names the file in errors.
+
+    Yields:
+        Row, how many there are, and the row's values by column.
+
+    Raises:
+        InvalidInput: codes `damaged_shard`, `missing_column`.
+        TooLarge: a row group would fill the memory.
+    """
+    try:
+        with pq.ParquetFile(
+            file,
+            memory_map=False,
+            pre_buffer=False,
+            thrift_string_size_limit=_FOOTER_MAX_BYTES,
+            thrift_container_size_limit=_FOOTER_MAX_BYTES // 64,
+        ) as table:
+            total = max(1, table.metadata.num_rows)
+            for row, values in _rows(table, image_column, where):
+                yield row, total, values
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput(
+            f"{where} is not a readable Parquet file ({str(error)[:100]}); write it again", code="damaged_shard"
+        ) from error
 
 
 def _rows(table: pq.ParquetFile, image_column: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:

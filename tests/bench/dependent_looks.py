@@ -1,12 +1,13 @@
-"""Avatars with beards of the hair's colour, drawn here: how a beard looks depends on another labelled factor.
+"""Avatars drawn here whose looks depend on another labelled factor, so that no single direction says them.
 
 Every factor is drawn uniformly and independently; what is no factor (eyes, nose, ears, clothes, their colour) at
 random. A set is 6,000 pictures, a minute or two to draw, kept in the temporary folder.
 
-| set | beards |
+| set | what depends |
 |---|---|
-| beards_micah | none, scruff, beard; a small thing in the picture, its colour set to the hair's |
-| beards_toon | none, chin, full, long; the style itself has no other colour for them than the hair's |
+| beards_micah | beard (none, scruff, beard): a small thing in the picture, its colour set to the hair's |
+| beards_toon | beard (none, chin, full, long): the style itself has no other colour for them than the hair's |
+| outfits_micah | shirt (matching, contrasting): in the hair's colour, or in the one a fixed table sets beside it |
 """
 
 import os
@@ -36,11 +37,19 @@ SHIRTS = ("#9287ff", "#f4d150", "#fc909f", "#6bd9e9", "#ffffff", "#262e33")
 
 
 class Kind(NamedTuple):
-    """One set: its style, the factors that choose parts (level -> variant, "" for none), and colours of roles."""
+    """One set.
+
+    Attributes:
+        style: what draws it.
+        parts: the factors that choose parts: level -> variant, "" for none.
+        colors: the factors that are colours -> the options they colour.
+        follows: factors that colour an option after the hair: option, and level -> steps behind the hair's own colour.
+    """
 
     style: str
     parts: dict[str, dict[str, str]]
     colors: dict[str, tuple[str, ...]]
+    follows: dict[str, tuple[str, dict[str, int]]] = {}  # noqa: RUF012  a constant
 
 
 KINDS = {
@@ -67,6 +76,12 @@ KINDS = {
         {"hair_color": ("hairColor",), "skin": ("skinColor",), "background": ("backgroundColor",)},
     ),
 }
+KINDS["outfits_micah"] = Kind(
+    "micah",
+    {name: table for name, table in KINDS["beards_micah"].parts.items() if name != "beard"},
+    {"hair_color": ("hairColor", "facialHairColor"), "skin": ("baseColor",), "background": ("backgroundColor",)},
+    {"shirt": ("shirtColor", {"matching": 0, "contrasting": 3})},
+)
 LEVELS = {"hair_color": HAIR, "skin": SKIN, "background": PAPER}
 
 
@@ -77,7 +92,8 @@ def drawn(name: str) -> dict[str, NDArray[Any]]:
         name: one of KINDS.
     """
     kind = KINDS[name]
-    tables = {**kind.parts, **{role: LEVELS[role] for role in kind.colors}}
+    tables: dict[str, dict[str, Any]] = {**kind.parts, **{role: LEVELS[role] for role in kind.colors}}
+    tables |= {name: steps for name, (_, steps) in kind.follows.items()}
     known = canonical_json({"kind": kind, "levels": LEVELS, "count": COUNT, "size": SIZE, "seed": SEED})
     cached = Path(tempfile.gettempdir()) / "heddle_bench" / f"{name}-{sha256_hex(known)[:16]}.npz"
     if not cached.is_file():
@@ -99,7 +115,7 @@ def drawn(name: str) -> dict[str, NDArray[Any]]:
 
 
 def _options(
-    kind: Kind, tables: dict[str, dict[str, str]], labels_F: NDArray[np.int64], random: np.random.Generator
+    kind: Kind, tables: dict[str, dict[str, Any]], labels_F: NDArray[np.int64], random: np.random.Generator
 ) -> dict[str, Any]:
     options: dict[str, Any] = {"seed": str(int(random.integers(1 << 60))), "animationVariant": ["none"]}
     for part, variants in style_spec(kind.style).parts.items():  # nuisance, unless a factor says otherwise below
@@ -113,6 +129,9 @@ def _options(
             part = "facialHair" if (kind.style, name) == ("micah", "beard") else name
             options[f"{part}Variant"] = [value or next(filter(None, table.values()))]
             options[f"{part}Probability"] = 100 if value else 0
-        else:
+        elif name in kind.colors:
             options |= {option: [value] for option in kind.colors[name]}
+        else:
+            hair = int(labels_F[list(tables).index("hair_color")])
+            options[kind.follows[name][0]] = [list(HAIR.values())[(hair + value) % len(HAIR)]]
     return options

@@ -1,0 +1,180 @@
+"""AsyncHeddleClient: the client for programs that run on an event loop, every call written once.
+
+Each call runs on one of the client's own threads, so thousands may be awaited and `connections` of them are under way;
+waiting for jobs and sets is done on the loop and holds none. A call that is cancelled is not sent again, but what was
+sent already is not taken back: a POST's Idempotency-Key belongs to the call.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+
+from heddle_api.client.fitting import POLL_SECONDS, timed_out
+from heddle_api.client.heddle import HeddleClient
+from heddle_api.client.results import DatasetInfo, JobInfo
+
+P = ParamSpec("P")
+T = TypeVar("T")
+CONNECTIONS: Final = 32
+
+
+def _awaited(
+    method: Callable[Concatenate[HeddleClient, P], T],
+) -> Callable[Concatenate["AsyncHeddleClient", P], Coroutine[Any, Any, T]]:
+    @wraps(method)
+    async def call(self: "AsyncHeddleClient", /, *args: P.args, **options: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(method, self._client, *args, **options))
+
+    return call
+
+
+class AsyncHeddleClient:
+    """A client of both planes for one key; its methods are those of `HeddleClient`, awaited.
+
+        async with AsyncHeddleClient(control_url, edge_url, api_key) as heddle:
+            pictures = await asyncio.gather(*(heddle.edit(path, wish) for path in paths))
+
+    Raises:
+        ApiError: from every method, when the platform refuses or fails.
+        Unreachable: from every method, when it does not answer.
+    """
+
+    def __init__(
+        self,
+        control_url: str,
+        edge_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        connections: int = CONNECTIONS,
+        **options: Any,
+    ) -> None:
+        """Remember where to connect to; nothing is sent yet.
+
+        Args:
+            control_url, edge_url, api_key: as for `HeddleClient`.
+            connections: how many requests may be under way at once.
+            options: further ones of `HeddleClient`.
+        """
+        self._client = HeddleClient(control_url, edge_url, api_key, **options)
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="heddle-client")
+
+    async def wait_for_dataset(self, reference: str, *, timeout_seconds: float = 600.0) -> DatasetInfo:
+        """Wait until a labelled set is ready or rejected.
+
+        Raises:
+            ApiError: code `wait_timed_out`.
+        """
+        ends = time.monotonic() + timeout_seconds
+        while (found := await self.dataset(reference)).status == "validating":
+            await self._pause(ends, timeout_seconds)
+        return found
+
+    async def wait_for_job(
+        self,
+        job_id: str,
+        *,
+        on_progress: Callable[[JobInfo], None] | None = None,
+        timeout_seconds: float = 3_600.0,
+    ) -> JobInfo:
+        """Wait until a job is over and return it, failed or not.
+
+        Args:
+            job_id: the job.
+            on_progress: told the job whenever it was read.
+            timeout_seconds: how long to wait.
+
+        Raises:
+            ApiError: code `wait_timed_out`.
+        """
+        ends = time.monotonic() + timeout_seconds
+        while True:
+            job = await self.job(job_id)
+            if on_progress is not None:
+                on_progress(job)
+            if job.is_final:
+                return job
+            await self._pause(ends, timeout_seconds)
+
+    @staticmethod
+    async def _pause(ends: float, timeout_seconds: float) -> None:
+        if time.monotonic() > ends:
+            raise timed_out(timeout_seconds)
+        await asyncio.sleep(POLL_SECONDS)
+
+    async def close(self) -> None:
+        """Release connections and threads; requests under way are waited for."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self._client.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # one line for each call; a test holds the list complete
+    me = _awaited(HeddleClient.me)
+    create_tenant = _awaited(HeddleClient.create_tenant)
+    tenants = _awaited(HeddleClient.tenants)
+    change_tenant = _awaited(HeddleClient.change_tenant)
+    create_key = _awaited(HeddleClient.create_key)
+    keys = _awaited(HeddleClient.keys)
+    revoke_key = _awaited(HeddleClient.revoke_key)
+    rotate_key = _awaited(HeddleClient.rotate_key)
+    quota = _awaited(HeddleClient.quota)
+    set_quota = _awaited(HeddleClient.set_quota)
+    usage = _awaited(HeddleClient.usage)
+    audit_events = _awaited(HeddleClient.audit_events)
+    audit_chains = _awaited(HeddleClient.audit_chains)
+    verify_audit = _awaited(HeddleClient.verify_audit)
+    upload = _awaited(HeddleClient.upload)
+    bases = _awaited(HeddleClient.bases)
+    base = _awaited(HeddleClient.base)
+    publish_base = _awaited(HeddleClient.publish_base)
+    register_factor_set = _awaited(HeddleClient.register_factor_set)
+    check_factor_set = _awaited(HeddleClient.check_factor_set)
+    factor_sets = _awaited(HeddleClient.factor_sets)
+    factor_set = _awaited(HeddleClient.factor_set)
+    create_dataset = _awaited(HeddleClient.create_dataset)
+    upload_dataset = _awaited(HeddleClient.upload_dataset)
+    datasets = _awaited(HeddleClient.datasets)
+    dataset = _awaited(HeddleClient.dataset)
+    validation = _awaited(HeddleClient.validation)
+    label_pictures = _awaited(HeddleClient.label_pictures)
+    fit = _awaited(HeddleClient.fit)
+    preview_fit = _awaited(HeddleClient.preview_fit)
+    jobs = _awaited(HeddleClient.jobs)
+    job = _awaited(HeddleClient.job)
+    job_events = _awaited(HeddleClient.job_events)
+    cancel_job = _awaited(HeddleClient.cancel_job)
+    adapters = _awaited(HeddleClient.adapters)
+    adapter = _awaited(HeddleClient.adapter)
+    versions = _awaited(HeddleClient.versions)
+    version = _awaited(HeddleClient.version)
+    card = _awaited(HeddleClient.card)
+    card_page = _awaited(HeddleClient.card_page)
+    playbook_page = _awaited(HeddleClient.playbook_page)
+    download = _awaited(HeddleClient.download)
+    download_to = _awaited(HeddleClient.download_to)
+    approve = _awaited(HeddleClient.approve)
+    reject = _awaited(HeddleClient.reject)
+    alias = _awaited(HeddleClient.alias)
+    move_alias = _awaited(HeddleClient.move_alias)
+    rollback = _awaited(HeddleClient.rollback)
+    items = _awaited(HeddleClient.items)
+    erase = _awaited(HeddleClient.erase)
+    erase_item = _awaited(HeddleClient.erase_item)
+    erasures = _awaited(HeddleClient.erasures)
+    erasure = _awaited(HeddleClient.erasure)
+    wait_for_erasure = _awaited(HeddleClient.wait_for_erasure)
+    signing_key = _awaited(HeddleClient.signing_key)
+    edit = _awaited(HeddleClient.edit)
+    take_image = _awaited(HeddleClient.take_image)
+    edit_grid = _awaited(HeddleClient.edit_grid)

@@ -1,0 +1,1 @@
+"""Who did what: events that nobody can change unnoticed."""

@@ -1,0 +1,1 @@
+"""What a tenant may have and do at once."""

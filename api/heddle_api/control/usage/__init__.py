@@ -1,0 +1,1 @@
+"""What was counted of a tenant, by the hour."""

@@ -1,0 +1,104 @@
+"""Labelled sets as Parquet: the same set as a zip, the same faults, nothing read that would fill the memory."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from heddle_platform.archive import open_archive
+from heddle_platform.factors import FactorSet
+from heddle_platform.labels import FaultReport
+from heddle_platform.manifest import Manifest
+from heddle_platform.settings import LimitSettings
+
+from .conftest import LEVELS, good_set, packed, png, upload_of
+from .validation import KEPT, faults, validated
+
+
+def parquet(rows: list[dict[str, Any]], **options: Any) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out, **options)
+    return out.getvalue()
+
+
+def good_rows(count: int = 6, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {"image": png(index), "glasses": LEVELS[index % 3], "smile": bool(index % 2), "age": 10.0 * index, **more}
+        for index in range(count)
+    ]
+
+
+def test_the_set_is_the_zips(factor_set: FactorSet) -> None:
+    found = validated(parquet(good_rows()), factor_set)
+    zipped = validated(packed(good_set()), factor_set)
+    assert found.report["errors"] == []
+    for key in ("levels", "ranges", "missing", "images", "balance", "associations", "sizes"):
+        assert found.report[key] == zipped.report[key]
+    assert found.manifest is not None
+    assert zipped.manifest is not None
+    mine, other = Manifest.from_bytes(found.manifest), Manifest.from_bytes(zipped.manifest)
+    assert (mine.table(factor_set).values_NF == other.table(factor_set).values_NF).all()
+    assert [row.sha256 for row in mine.rows] == [row.sha256 for row in other.rows]
+    # what is kept is a zip that is itself a good set, under its own digest
+    kept = KEPT[-1]
+    assert upload_of(kept).sha256 == found.digest == mine.images
+    assert validated(kept, factor_set).report["errors"] == []
+    with open_archive(upload_of(kept).file, FaultReport(), max_images=50) as archive:
+        assert archive.read(mine.rows[3].file, max_bytes=10_000) == png(3)
+
+
+def test_equal_tables_are_kept_as_equal_bytes(factor_set: FactorSet) -> None:
+    first, second = parquet(good_rows()), parquet(good_rows(), row_group_size=2, compression="zstd")
+    assert first != second
+    assert validated(first, factor_set).digest == validated(second, factor_set).digest
+
+
+def test_hugging_face_structs_and_given_names(factor_set: FactorSet) -> None:
+    rows = good_rows()
+    for index, row in enumerate(rows):
+        row["image"] = {"bytes": row["image"], "path": f"train/{index}.png"}
+    found = validated(parquet(rows), factor_set)
+    assert found.manifest is not None
+    assert [row.file for row in Manifest.from_bytes(found.manifest).rows] == [f"train/{n}.png" for n in range(6)]
+    named = validated(parquet([{**row, "file": f"n{n}"} for n, row in enumerate(good_rows())]), factor_set)
+    assert named.manifest is not None
+    assert [row.file for row in Manifest.from_bytes(named.manifest).rows] == [f"n{n}.png" for n in range(6)]
+
+
+def test_every_fault_is_named_by_row_and_column(factor_set: FactorSet) -> None:
+    rows = good_rows(9)
+    rows[2]["image"] = None
+    rows[4]["glasses"] = "oval"
+    rows[6]["image"] = b"no image at all"
+    rows[7]["age"] = None
+    assert faults(parquet(rows), factor_set) == [
+        ("missing_image", 4, "image"),
+        ("unknown_level", 6, "glasses"),
+        ("unsupported_image", 8, "file"),
+    ]
+
+
+def test_wrong_columns_and_names(factor_set: FactorSet) -> None:
+    assert faults(parquet(good_rows(hat=1)), factor_set)[0] == ("unknown_column", 1, "hat")
+    rows = [{"picture": row.pop("image"), **row} for row in good_rows()]
+    [fault] = faults(parquet(rows), factor_set)
+    assert fault[0] == "missing_column"
+    evil = [{**row, "file": f"../{n}.png"} for n, row in enumerate(good_rows())]
+    assert {fault[0] for fault in faults(parquet(evil), factor_set)} == {"unsafe_path", "missing_file"}
+
+
+@pytest.mark.parametrize(("cut", "tail"), [(40, b""), (200, b""), (None, b"x"), (0, b"PAR1\xff\xff\xff\x7fPAR1")])
+def test_a_broken_file_is_one_clear_fault(factor_set: FactorSet, cut: int | None, tail: bytes) -> None:
+    data = (parquet(good_rows())[:cut] if cut != 0 else b"") + tail
+    [fault] = faults(data, factor_set)
+    assert fault[0] == "damaged_shard"
+
+
+def test_too_many_rows_are_refused_with_both_numbers(factor_set: FactorSet) -> None:
+    found = validated(parquet(good_rows(60)), factor_set, LimitSettings(dataset_max_images=50))
+    [fault] = found.report["errors"]
+    assert fault["code"] == "too_many_images"
+    assert "60" in fault["detail"]
+    assert "50" in fault["detail"]
