@@ -95,6 +95,19 @@ class Cluster:
         self.cpus, largest = max(1, sum(sizes)), max(1, *sizes)
         self.task_cpus = min(self._settings.ray_task_cpus, float(largest))  # more than a node has would wait for ever
 
+    async def view(self) -> dict[str, Any]:
+        """Return what the cluster is made of now: nodes with their resources, and what of these is free.
+
+        Raises:
+            Unavailable: Ray does not answer.
+        """
+        if not await self.reachable():
+            raise Unavailable(f"Ray does not answer at {self._settings.ray_address}")
+        try:
+            return await asyncio.to_thread(_view)
+        except (RayError, ConnectionError, RuntimeError) as error:
+            raise Unavailable(f"Ray does not tell its nodes: {str(error)[:200]}") from error
+
     async def warm(self) -> None:
         """Have as many worker processes as there are CPUs import our code, so that the first job need not wait."""
         await asyncio.gather(*(self.run(heddle_warm, _WARM_SECONDS, silent, cpus=1.0) for _ in range(self.cpus)))
@@ -177,3 +190,27 @@ class Cluster:
         for cancelling in self._cancelling:
             cancelling.cancel()  # Ray ends what a driver that leaves has left behind
         await asyncio.to_thread(ray.shutdown)
+
+
+def _view() -> dict[str, Any]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    free: dict[str, float] = ray.available_resources()
+    alive = [node for node in nodes if node["Alive"]]
+    return {
+        "reachable": True,
+        "cpus": sum(float(node["Resources"].get("CPU", 0)) for node in alive),
+        "gpus": sum(float(node["Resources"].get("GPU", 0)) for node in alive),
+        "free_cpus": float(free.get("CPU", 0)),
+        "free_gpus": float(free.get("GPU", 0)),
+        "nodes": [
+            {
+                "id": str(node["NodeID"])[:12],
+                "address": node["NodeManagerAddress"],
+                "alive": bool(node["Alive"]),
+                "cpus": float(node["Resources"].get("CPU", 0)),
+                "gpus": float(node["Resources"].get("GPU", 0)),
+                "memory_bytes": int(node["Resources"].get("memory", 0)),
+            }
+            for node in nodes
+        ],
+    }

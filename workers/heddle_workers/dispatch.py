@@ -47,6 +47,11 @@ class Dispatcher:
         self._leases: dict[str, Lease] = {}
         self._freed = asyncio.Event()
 
+    @property
+    def held(self) -> int:
+        """How many jobs are held at the moment."""
+        return len(self._leases)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is not done and return."""
         beating = asyncio.create_task(self._keep_alive(), name="heartbeats")

@@ -27,6 +27,7 @@ from heddle_workers.leftovers import forget_decided_uploads
 from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.validation_job import ValidationWork
+from heddle_workers.watch import keep_noting, keep_reconciling
 from heddle_workers.work import Work
 
 _WATCH_SECONDS: Final = 1.0
@@ -100,14 +101,19 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     dispatcher = Dispatcher(ports.database, works, settings.dispatch, owner=owner)
     lost = asyncio.Event()
     watching = asyncio.create_task(_watch(cluster, lost, stop))
-    tidying = asyncio.create_task(_tidy(ports))
+    aside = (
+        watching,
+        asyncio.create_task(_tidy(ports)),
+        asyncio.create_task(keep_noting(ports, cluster, owner, lambda: dispatcher.held)),
+        asyncio.create_task(keep_reconciling(ports)),
+    )
     log.info("dispatcher_ready", owner=owner)
     try:
         await dispatcher.run(stop)
     finally:
-        for task in (watching, tidying):
+        for task in aside:
             task.cancel()
-        await asyncio.gather(watching, tidying, return_exceptions=True)
+        await asyncio.gather(*aside, return_exceptions=True)
     if lost.is_set():
         return Verdict.RAY_LOST
     async with asyncio.timeout(_LEAVE_SECONDS):
