@@ -15,7 +15,7 @@ from heddle_infra import local
 from tests.bench.fault_schedule import Fault, Victim
 
 _WAIT_FOR_VICTIM_SECONDS: Final = 45.0
-_HEAD: Final = ("gcs_server", "raylet")
+_HEAD: Final = ("gcs_server", "raylet", "ray::RuntimeEnv", "ray::DashboardA")  # names are cut off at 15 letters
 
 
 class Blows:
@@ -91,7 +91,7 @@ class Blows:
                 case "worker":
                     return _one(_workers(below), fault.pick)
                 case "head":
-                    return _one([child for child in below if child.name() in _HEAD], fault.pick)
+                    return _one([child for child in below if child.name().startswith(_HEAD)], fault.pick)
                 case _:
                     return [process, *below]
         except psutil.Error:
@@ -105,7 +105,7 @@ def _workers(below: Sequence[psutil.Process]) -> list[psutil.Process]:
         with contextlib.suppress(psutil.Error, IndexError):
             titles.append((child, child.cmdline()[0]))
     busy = [child for child, title in titles if "ray::heddle" in title]
-    return busy or [child for child, title in titles if title.startswith("ray::")]
+    return busy or [child for child, title in titles if title.startswith("ray::IDLE")]
 
 
 def _one(processes: list[psutil.Process], pick: float) -> list[psutil.Process]:

@@ -51,7 +51,7 @@ def tenants_with_sets(stack: RunningStack, images: LabelledImages, count: int, s
         )
         answer.raise_for_status()
         wire = Wire(stack.control_url, stack.edge_url, answer.json())
-        rows = sorted(random.Random(f"{seed} {place}").sample(range(IMAGES), ROWS))  # noqa: S311
+        rows = sorted(random.Random(f"{seed} {place}").sample(range(IMAGES), ROWS))
         found = wire.dataset(images.archive(rows), images.factor_set)
         if found["status"] != "ready":
             raise RuntimeError(f"the set of tenant {place} is {found['status']}")

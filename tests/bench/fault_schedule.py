@@ -35,7 +35,7 @@ class Fault:
 
 def schedule(seed: int, count: int, every_seconds: float) -> list[Fault]:
     """Draw `count` faults, `every_seconds` apart on average; each kind at least once where there are enough."""
-    drawn = random.Random(seed)  # noqa: S311  a schedule, no secret
+    drawn = random.Random(seed)
     victims = list(WEIGHTS)
     order = victims * (count >= 2 * len(victims))
     order += drawn.choices(victims, weights=list(WEIGHTS.values()), k=count - len(order))

@@ -9,6 +9,7 @@ reconciler is allowed to find before repair are objects of attempts that died; a
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import threading
 import time
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="Keep the stack's folder, with its logs.")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a stack never outlives its benchmark
     data_dir = new_data_dir()
     try:
         outcome = run(

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import ray
 import structlog
+from ray._raylet import GcsClient
 from ray.exceptions import RayError
 
 from heddle_platform.errors import Unavailable
@@ -26,6 +27,8 @@ Task = Callable[[Request], Iterator[Progress | Failed | Told | Result]]
 
 _CANCEL_GRACE_SECONDS: Final = 1.5
 _PROBE_SECONDS: Final = 1.0
+_ATTACHED_SECONDS: Final = 3.0
+_ALIVE: Final = 0  # GcsNodeInfo.GcsNodeState
 _WARM_SECONDS: Final = 0.3
 _NAMESPACE: Final = "heddle"
 
@@ -45,6 +48,7 @@ class Cluster:
         self._settings = settings
         self._remote: dict[str, Any] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
+        self._node_id = b""
         self.cpus = 1
         self.task_cpus = 1.0
         self.encode_gpus = settings.ray_encode_gpus
@@ -73,6 +77,26 @@ class Cluster:
             await writer.wait_closed()
         return True
 
+    async def attached(self) -> bool:
+        """Tell whether the cluster that answers is the one we joined, and our node is part of it.
+
+        A head that died and came back at the same address is another cluster: it knows neither our node nor our
+        tasks, and whoever waits for these waits for ever.
+        """
+        if not await self.reachable():
+            return False
+        try:
+            async with asyncio.timeout(_ATTACHED_SECONDS):
+                return await asyncio.to_thread(self._node_alive)
+        except (RayError, ConnectionError, RuntimeError, OSError, TimeoutError) as error:
+            log.warning("ray_not_attached", detail=str(error)[:200] or type(error).__name__)
+            return False
+
+    def _node_alive(self) -> bool:
+        # a client of its own: the driver's waits for a head that is away, and then ends the process
+        nodes = GcsClient(address=self._settings.ray_address).get_all_node_info(timeout=_PROBE_SECONDS)
+        return any(node.node_id == self._node_id and node.state == _ALIVE for node in nodes.values())
+
     async def connect(self) -> None:
         """Join the cluster.
 
@@ -90,6 +114,7 @@ class Cluster:
         ray.init(
             address=self._settings.ray_address, namespace=_NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
         )
+        self._node_id = bytes.fromhex(ray.get_runtime_context().get_node_id())
         nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
         sizes = [math.floor(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
         self.cpus, largest = max(1, sum(sizes)), max(1, *sizes)

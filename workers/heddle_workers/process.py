@@ -125,7 +125,7 @@ async def _watch(cluster: Cluster, lost: asyncio.Event, stop: asyncio.Event) -> 
     misses = 0
     while misses < _MISSES:
         await asyncio.sleep(_WATCH_SECONDS)
-        misses = 0 if await cluster.reachable() else misses + 1
+        misses = 0 if await cluster.attached() else misses + 1
     log.warning("ray_lost")
     lost.set()
     stop.set()

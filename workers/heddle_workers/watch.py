@@ -53,9 +53,7 @@ async def keep_noting(ports: Ports, cluster: Cluster, owner: str, held: Callable
         try:
             async with ports.database.platform_transaction() as session:
                 await platform_notes.put(session, platform_notes.DISPATCHER + owner, note)
-                await platform_notes.forget(
-                    session, platform_notes.DISPATCHER, older_than_seconds=_FORGET_SECONDS
-                )
+                await platform_notes.forget(session, platform_notes.DISPATCHER, older_than_seconds=_FORGET_SECONDS)
         except HeddleError as error:
             log.warning("view_not_noted", detail=str(error))
         except Exception:

@@ -74,6 +74,4 @@ async def read(session: AsyncSession, prefix: str) -> list[PlatformNote]:
 async def forget(session: AsyncSession, prefix: str, *, older_than_seconds: float) -> None:
     """Take away notes of those who have long been silent."""
     old = PlatformNoteRow.written_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, older_than_seconds)
-    await session.execute(
-        delete(PlatformNoteRow).where(PlatformNoteRow.name.startswith(prefix, autoescape=True), old)
-    )
+    await session.execute(delete(PlatformNoteRow).where(PlatformNoteRow.name.startswith(prefix, autoescape=True), old))
