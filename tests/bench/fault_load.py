@@ -1,4 +1,4 @@
-"""The load under faults: tenants with small real labelled sets, and fits queued once each however often they are sent."""
+"""The load under faults: tenants with small real labelled sets, and fits queued once each, however often sent."""
 
 import random
 import time

@@ -13,11 +13,11 @@ from typing import Any, Final, TypeVar, cast
 
 import ray
 import structlog
-from ray._raylet import GcsClient
 from ray.exceptions import RayError
 
 from heddle_platform.errors import Unavailable
 from heddle_platform.settings import RaySettings
+from heddle_workers.nodes import is_alive, view_of
 from heddle_workers.progress import Failed, Progress, Report, Told, silent
 from heddle_workers.tasks import heddle_warm
 
@@ -28,8 +28,8 @@ Task = Callable[[Request], Iterator[Progress | Failed | Told | Result]]
 _CANCEL_GRACE_SECONDS: Final = 1.5
 _PROBE_SECONDS: Final = 1.0
 _ATTACHED_SECONDS: Final = 3.0
-_ALIVE: Final = 0  # GcsNodeInfo.GcsNodeState
 _WARM_SECONDS: Final = 0.3
+_WARM_UP_SECONDS: Final = 90.0
 _NAMESPACE: Final = "heddle"
 
 log = structlog.get_logger()
@@ -42,13 +42,18 @@ class WorkerLost(Unavailable):
 
 
 class Cluster:
-    """A connection to Ray. One per process, for Ray allows no more."""
+    """A connection to Ray. One per process, for Ray allows no more.
+
+    Attributes:
+        joined: whether this process is a driver by now, which it stays: one that lost its cluster must be replaced.
+    """
 
     def __init__(self, settings: RaySettings) -> None:
         self._settings = settings
         self._remote: dict[str, Any] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
         self._node_id = b""
+        self.joined = False
         self.cpus = 1
         self.task_cpus = 1.0
         self.encode_gpus = settings.ray_encode_gpus
@@ -87,15 +92,10 @@ class Cluster:
             return False
         try:
             async with asyncio.timeout(_ATTACHED_SECONDS):
-                return await asyncio.to_thread(self._node_alive)
+                return await asyncio.to_thread(is_alive, self._settings.ray_address, self._node_id)
         except (RayError, ConnectionError, RuntimeError, OSError, TimeoutError) as error:
             log.warning("ray_not_attached", detail=str(error)[:200] or type(error).__name__)
             return False
-
-    def _node_alive(self) -> bool:
-        # a client of its own: the driver's waits for a head that is away, and then ends the process
-        nodes = GcsClient(address=self._settings.ray_address).get_all_node_info(timeout=_PROBE_SECONDS)
-        return any(node.node_id == self._node_id and node.state == _ALIVE for node in nodes.values())
 
     async def connect(self) -> None:
         """Join the cluster.
@@ -114,9 +114,9 @@ class Cluster:
         ray.init(
             address=self._settings.ray_address, namespace=_NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
         )
+        self.joined = True
         self._node_id = bytes.fromhex(ray.get_runtime_context().get_node_id())
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        sizes = [math.floor(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
+        sizes = [math.floor(node["cpus"]) for node in view_of(self._settings.ray_address)["nodes"] if node["alive"]]
         self.cpus, largest = max(1, sum(sizes)), max(1, *sizes)
         self.task_cpus = min(self._settings.ray_task_cpus, float(largest))  # more than a node has would wait for ever
 
@@ -129,13 +129,23 @@ class Cluster:
         if not await self.reachable():
             raise Unavailable(f"Ray does not answer at {self._settings.ray_address}")
         try:
-            return await asyncio.to_thread(_view)
+            return await asyncio.to_thread(view_of, self._settings.ray_address)
         except (RayError, ConnectionError, RuntimeError) as error:
             raise Unavailable(f"Ray does not tell its nodes: {str(error)[:200]}") from error
 
     async def warm(self) -> None:
-        """Have as many worker processes as there are CPUs import our code, so that the first job need not wait."""
-        await asyncio.gather(*(self.run(heddle_warm, _WARM_SECONDS, silent, cpus=1.0) for _ in range(self.cpus)))
+        """Have as many worker processes as there are CPUs import our code, so that the first job need not wait.
+
+        Raises:
+            Unavailable: a worker died, or the cluster died and its successor does not know our tasks.
+        """
+        try:
+            async with asyncio.timeout(_WARM_UP_SECONDS):
+                await asyncio.gather(
+                    *(self.run(heddle_warm, _WARM_SECONDS, silent, cpus=1.0) for _ in range(self.cpus))
+                )
+        except TimeoutError as error:
+            raise WorkerLost(f"no worker was ready within {_WARM_UP_SECONDS:.0f} s") from error
 
     async def run(
         self,
@@ -215,27 +225,3 @@ class Cluster:
         for cancelling in self._cancelling:
             cancelling.cancel()  # Ray ends what a driver that leaves has left behind
         await asyncio.to_thread(ray.shutdown)
-
-
-def _view() -> dict[str, Any]:
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    free: dict[str, float] = ray.available_resources()
-    alive = [node for node in nodes if node["Alive"]]
-    return {
-        "reachable": True,
-        "cpus": sum(float(node["Resources"].get("CPU", 0)) for node in alive),
-        "gpus": sum(float(node["Resources"].get("GPU", 0)) for node in alive),
-        "free_cpus": float(free.get("CPU", 0)),
-        "free_gpus": float(free.get("GPU", 0)),
-        "nodes": [
-            {
-                "id": str(node["NodeID"])[:12],
-                "address": node["NodeManagerAddress"],
-                "alive": bool(node["Alive"]),
-                "cpus": float(node["Resources"].get("CPU", 0)),
-                "gpus": float(node["Resources"].get("GPU", 0)),
-                "memory_bytes": int(node["Resources"].get("memory", 0)),
-            }
-            for node in nodes
-        ],
-    }

@@ -59,14 +59,15 @@ async def serve(ports: Ports, ray_settings: RaySettings) -> Verdict:
         loop.add_signal_handler(number, stop.set)
     cluster = Cluster(ray_settings)
     try:
-        if not await _join(cluster, stop):
-            return Verdict.STOPPED
+        if verdict := await _join(cluster, stop):
+            return verdict
         return await _work(ports, cluster, stop)
     finally:
         await ports.close()
 
 
-async def _join(cluster: Cluster, stop: asyncio.Event) -> bool:
+async def _join(cluster: Cluster, stop: asyncio.Event) -> Verdict | None:
+    """Join the cluster; return why that came to nothing, or None."""
     pause = 0.2
     while not stop.is_set():
         try:
@@ -75,11 +76,13 @@ async def _join(cluster: Cluster, stop: asyncio.Event) -> bool:
         except Unavailable as error:
             log.warning("ray_unreachable", detail=str(error), retry_after_seconds=pause)
             await _pause(stop, pause)
+            if cluster.joined:
+                return Verdict.STOPPED if stop.is_set() else Verdict.RAY_LOST
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:
             log.info("ray_joined", cpus=cluster.cpus, task_cpus=cluster.task_cpus)
-            return True
-    return False
+            return None
+    return Verdict.STOPPED
 
 
 async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
