@@ -42,11 +42,10 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(postgres_url: str) -> AsyncIterator[Scene]:
-    database = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
+async def scene(empty_postgres_url: str) -> AsyncIterator[Scene]:
+    database = Database(DatabaseSettings(database_url=SecretStr(empty_postgres_url)))
     objects = MemoryObjectStore()
-    async with database.transaction() as session:
-        await session.execute(text("truncate tenants, bases cascade"))
+    async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         version = await fitted(session, tenant)
         await datasets.finish_validation(session, tenant.id, version.dataset_id, report={}, digest=SET, images=1)
@@ -107,13 +106,13 @@ async def test_what_is_young_or_of_a_running_job_is_not_judged(scene: Scene) -> 
     scene.objects.put(key, b"being written")
     young = await scene.look(repair=True, grace_seconds=3600)
     assert (young.findings, young.kept_young) == ((), 1)
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         await queue_job(session, scene.tenant)
     [job] = await claim(scene.database)
     scene.objects.put(key, b"written by the job that runs")
     running = await scene.look(repair=True)
     assert (running.findings, running.kept_young) == ((), 1)
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         await jobs.close(session, job.id, status="cancelled")
     assert await scene.findings(repair=True) == [("orphan_object", key, True)]
 
@@ -121,7 +120,7 @@ async def test_what_is_young_or_of_a_running_job_is_not_judged(scene: Scene) -> 
 async def test_nothing_is_deleted_of_a_tenant_that_has_a_job_running(scene: Scene) -> None:
     key = keys.adapter_file(scene.tenant.id, "c" * 64, "card.json")
     scene.objects.put(key, b"left by an earlier job, and what the one that runs will find there")
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         await queue_job(session, scene.tenant)
     await claim(scene.database)
     assert await scene.findings(repair=True) == [("orphan_object", key, False)]
@@ -141,7 +140,7 @@ async def test_a_row_whose_object_is_gone_is_told(scene: Scene) -> None:
 
 
 async def test_rows_that_contradict_themselves_are_told(scene: Scene) -> None:
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         twice = await queue_job(session, scene.tenant)
         await jobs.close(session, twice.id, status="failed")
         await jobs.add_event(session, twice.id, "failed", {})
@@ -149,7 +148,7 @@ async def test_rows_that_contradict_themselves_are_told(scene: Scene) -> None:
         await jobs.close(session, lost.id, status="succeeded")
         await queue_job(session, scene.tenant)
     [expired] = await claim(scene.database, lease_seconds=0)
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         vain = await jobs.create(
             session,
             scene.tenant.id,
@@ -169,7 +168,7 @@ async def test_rows_that_contradict_themselves_are_told(scene: Scene) -> None:
 
 
 async def test_an_approval_after_a_fit_is_no_second_end(scene: Scene) -> None:
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         job_id = scene.version.job_id
         await session.execute(text("delete from job_events where job_id = :job"), {"job": job_id})
         for event in ("awaiting_approval", "succeeded"):
@@ -182,7 +181,7 @@ async def test_a_row_written_while_the_store_is_listed_saves_its_object(scene: S
     scene.objects.put(key, b"adapter")
     told = await scene.findings()
     assert told == [("orphan_object", key, False)]
-    async with scene.database.transaction() as session:
+    async with scene.database.platform_transaction() as session:
         job = await queue_job(session, scene.tenant)
         fields = ("base_id", "base_digest", "factor_set_id", "factor_set_version", "dataset_id", "verdict")
         kept = {name: getattr(scene.version, name) for name in fields}

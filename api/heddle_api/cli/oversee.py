@@ -108,7 +108,7 @@ def _tell(found: dict[str, Any]) -> None:
     )
     if found["unreached"]:
         err.print(
-            f"[yellow]{found['unreached']} tenants could not be looked at:[/] a store failed meanwhile; ask again"
+            f"[yellow]{found['unreached']} tenants were not looked at:[/] a store failed; ask again"
         )
     for finding in found["findings"][:_SHOWN_FINDINGS]:
         state = "[green]repaired[/]" if finding["repaired"] else f"[red]{finding['kind']}[/]"
