@@ -60,15 +60,18 @@ class Association:
         return "associated" if self.p_holm < SURE_LEVEL else "none_found"
 
 
-def associations(values_NF: Floats, factor_set: FactorSet, *, seed: int = 0) -> tuple[Association, ...]:
+def associations(
+    values_NF: Floats, factor_set: FactorSet, *, seed: int = 0, permutations: int | None = None
+) -> tuple[Association, ...]:
     """Return the association of every pair of factors, strongest first.
 
     Args:
         values_NF: labels, NaN where missing.
         factor_set: the F factors.
         seed: of the permutations behind the p values.
+        permutations: how many; see `dependence.dependence`.
     """
-    tested = dependence(values_NF, factor_set, seed=seed)
+    tested = dependence(values_NF, factor_set, permutations=permutations, seed=seed)
     found = []
     for first in range(len(factor_set.factors)):
         for second in range(first + 1, len(factor_set.factors)):

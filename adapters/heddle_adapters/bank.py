@@ -1,8 +1,8 @@
 """A bank of many tenants' adapters, so that a batch of mixed tenants is one gather and a few products.
 
-Per adapter the bank keeps padded copies of the small matrices in one slot of shared arrays; a batch gathers
-the slots of its rows. Product columns of interactions stand in a second, narrower stack that holds only the adapters
-that have any, and is gathered only for their rows. Results equal `edit_latents` row by row.
+The bank holds each adapter once, as it was unpacked; a batch pads the small matrices of its few rows to one size.
+(Padded copies of all adapters in shared arrays took as much memory again and saved a batch some microseconds.)
+Product columns of interactions are gathered only for rows that have any. Results equal `edit_latents` row by row.
 """
 
 import threading
@@ -40,78 +40,13 @@ class BankEdits:
         return interpret(adapter, self.scores_BC[row : row + 1, : adapter.read_LC.shape[1]])
 
 
-@dataclass(eq=False)
-class _Stack:
-    """Padded matrices of S slots."""
-
-    read_SLC: Singles
-    bias_SC: Singles
-    write_SPL: Singles
-    mean_SL: Singles
-    whiten_SLL: Singles
-    radius_S: Floats
-
-    @classmethod
-    def empty(cls, slots: int, latents: int, scores: int, columns: int) -> "_Stack":
-        return cls(
-            np.zeros((slots, latents, scores), np.float32),
-            np.zeros((slots, scores), np.float32),
-            np.zeros((slots, columns, latents), np.float32),
-            np.zeros((slots, latents), np.float32),
-            np.zeros((slots, latents, latents), np.float32),
-            np.ones(slots),
-        )
-
-    def grown(self, slots: int, scores: int, columns: int) -> "_Stack":
-        wider = _Stack.empty(slots, self.mean_SL.shape[1], scores, columns)
-        for mine, theirs in zip(vars(self).values(), vars(wider).values(), strict=True):
-            theirs[tuple(slice(0, size) for size in mine.shape)] = mine
-        return wider
-
-
-@dataclass(eq=False)
-class _Products:
-    """Padded product rows of the adapters that have interactions, by digest."""
-
-    rows_SQL: Singles
-    slots: dict[str, int]
-    free: list[int]
-
-    def add(self, digest: str, adapter: Adapter) -> None:
-        columns, latents = adapter.interact_QL.shape
-        slot = self.free.pop() if self.free else len(self.slots)
-        held, width, _ = self.rows_SQL.shape
-        if slot >= held or columns > width:
-            wider = np.zeros(
-                (held if slot < held else max(slot + 1, 2 * held), max(width, columns), latents), np.float32
-            )
-            wider[:held, :width] = self.rows_SQL
-            self.rows_SQL = wider
-        self.rows_SQL[slot] = 0
-        self.rows_SQL[slot, :columns] = adapter.interact_QL
-        self.slots[digest] = slot
-
-    def remove(self, digest: str) -> None:
-        if digest in self.slots:
-            self.free.append(self.slots.pop(digest))
-
-    def gather(self, digests: Sequence[str]) -> tuple[NDArray[np.intp], Singles]:
-        """Return which rows of a batch have product columns, and those columns."""
-        found = [(row, self.slots[digest]) for row, digest in enumerate(digests) if digest in self.slots]
-        rows_R, slots_R = np.array(found, dtype=np.intp).reshape(-1, 2).T
-        return rows_R, self.rows_SQL[slots_R]
-
-
 class AdapterBank:
     """Adapters of any tenants on bases with the same number of latents, by digest. Safe for threads."""
 
     def __init__(self, latents: int) -> None:
+        self._latents = latents
         self._lock = threading.Lock()
-        self._slots: dict[str, int] = {}
         self._adapters: dict[str, Adapter] = {}
-        self._free: list[int] = []
-        self._stack = _Stack.empty(0, latents, 0, 0)
-        self._products = _Products(np.zeros((0, 0, latents), np.float32), {}, [])
 
     def __len__(self) -> int:
         return len(self._adapters)
@@ -133,21 +68,13 @@ class AdapterBank:
         with self._lock:
             if digest in self._adapters:
                 return
-            adapter.check_latents(self._stack.mean_SL.shape[1])
-            slot = self._free.pop() if self._free else len(self._slots)
-            self._make_room(slot + 1, adapter.read_LC.shape[1], len(adapter.write_PL))
-            self._fill(slot, adapter)
-            if adapter.interactions:
-                self._products.add(digest, adapter)
-            self._slots[digest] = slot
+            adapter.check_latents(self._latents)
             self._adapters[digest] = adapter
 
     def remove(self, digest: str) -> None:
         """Forget an adapter; not an error if it is not held."""
         with self._lock:
-            if self._adapters.pop(digest, None) is not None:
-                self._free.append(self._slots.pop(digest))
-                self._products.remove(digest)
+            self._adapters.pop(digest, None)
 
     def get(self, digest: str) -> Adapter:
         """Return an adapter.
@@ -168,41 +95,50 @@ class AdapterBank:
             InvalidInput: as `edit_latents`.
         """
         latents_BL = latents_BL.astype(np.float32, copy=False)
-        if latents_BL.shape != (len(edits), self._stack.mean_SL.shape[1]):
+        if latents_BL.shape != (len(edits), self._latents):
             raise InvalidInput(
-                f"latents have shape {latents_BL.shape}, {len(edits)} edits need "
-                f"({len(edits)}, {self._stack.mean_SL.shape[1]})",
+                f"latents have shape {latents_BL.shape}, {len(edits)} edits need ({len(edits)}, {self._latents})",
                 code="row_count_mismatch",
             )
         adapters = [self.get(digest) for digest, _ in edits]
         for adapter, (_, request) in zip(adapters, edits, strict=True):
             check_request(adapter, request)
-        with self._lock:
-            # an adapter removed meanwhile may have lost its slot to another one
-            stack, slot_B = self._stack, np.array([self._slots.get(digest, -1) for digest, _ in edits], dtype=np.intp)
-            if (slot_B < 0).any():
-                self.get(edits[int(slot_B.argmin())][0])
-            gathered = [array[slot_B] for array in vars(stack).values()]
-            products = self._products.gather([digest for digest, _ in edits])
-        return _edit_rows(latents_BL, adapters, [request for _, request in edits], products, *gathered)
+        return _edit_rows(
+            latents_BL,
+            adapters,
+            [request for _, request in edits],
+            _products(adapters, self._latents),
+            *_rows(adapters, self._latents),
+        )
 
-    def _make_room(self, slots: int, scores: int, columns: int) -> None:
-        held, _, held_scores = self._stack.read_SLC.shape
-        held_columns = self._stack.write_SPL.shape[1]
-        if slots > held or scores > held_scores or columns > held_columns:
-            size = held if slots <= held else max(slots, 2 * held, 8)
-            self._stack = self._stack.grown(size, max(scores, held_scores), max(columns, held_columns))
 
-    def _fill(self, slot: int, adapter: Adapter) -> None:
-        stack = self._stack
-        for array in vars(stack).values():
-            array[slot] = 0
-        stack.read_SLC[slot, :, : adapter.read_LC.shape[1]] = adapter.read_LC
-        stack.bias_SC[slot, : len(adapter.read_bias_C)] = adapter.read_bias_C
-        stack.write_SPL[slot, : len(adapter.write_PL)] = adapter.write_PL
-        stack.mean_SL[slot] = adapter.mean_L
-        stack.whiten_SLL[slot] = adapter.whiten_LL
-        stack.radius_S[slot] = adapter.radius
+def _rows(adapters: Sequence[Adapter], latents: int) -> tuple[Singles, Singles, Singles, Singles, Singles, Floats]:
+    """Return read, bias, write, mean, whitening and radius of each row, padded to the widest."""
+    rows = len(adapters)
+    scores = max((adapter.read_LC.shape[1] for adapter in adapters), default=0)
+    columns = max((len(adapter.write_PL) for adapter in adapters), default=0)
+    read_BLC = np.zeros((rows, latents, scores), np.float32)
+    bias_BC = np.zeros((rows, scores), np.float32)
+    write_BPL = np.zeros((rows, columns, latents), np.float32)
+    mean_BL = np.empty((rows, latents), np.float32)
+    whiten_BLL = np.empty((rows, latents, latents), np.float32)
+    for row, adapter in enumerate(adapters):
+        read_BLC[row, :, : adapter.read_LC.shape[1]] = adapter.read_LC
+        bias_BC[row, : len(adapter.read_bias_C)] = adapter.read_bias_C
+        write_BPL[row, : len(adapter.write_PL)] = adapter.write_PL
+        mean_BL[row] = adapter.mean_L
+        whiten_BLL[row] = adapter.whiten_LL
+    return read_BLC, bias_BC, write_BPL, mean_BL, whiten_BLL, np.array([adapter.radius for adapter in adapters])
+
+
+def _products(adapters: Sequence[Adapter], latents: int) -> tuple[NDArray[np.intp], Singles]:
+    """Return which rows of a batch have product columns, and those columns."""
+    rows_R = np.array([row for row, adapter in enumerate(adapters) if adapter.interactions], dtype=np.intp)
+    widest = max((len(adapters[row].interact_QL) for row in rows_R), default=0)
+    products_RQL = np.zeros((len(rows_R), widest, latents), np.float32)
+    for place, row in enumerate(rows_R):
+        products_RQL[place, : len(adapters[row].interact_QL)] = adapters[row].interact_QL
+    return rows_R, products_RQL
 
 
 def _edit_rows(

@@ -6,12 +6,12 @@ adapter that is served.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
@@ -21,7 +21,8 @@ from heddle_adapters.curves import Reported
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
 from heddle_adapters.measured import Set, measure_edits, reserve, rows_per_factor
-from heddle_adapters.read import read, scores_of
+from heddle_adapters.one_thread import one_thread
+from heddle_adapters.read import held_out_reads, read
 from heddle_adapters.report import Card
 from heddle_adapters.schedule import reporting_rows, tuning_rows
 from heddle_adapters.summary import Evidence, card_of, reading_skills
@@ -36,6 +37,7 @@ from heddle_adapters.trial import (
     judge_trial,
 )
 from heddle_adapters.tuning import Tuned, tune
+from heddle_adapters.whole import set_scores
 from heddle_adapters.worth import do_harm, edit_worth, given_up
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
@@ -56,6 +58,7 @@ def score_adapter(
     folds: int = 5,
     seed: int = 0,
     round_trips: int = 3_000,
+    forests: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Adapter, Card]:
     """Fit an adapter and write its report card.
@@ -75,6 +78,7 @@ def score_adapter(
             others report.
         seed: of the cut and of the edits drawn.
         round_trips: budget of pictures to draw, shared by all factors and both modes.
+        forests: whether DCI is scored, which takes as long as all the fits of a small set.
         progress: told of each stage ("fit", "tune", "edit", "curves", "score") and the share of it done, 0..1.
 
     Returns:
@@ -89,13 +93,15 @@ def score_adapter(
     if folds < 2:
         raise InvalidInput(f"folds is {folds}, at least 2 are needed to judge a fit", code="invalid_folds")
     fold_N = fold_of_rows(values_NF, folds, seed)
-    with threadpool_limits(1):
+    with one_thread(), ThreadPoolExecutor(1) as beside:
         fits = CrossFit(latents_NL, values_NF, fold_N, factor_set, base_digest, pool_ML, tell)
         adapters, adapter, tried, seconds = fits.all(interacting=True)
-        read_NF, scores_NC = _out_of_fold(adapters, latents_NL, fold_N)
+        read_NF, scores_NC = held_out_reads(adapters, latents_NL, fold_N)
         skills = reading_skills(factor_set, read_NF, values_NF)
         studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
         readable_F = np.array([skill.readable for skill in skills])
+        # forests leave Python's lock: they grow while pictures are drawn
+        whole = beside.submit(set_scores, latents_NL, read_NF, values_NF, factor_set, forests=forests)
         if any(one.interactions for one in adapters):
             worth = _worth(studio, adapters[0], fits.one(fold_N != 0, ())[0], fold_N, readable_F, round_trips, seed)
             if do_harm(*worth):
@@ -128,12 +134,14 @@ def score_adapter(
                 pairs,
                 measured,
                 tried,
+                whole.result(),
             ),
             pool_ML=pool_ML,
             pool_names=pool_names,
             folds=folds,
             seed=seed,
             fit_seconds=seconds,
+            forests=forests,
         )
         tell("score", 1.0)
     return adapter, card
@@ -200,24 +208,6 @@ class _Studio:
         plain_BL = np.asarray(self.round_trip(self.latents_NL[rows].astype(np.float32)), dtype=np.float32)
         own_BL = self.latents_NL[rows].astype(np.float32)
         return {mode: plain_BL if mode == "decode" else own_BL for mode in self.modes}
-
-
-def _out_of_fold(
-    adapters: Sequence[Adapter], latents_NL: Floats, fold_N: NDArray[np.intp]
-) -> tuple[Floats, list[Floats]]:
-    """Return values [N, F] read out of fold, and per levelled factor its calibrated logits [N, K]."""
-    factors = len(adapters[0].codings)
-    read_NF = np.empty((len(latents_NL), factors))
-    levels = [len(getattr(factor, "level_names", ())) for factor in adapters[0].factor_set.factors]
-    logits = [np.empty((len(latents_NL), size)) for size in levels]
-    for fold, adapter in enumerate(adapters):
-        held_N = fold_N == fold
-        read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
-        scores_BC = scores_of(adapter, latents_NL[held_N])
-        for index, size in enumerate(levels):
-            if size:
-                logits[index][held_N] = scores_BC[:, adapter.score_slices[index]] / adapter.temperature_F[index]
-    return read_NF, logits
 
 
 def _edit(

@@ -1,5 +1,7 @@
 """What an edit request asks of one factor, checked, and turned into a change of design columns."""
 
+import math
+
 import numpy as np
 
 from heddle_adapters.adapter import Adapter
@@ -117,9 +119,10 @@ def quantised(change: Floats) -> Floats:
 def code_value(coding: Coding, value: float) -> Floats:
     """Return the design row [P] of one value; fractional levels lie between their neighbours' rows."""
     if coding.levels:
-        below = int(np.clip(np.floor(value), 0, coding.levels - 1))
+        # min and max: of single numbers np.clip takes ten times as long, and a card asks ten thousand times
+        below = min(max(math.floor(value), 0), coding.levels - 1)
         above = min(below + 1, coding.levels - 1)
-        share = float(np.clip(value - below, 0.0, 1.0))
+        share = min(max(value - below, 0.0), 1.0)
         return np.asarray((1.0 - share) * coding.table_KP[below] + share * coding.table_KP[above], dtype=np.float64)
     return np.asarray(coding.encode(np.array([value]))[0], dtype=np.float64)
 
@@ -136,7 +139,7 @@ def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[i
     return {
         index: target
         if adapter.codings[index].kind == "periodic"
-        else float(np.clip(target, *adapter.usable_F2[index]))
+        else float(min(max(target, adapter.usable_F2[index, 0]), adapter.usable_F2[index, 1]))
         for index, target in targets.items()
     }
 

@@ -16,7 +16,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.design import Coding, column_slices, pseudo_counts
@@ -24,6 +23,7 @@ from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values, codings_of, live_latents
 from heddle_adapters.interaction import Interaction, product_columns, product_penalty, thin_cells
 from heddle_adapters.linear import whitening
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import solve
 from heddle_adapters.solve import encode_jointly
 from heddle_platform.factors import FactorSet
@@ -90,7 +90,7 @@ def find_interactions(
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
     if len(latents_NL) < FEWEST_ROWS or len(factor_set.factors) < 2:
         return ()
-    with threadpool_limits(1):
+    with one_thread():
         latents_NL = latents_NL[:, live_latents(latents_NL, None)]
         codings = codings_of(latents_NL, values_NF, factor_set, ridge)
         design_NP = solve(latents_NL, values_NF, codings, ridge=ridge).design_NP

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from heddle_adapters.read import Readings, interpret, scores_of, values_of
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import InvalidInput
 
-__all__ = ["EditedLatents", "check_request", "detail_of", "edit_latents"]
+__all__ = ["EditedLatents", "check_request", "detail_of", "detail_reason", "edit_latents"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,3 +105,18 @@ def detail_of(adapter: Adapter, request: EditRequest) -> DetailMode:
         return request.detail
     edited = [adapter.positions[name] for name in edited_factors(request)]
     return "preserve" if all(adapter.detail[index] == "preserve" for index in edited) else "decode"
+
+
+def detail_reason(adapter: Adapter, request: EditRequest) -> str:
+    """Say why an edit is drawn as `detail_of` says.
+
+    Returns:
+        "requested"; "card: preserve measured better for all factors edited", or "card: decode measured better for"
+        and the factors that decided, url-quoted so that the text fits a header.
+    """
+    if request.detail != "auto":
+        return "requested"
+    names = [name for name in edited_factors(request) if adapter.detail[adapter.positions[name]] == "decode"]
+    if names:
+        return f"card: decode measured better for {', '.join(quote(name) for name in names[:8])}"
+    return "card: preserve measured better for all factors edited"

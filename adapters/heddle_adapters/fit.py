@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, DetailMode, ReadKind
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
@@ -28,6 +27,7 @@ from heddle_adapters.intake import check_values, codings_of, live_latents
 from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.factors import Continuous, FactorSet
 
@@ -69,7 +69,7 @@ def fit_adapter(
     latents_NL = finite_matrix(latents_NL, "latents")
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
     pool_ML = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents")
-    with threadpool_limits(1):
+    with one_thread():
         live_L = live_latents(latents_NL, pool_ML)
         latents_NL = latents_NL[:, live_L]
         pool_ML = None if pool_ML is None else pool_ML[:, live_L]

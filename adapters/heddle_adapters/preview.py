@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.calibrate import angle_error
@@ -21,6 +20,7 @@ from heddle_adapters.held_out import read_held_out
 from heddle_adapters.intake import check_values, live_latents
 from heddle_adapters.label_next import Next, label_next
 from heddle_adapters.leave_one_out import best_ridge
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import solve
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
@@ -95,7 +95,7 @@ def preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, 
             has two distinct labels.
     """
     # One thread: matrices this small spend ten times as long in the hand-over between two.
-    with threadpool_limits(1):
+    with one_thread():
         return _preview(latents_NL, values_NF, factor_set, count)
 
 

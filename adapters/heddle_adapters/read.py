@@ -1,6 +1,6 @@
 """Read: latents -> factor values with calibrated confidence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,3 +153,21 @@ def _spoken(factor: FactorSpec, value: float) -> str | bool | float:
     if isinstance(factor, LevelledFactor):
         return factor.level_names[round(value)]
     return round(value, 6)
+
+
+def held_out_reads(
+    adapters: Sequence[Adapter], latents_NL: Floats, fold_N: NDArray[np.intp]
+) -> tuple[Floats, list[Floats]]:
+    """Return values [N, F] read out of fold, and per levelled factor its calibrated logits [N, K]."""
+    factors = len(adapters[0].codings)
+    read_NF = np.empty((len(latents_NL), factors))
+    levels = [len(getattr(factor, "level_names", ())) for factor in adapters[0].factor_set.factors]
+    logits = [np.empty((len(latents_NL), size)) for size in levels]
+    for fold, adapter in enumerate(adapters):
+        held_N = fold_N == fold
+        read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
+        scores_BC = scores_of(adapter, latents_NL[held_N])
+        for index, size in enumerate(levels):
+            if size:
+                logits[index][held_N] = scores_BC[:, adapter.score_slices[index]] / adapter.temperature_F[index]
+    return read_NF, logits

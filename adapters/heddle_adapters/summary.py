@@ -51,6 +51,7 @@ class Evidence:
         pairs: associations of the labels.
         measured: effect curves, signed leakage, preservation, faithfulness.
         tried: pairs tried for an interaction, on all labels.
+        whole: scores of the whole set.
     """
 
     latents_NL: Floats
@@ -62,8 +63,9 @@ class Evidence:
     survives_F: Floats
     drawn: int
     pairs: Sequence[Association]
-    measured: EditsCard
+    measured: EditsCard | None
     tried: Sequence[Tried] = ()
+    whole: SetScores | None = None
 
 
 def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
@@ -94,6 +96,7 @@ def card_of(
     folds: int,
     seed: int,
     fit_seconds: float,
+    forests: bool = True,
 ) -> Card:
     """Write the card.
 
@@ -103,10 +106,13 @@ def card_of(
         pool_ML, pool_names: latents and names of the unlabelled images.
         folds, seed: of the protocol.
         fit_seconds: time of the final fit.
+        forests: whether DCI is scored; see `set_scores`.
     """
     factor_set = adapter.factor_set
     readable_F = np.array([skill.readable for skill in evidence.skills])
-    whole = set_scores(evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set)
+    whole = evidence.whole or set_scores(
+        evidence.latents_NL, evidence.read_NF, evidence.values_NF, factor_set, forests=forests
+    )
     factors = tuple(_factor_card(adapter, evidence, whole, index, readable_F) for index in range(len(readable_F)))
     labelling = labelling_card(adapter, evidence.values_NF, whole, evidence.pairs, pool_ML, pool_names)
     changed = _matrix(adapter, evidence, lambda outcome: outcome.changed_BF.mean(axis=0))

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.adapter import Adapter, ReadKind
 from heddle_adapters.arrays import Floats, Mask, finite_matrix
@@ -22,6 +21,7 @@ from heddle_adapters.fit import PROBE_RIDGE, among_all
 from heddle_adapters.forgotten import without
 from heddle_adapters.intake import DEAD_BELOW
 from heddle_adapters.linear import WORST_CONDITION, closed_form_read, hybrid_write, noise_without, whitening
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import FILL_ROUNDS, expected_design
 from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, Moments, encoding_of, solve_symmetric
 from heddle_adapters.statistics import Statistics, design_of_ground
@@ -100,7 +100,7 @@ def unlearn(
         )
     latents_NL = np.asarray(latents_NL, dtype=np.float64).reshape(-1, adapter.latents)
     pool = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents")
-    with threadpool_limits(1):
+    with one_thread():
         left = without(statistics, latents_NL, np.asarray(values_NF, dtype=np.float64), pool)
         form = closed_form(left, adapter.residual_share)
     return Unlearned(_rebuilt(adapter, left, form), left, _parts(adapter))

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import solve
 from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_adapters.statistics import Statistics
@@ -33,7 +33,7 @@ def refit_difference(
         The largest difference of any entry of the read, the write's effects and the covariances in float64, relative
         to the largest entry of its matrix where that is above 1.
     """
-    with threadpool_limits(1):
+    with one_thread():
         form = closed_form(left, residual_share)
         live_L = form.live_L
         refit = solve(

@@ -24,12 +24,12 @@ def warnings_of(
     values_NF: Floats,
     pairs: Sequence[Association],
     labelling: LabellingCard,
-    measured: EditsCard,
+    measured: EditsCard | None,
 ) -> tuple[CardWarning, ...]:
     """Return all warnings of one fit, most serious first."""
     return (
         *label_warnings(adapter.factor_set, pairs, labelling),
-        *edit_warnings(measured),
+        *(() if measured is None else edit_warnings(measured)),
         *_few(adapter, values_NF),
         *_codings(adapter),
         *_write(adapter),

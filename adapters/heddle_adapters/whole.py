@@ -31,10 +31,23 @@ class SetScores:
     ceilings: tuple[float | None, ...]
 
 
-def set_scores(latents_NL: Floats, read_NF: Floats, values_NF: Floats, factor_set: FactorSet) -> SetScores:
+_LEFT_OUT = ScoreCard(
+    value=None,
+    protocol={
+        "metric": "dci",
+        "not_defined": "it was left out, to be quick; a fit of its own has it",
+        "code": "left_out",
+    },
+)
+
+
+def set_scores(
+    latents_NL: Floats, read_NF: Floats, values_NF: Floats, factor_set: FactorSet, *, forests: bool = True
+) -> SetScores:
     """Score sliders (readings out of fold, one code per factor) and latents.
 
-    Each factor is scored on the rows that have its label; DCI on rows that have all.
+    Each factor is scored on the rows that have its label; DCI on rows that have all, and only with `forests`: they
+    take as long as all fits of a small set together.
     """
     kinds = [factor.kind for factor in factor_set.factors]
     bins = max(_BINS, *(len(getattr(factor, "level_names", ())) for factor in factor_set.factors))
@@ -43,8 +56,8 @@ def set_scores(latents_NL: Floats, read_NF: Floats, values_NF: Floats, factor_se
     return SetScores(
         mig=sliders,
         mig_latents=_gap(latents_NL, values_NF, factor_set, _BINS, interval=False),
-        dci=_dci(read_NF[complete_N], values_NF[complete_N], kinds),
-        dci_latents=_dci(latents_NL[complete_N], values_NF[complete_N], kinds),
+        dci=_dci(read_NF[complete_N], values_NF[complete_N], kinds) if forests else _LEFT_OUT,
+        dci_latents=_dci(latents_NL[complete_N], values_NF[complete_N], kinds) if forests else _LEFT_OUT,
         gaps=tuple(sliders.parts.get(name) for name in factor_set.names),
         ceilings=_ceilings(values_NF[complete_N], kinds),
     )

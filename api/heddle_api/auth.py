@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, Protocol
 
-from fastapi import Depends, Request
+import structlog
+from fastapi import Depends, Request, Security
+from fastapi.security.http import HTTPBase
+from starlette.requests import HTTPConnection
 
 from heddle_api.gate import Gate
 from heddle_platform.digest import sha256_hex
@@ -92,7 +95,20 @@ def suspended() -> Forbidden:
     )
 
 
-async def authenticate(request: Request) -> Principal:
+class _Documented(HTTPBase):
+    """Tells OpenAPI that a key is asked for; looking at it is `authenticate`'s."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Do nothing."""
+
+
+SCHEME: Final = "api_key"
+_DOCUMENTED: Final = _Documented(
+    scheme="bearer", scheme_name=SCHEME, description="An API key: `Authorization: Bearer hdl_...`.", auto_error=False
+)
+
+
+async def authenticate(request: Request, _documented: Annotated[None, Security(_DOCUMENTED)] = None) -> Principal:
     """Find the caller by the `Authorization` header, leave it in the request's state for the log, and pass the gate.
 
     An operator's requests are not limited: they are what ends an emergency.
@@ -118,6 +134,8 @@ async def authenticate(request: Request) -> Principal:
             "this API key is unknown, revoked or expired; make a new one or ask your operator", code="unknown_key"
         )
     request.state.principal = principal
+    # every line that is logged from here on says for whom; the request's context takes it away again
+    structlog.contextvars.bind_contextvars(tenant_id=principal.tenant_id, key_id=principal.key_id)
     gate: Gate | None = getattr(request.state, "gate", None)
     if gate is not None and principal.tenant_id is not None:
         headers: dict[str, str] = {}

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from heddle_platform.errors import (
     Conflict,
@@ -61,7 +62,7 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "unsupported_media_type": 415,
 }
 
-_TITLES: Final[Mapping[int, str]] = {
+TITLES: Final[Mapping[int, str]] = {
     400: "The request cannot be read",
     401: "A valid API key is needed",
     403: "This is not allowed",
@@ -133,7 +134,7 @@ def problem(
     """
     body: dict[str, Any] = {
         "type": f"urn:heddle:error:{code}",
-        "title": _TITLES.get(status, "The request failed"),
+        "title": TITLES.get(status, "The request failed"),
         "status": status,
         "detail": detail,
         "instance": place.instance,
@@ -203,6 +204,11 @@ def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
     faults = error.errors()
     if any(fault["type"] == "json_invalid" for fault in faults):
         return problem(400, "malformed_json", "the body is not JSON; check commas and quotes", _place(request))
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if any(fault["loc"] == ("body",) for fault in faults) and not _is_json(media_type) and faults[0].get("input"):
+        sent = repr(media_type[:60]) if media_type else "of no type"
+        sentence = f"the body is {sent}; send JSON, with Content-Type: application/json"
+        return problem(415, "unsupported_media_type", sentence, _place(request), param="Content-Type")
     details = [_detail_of(fault) for fault in faults]
     first = details[0]
     sentence = f"the request has {len(details)} fault(s); the first, at {first.pointer or '/'}: {first.detail}"
@@ -221,7 +227,23 @@ def _on_framework_error(request: Request, error: Exception) -> JSONResponse:
         405: f"{request.method} is not allowed here; see the Allow header",
     }.get(status, str(error.detail))
     code = _FRAMEWORK_CODES.get(status, "request_failed")
-    return problem(status, code, sentence, _place(request), headers=error.headers)
+    headers = {**(error.headers or {}), **(_allowed(request) if status == 405 else {})}
+    return problem(status, code, sentence, _place(request), headers=headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    # the framework names the methods of the first route with this path, and several handlers share a path here
+    methods = {
+        method.upper()
+        for template, operations in request.app.openapi()["paths"].items()
+        for method in operations
+        if compile_path(template)[0].match(request.url.path)
+    }
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
+
+
+def _is_json(media_type: str) -> bool:
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _detail_of(fault: Mapping[str, Any]) -> Detail:

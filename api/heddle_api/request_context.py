@@ -94,7 +94,9 @@ class RequestContext:
         most = state.get("max_body_bytes", self._max_body_bytes)
         sent = _Sent(send, request_id, state)
         place = Place(scope["path"], request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id, process=self._plane):
+        with structlog.contextvars.bound_contextvars(
+            request_id=request_id, process=self._plane, tenant_id=None, key_id=None
+        ):
             try:
                 declared = _content_length(scope)
                 if declared is not None and declared > most:

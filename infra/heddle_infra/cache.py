@@ -109,6 +109,11 @@ class RedisCache:
         """Keep a value; see `Cache.set`."""
         await self._call(lambda redis: redis.set(key, value, ex=ttl_seconds))
 
+    async def add(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
+        """Keep a value if the key has none; see `Cache.add`."""
+        milliseconds = max(1, round(1000 * ttl_seconds))
+        return bool(await self._call(lambda redis: redis.set(key, value, px=milliseconds, nx=True)))
+
     async def delete(self, key: str) -> None:
         """Forget a value; see `Cache.delete`."""
         await self._call(lambda redis: redis.delete(key))

@@ -173,6 +173,13 @@ class MemoryCache:
         """Keep a value; see `Cache.set`."""
         self._values[key] = (bytes(value), self._clock() + ttl_seconds)
 
+    async def add(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
+        """Keep a value if the key has none; see `Cache.add`."""
+        if await self.get(key) is not None:
+            return False
+        self._values[key] = (bytes(value), self._clock() + ttl_seconds)
+        return True
+
     async def delete(self, key: str) -> None:
         """Forget a value; see `Cache.delete`."""
         self._values.pop(key, None)

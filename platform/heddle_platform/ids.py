@@ -11,7 +11,27 @@ from typing import Final, Literal, get_args
 
 from heddle_platform.digest import sha256_hex
 
-Prefix = Literal["ten", "key", "bas", "fs", "up", "ds", "job", "ada", "ev", "req", "edt", "img", "era", "itm", "rec"]
+Prefix = Literal[
+    "ten",
+    "key",
+    "bas",
+    "fs",
+    "up",
+    "ds",
+    "job",
+    "ada",
+    "ev",
+    "req",
+    "edt",
+    "img",
+    "era",
+    "itm",
+    "whe",
+    "dlv",
+    "bat",
+    "rol",
+    "rec",
+]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u

@@ -85,6 +85,16 @@ def adapter_file(tenant_id: str, digest: str, file: str) -> str:
     return f"{tenant_prefix(tenant_id)}adapters/{_part(digest)}/{_part(file)}"
 
 
+def edit_batch_prefix(tenant_id: str, batch_id: str) -> str:
+    """Return the prefix of a batch's images, given and edited, with its closing slash."""
+    return f"{tenant_prefix(tenant_id)}edit_batches/{_part(batch_id)}/"
+
+
+def edit_batch_file(tenant_id: str, batch_id: str, file: str) -> str:
+    """Return the key of one image of a batch of edits."""
+    return edit_batch_prefix(tenant_id, batch_id) + _part(file)
+
+
 def cache_prefix(tenant_id: str) -> str:
     """Return what every key of the cache begins with that holds something of the tenant."""
     return f"heddle:{_part(tenant_id)}:"

@@ -118,6 +118,9 @@ class Cache(Protocol):
     async def set(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
         """Keep a value for at most `ttl_seconds`."""
 
+    async def add(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
+        """Keep a value for at most `ttl_seconds` if the key has none; return whether it had none."""
+
     async def delete(self, key: str) -> None:
         """Forget a value; not an error if there is none."""
 

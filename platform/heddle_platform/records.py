@@ -11,11 +11,12 @@ Scope = Literal["factors", "data", "jobs", "adapters", "approve", "edits", "feed
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in ALL_SCOPES if scope != "admin")
 
-JobType = Literal["fit", "validate", "pretrain", "erase"]
+JobType = Literal["fit", "validate", "pretrain", "erase", "rollout"]
 JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"
 ]
 FINAL_STATUSES: frozenset[JobStatus] = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
+CardKind = Literal["full", "brief"]
 DatasetStatus = Literal["validating", "ready", "rejected"]
 UploadStatus = Literal["open", "complete", "consumed"]
 VersionStatus = Literal["passed", "awaiting_approval", "approved", "rejected", "refused", "erased"]
@@ -118,7 +119,8 @@ class JobError(Record):
 class Job(Record):
     """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results.
 
-    `tenant_id` None: an operator's.
+    `tenant_id` None: an operator's. `forgiven` attempts do not count against the most that are made: the job was sent
+    again after them. A `dead_letter` failed because its attempts were used up, not because of what was asked.
     """
 
     id: str
@@ -135,6 +137,15 @@ class Job(Record):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    priority: int = 0
+    cost: float | None = None
+    forgiven: int = 0
+    dead_letter: bool = False
+
+    @property
+    def tries(self) -> int:
+        """How often it was started since it was sent, or sent again."""
+        return self.attempt - self.forgiven
 
     @property
     def tenant(self) -> str:
@@ -170,8 +181,8 @@ class Adapter(Record):
 class AdapterVersion(Record):
     """One fitted version: immutable files under `digest`, the card, and where it stands with the gate.
 
-    `replaces` is the version that an erasure made this one for, `replaced_by` the one made for this. An `erased`
-    version is a name only: its files are gone, gate and card are empty.
+    `replaces` is the version that an erasure or a rollout made this one for, `replaced_by` the one an erasure made for
+    this. An `erased` version is a name only: its files are gone, gate and card are empty.
     """
 
     adapter_id: str
@@ -206,11 +217,18 @@ class Approval(Record):
 
 
 class Alias(Record):
-    """A movable name for a version; `revision` is its ETag."""
+    """A movable name for a version; `revision` is its ETag.
+
+    A share `canary_weight` of all images is edited by `canary_version` instead; `shadow_version` draws every edit
+    too, for comparison only.
+    """
 
     adapter_id: str
     alias: str
     version: int
     previous_version: int | None
+    canary_version: int | None = None
+    canary_weight: float | None = None
+    shadow_version: int | None = None
     revision: int
     updated_at: datetime

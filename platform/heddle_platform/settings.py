@@ -115,18 +115,25 @@ class QuotaSettings(_Concern):
 
 
 class DispatchSettings(_Concern):
-    """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`."""
+    """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`.
+
+    `jobs_in_flight` jobs are leased at once, or two chunks of `chunk_fits` fits with brief cards.
+    """
 
     lease_seconds: float = Field(10.0, gt=0)
     heartbeat_seconds: float = Field(0.5, gt=0)  # a cancelled job is told at the next one
     poll_seconds: float = Field(0.2, gt=0)
     job_max_attempts: int = Field(5, ge=1)
     jobs_in_flight: int = Field(4, ge=1)
+    chunk_fits: int = Field(50, ge=1, le=500)
     task_timeout_seconds: float = Field(1_800.0, gt=0)
     pretrain_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
+    rollout_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
 
     def timeout_of(self, job_type: JobType) -> float:
         """Seconds after which a job of this type is stopped."""
+        if job_type == "rollout":  # as long as there are tenants; each of its tasks is short
+            return self.rollout_timeout_seconds
         return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
 
 
@@ -146,6 +153,24 @@ class TrackingSettings(_Concern):
 
     mlflow_tracking_uri: str | None = None
     mlflow_experiment: str = "heddle-bases"
+
+
+class WebhookSettings(_Concern):
+    """How events are sent to tenants' endpoints: a failed delivery is tried again after 5 s, 20 s, ... for a day.
+
+    `webhook_allow_loopback` lets endpoints be plain HTTP on this machine, and on this machine only: for development.
+    """
+
+    webhook_allow_loopback: bool = False
+    webhook_timeout_seconds: float = Field(10.0, gt=0)
+    webhook_first_retry_seconds: float = Field(5.0, gt=0)
+    webhook_longest_retry_seconds: float = Field(6 * 3600.0, gt=0)
+    webhook_max_attempts: int = Field(10, ge=1)
+    webhook_disable_after_seconds: float = Field(5 * 24 * 3600.0, gt=0)
+    webhook_overlap_seconds: float = Field(24 * 3600.0, gt=0)
+    webhook_poll_seconds: float = Field(0.5, gt=0)
+    webhook_in_flight: int = Field(16, ge=1)
+    webhook_endpoints_max: int = Field(20, ge=1)
 
 
 class ServiceSettings(_Concern):
@@ -172,7 +197,14 @@ class Settings(BaseModel):
     service: ServiceSettings
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
     reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
+    webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     quotas: QuotaSettings = Field(default_factory=QuotaSettings)
+
+    @model_validator(mode="after")
+    def _no_loopback_in_production(self) -> "Settings":
+        if self.security.environment == "production" and self.webhooks.webhook_allow_loopback:
+            raise ValueError("HEDDLE_WEBHOOK_ALLOW_LOOPBACK is for development; unset it in production")
+        return self
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -191,5 +223,6 @@ class Settings(BaseModel):
             service=ServiceSettings(),
             tracking=TrackingSettings(),
             reconcile=ReconcileSettings(),
+            webhooks=WebhookSettings(),
             quotas=QuotaSettings(),
         )

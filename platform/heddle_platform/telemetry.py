@@ -3,28 +3,41 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
 
 _SECRET_NAMES = re.compile(r"(secret|password|token|authorization|api_key|admin_key|signature)", re.IGNORECASE)
-_SECRET_VALUES = re.compile(r"(hdl_[a-z0-9]+_)[A-Za-z0-9_\-]+|(X-Amz-Signature=)[0-9a-f]+|(://[^:/@\s]*:)[^@\s]+(?=@)")
+_SECRET_VALUES = re.compile(
+    r"(hdl_[a-z0-9]+_)[A-Za-z0-9_\-]+|(X-Amz-Signature(?:=|%3D))[0-9a-f]+|(whsec_)[A-Za-z0-9+/=_\-]+|(://[^:/@\s]*:)[^@\s]+(?=@)"
+)
+
+
+# at level debug these write what they sign, the signature on a line of its own, and headers with keys in them
+_TELL_TALES = ("botocore", "boto3", "s3transfer", "urllib3", "httpx", "httpcore")
 
 
 def blank_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace values of secret-sounding fields, and keys, signatures and passwords inside any text, by `***`."""
     for name, value in event.items():
-        if _SECRET_NAMES.search(name) and isinstance(value, str):
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = redact(value)
+        event[name] = _blanked(name, value)
     return event
 
 
+def _blanked(name: str, value: Any) -> Any:
+    if isinstance(value, str | bytes):
+        return "***" if _SECRET_NAMES.search(name) else redact(value if isinstance(value, str) else repr(value))
+    if isinstance(value, Mapping):
+        return {key: _blanked(str(key), one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_blanked(name, one) for one in value]
+    return value
+
+
 def redact(text: str) -> str:
-    """Return `text` with API keys, presigned signatures and URL passwords replaced by `***`."""
+    """Return `text` with API keys, presigned signatures, webhook secrets and URL passwords replaced by `***`."""
     return _SECRET_VALUES.sub(lambda match: next(group for group in match.groups() if group) + "***", text)
 
 
@@ -61,6 +74,8 @@ def configure_logging(process: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in _TELL_TALES:
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))
     structlog.contextvars.bind_contextvars(process=process)
 
 

@@ -32,6 +32,7 @@ from heddle_platform.settings import (
     SecuritySettings,
     ServiceSettings,
     Settings,
+    WebhookSettings,
 )
 from tests.api.tiny_editor import tiny_parts
 
@@ -58,6 +59,14 @@ def settings_for(postgres_url: str, admin_key: str) -> Settings:
         limits=LimitSettings(upload_part_bytes=PART_BYTES, upload_max_bytes=8 * PART_BYTES),
         dispatch=DispatchSettings(),
         service=ServiceSettings(edge_url=EDGE_URL),
+        webhooks=WebhookSettings(
+            webhook_allow_loopback=True,
+            webhook_first_retry_seconds=0.01,
+            webhook_longest_retry_seconds=0.05,
+            webhook_max_attempts=4,
+            webhook_poll_seconds=0.02,
+            webhook_timeout_seconds=2.0,
+        ),
     )
 
 
@@ -238,8 +247,8 @@ async def claim_all(world: World) -> list[Job]:
         return await queue.claim(session, owner="test", limit=1000, lease_seconds=300, max_attempts=5)
 
 
-async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
-    """Play the worker that ends a fit: files first, then the row and the job's end in one transaction."""
+async def finish_fit(world: World, job: Job, verdict: GateVerdict, *, pack: bytes | None = None) -> int:
+    """Play the worker that ends a fit: files first (`pack`: the lesser ones), then its rows in one transaction."""
     spec = job.spec
     matrices = b"matrices of " + job.id.encode()
     contents = {
@@ -249,6 +258,8 @@ async def finish_fit(world: World, job: Job, verdict: GateVerdict) -> int:
         "card.html": b"<!doctype html><title>card</title>",
         "playbook.html": b"<!doctype html><title>playbook</title>",
     }
+    if pack is not None:
+        contents = {"adapter.npz": matrices, "files.zip": pack}
     digest = sha256_hex(matrices)
     for file, data in contents.items():
         world.objects.put(keys.adapter_file(job.tenant, digest, file), data)

@@ -51,6 +51,17 @@ async def test_an_approval_moves_production_ends_the_job_and_tells_the_edges(wor
     assert (twice.status_code, twice.json()["code"]) == (409, "already_decided")
 
 
+async def test_decisions_on_a_version_are_listed_with_comment_and_key(world: World, tenant: Person) -> None:
+    await tenant.fitted()
+    path = "/v1/adapters/avatars/versions/1/approvals"
+    assert (await tenant.get(path))["data"] == []
+    decided = await tenant.post(path, {"decision": "reject", "comment": "hair leaks"})
+    assert (await tenant.get(path))["data"] == [decided]
+    assert decided["key_id"] == (await tenant.get("/v1/me"))["key"]["id"]
+    missing = await tenant.http.get("/v1/adapters/avatars/versions/7/approvals")
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown_version")
+
+
 async def test_a_rejection_fails_the_job_and_the_version_can_never_be_served(tenant: Person) -> None:
     await tenant.fitted()
     await tenant.post("/v1/adapters/avatars/versions/1/approvals", {"decision": "reject", "comment": "hair leaks"})

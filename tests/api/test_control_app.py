@@ -1,14 +1,18 @@
 """The plane as a whole: probes, problems of the framework, readable documentation, the studio's files and policy."""
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from heddle_api.control.app import MAX_BODY_BYTES, create_app
 from heddle_api.control.negotiate import choose
+from heddle_infra.database.engine import Database
 from heddle_platform.errors import InvalidInput, Unavailable
+from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import EDGE_URL, Person, World
 
 
@@ -20,6 +24,26 @@ async def test_probes_and_metrics(world: World) -> None:
     await nobody.get("/v1/jobs/some-id")
     metrics = (await nobody.get("/metrics")).text
     assert 'heddle_requests_total{method="GET",plane="control",route="/v1/jobs/{job_id}",status="401"} 1.0' in metrics
+
+
+async def test_a_production_plane_is_not_ready_as_a_role_that_could_take_the_walls_away(
+    world: World, postgres_owner_url: str
+) -> None:
+    checks = {}
+    for url in (world.ports.settings.database.database_url, SecretStr(postgres_owner_url)):
+        settings = world.ports.settings.model_copy(
+            update={
+                "database": DatabaseSettings(database_url=url),
+                "security": world.ports.settings.security.model_copy(update={"environment": "production"}),
+            }
+        )
+        ports = replace(world.ports, settings=settings, database=Database(settings.database))
+        app = create_app(ports)
+        async with app.router.lifespan_context(app) as state:
+            assert state is not None
+            checks[url.get_secret_value()] = (await state["readiness"].checks())["walls"]
+        await ports.database.close()
+    assert list(checks.values()) == [True, False]
 
 
 async def test_not_ready_without_the_object_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +90,7 @@ def test_every_route_is_documented() -> None:
             if method == "post":
                 assert "idempotency-key" in [found["name"].lower() for found in route["parameters"]], path
             if method in ("post", "put", "patch") and "requestBody" not in route:
-                assert path.endswith(("/cancel", "/rollback")), path
+                assert path.endswith(("/cancel", "/retry", "/rollback", "/rotate", "/redeliver")), path
 
 
 @pytest.fixture
@@ -82,13 +106,14 @@ async def page(world: World, tmp_path: Path) -> httpx.AsyncClient:
     return world.client(None)
 
 
-async def test_the_studio_is_served_under_a_strict_policy(page: httpx.AsyncClient) -> None:
+async def test_the_studio_is_served_under_a_strict_policy(world: World, page: httpx.AsyncClient) -> None:
     for path in ("/", "/studio/", "/studio/index.html"):
         answer = await page.get(path)
         assert (answer.status_code, "<title>studio" in answer.text) == (200, True)
         policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
         assert policy["script-src"] == "'self'"
-        assert policy["connect-src"] == f"'self' {EDGE_URL}"
+        store = world.ports.settings.objects.s3_endpoint_url  # the parts of an upload go straight there
+        assert policy["connect-src"] == f"'self' {EDGE_URL} {store}"
         assert policy["default-src"] == "'self'"
         assert policy["frame-ancestors"] == policy["object-src"] == "'none'"
     script = await page.get("/studio/app.js")

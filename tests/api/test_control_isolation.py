@@ -25,6 +25,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/jobs/{job}", None),
     ("GET", "/v1/jobs/{job}/events", None),
     ("POST", "/v1/jobs/{job}/cancel", None),
+    ("POST", "/v1/jobs/{job}/retry", None),
     ("GET", "/v1/erasure_requests/{era}", None),
     ("GET", "/v1/adapters/{ada}", None),
     ("GET", "/v1/adapters/{ada}/versions", None),
@@ -36,14 +37,22 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/adapters/{ada}/versions/1/playbook", None),
     ("GET", "/v1/adapters/{ada}/versions/1/download", None),
     ("POST", "/v1/adapters/{ada}/versions/1/approvals", {"decision": "approve"}),
+    ("GET", "/v1/adapters/{ada}/versions/1/approvals", None),
     ("GET", "/v1/adapters/{ada}/aliases/production", None),
     ("PUT", "/v1/adapters/{ada}/aliases/production", {"version": 1}),
     ("POST", "/v1/adapters/{ada}/rollback", None),
+    ("GET", "/v1/webhook_endpoints/{whe}", None),
+    ("PATCH", "/v1/webhook_endpoints/{whe}", {"status": "disabled"}),
+    ("POST", "/v1/webhook_endpoints/{whe}/rotate", None),
+    ("GET", "/v1/webhook_endpoints/{whe}/deliveries", None),
+    ("POST", "/v1/webhook_endpoints/{whe}/deliveries/{dlv}/redeliver", None),
+    ("DELETE", "/v1/webhook_endpoints/{whe}", None),
 ]
 
 
 async def things_of(owner: Person) -> dict[str, str]:
     """Make one of everything and return the ids."""
+    endpoint = await owner.post("/v1/webhook_endpoints", {"url": "https://hooks.invalid/"})
     await owner.fitted()
     adapter = (await owner.get("/v1/adapters"))["data"][0]["id"]
     version = await owner.get(f"/v1/adapters/{adapter}/versions/1")
@@ -59,6 +68,8 @@ async def things_of(owner: Person) -> dict[str, str]:
         "ada": adapter,
         "itm": item["id"],
         "era": erasure["id"],
+        "whe": endpoint["id"],
+        "dlv": (await owner.get(f"/v1/webhook_endpoints/{endpoint['id']}/deliveries"))["data"][0]["id"],
     }
 
 

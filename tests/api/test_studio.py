@@ -11,6 +11,7 @@ from heddle_api.control import studio
 from heddle_api.control.studio import FOLDER
 from tests.api.control_world import EDGE_URL, World
 
+STORE_URL = "http://127.0.0.1:1"  # what the world of these tests says of its object store
 FILES = sorted(path for path in FOLDER.rglob("*") if path.is_file())
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 SHEETS = [path for path in FILES if path.suffix == ".css"]
@@ -95,24 +96,26 @@ def test_no_script_turns_text_into_markup_or_code(script: Path) -> None:
 
 def test_the_key_is_kept_in_one_place_and_only_for_the_tab() -> None:
     users = [script.name for script in SCRIPTS if re.search("sessionStorage|localStorage|cookie", script.read_text())]
-    assert users == ["session.js"]
+    assert users == ["session.js", "theme.js"]
     assert "localStorage" not in (FOLDER / "js/session.js").read_text()
+    # the one thing kept beyond the tab is light or dark
+    assert not re.search("key|sessionStorage|cookie|import", (FOLDER / "js/theme.js").read_text())
 
 
 @pytest.mark.parametrize("path", [*SCRIPTS, *SHEETS], ids=lambda path: path.name)
 def test_files_stay_short(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 250
+    assert len(path.read_text().splitlines()) <= 300
 
 
-def test_both_colour_schemes_are_drawn_from_the_same_names() -> None:
+def test_every_colour_is_named_once_for_light_and_dark() -> None:
+    named = {scheme: colours(scheme) for scheme in ("light", "dark")}
+    assert len(named["light"]) > 10
+    assert named["light"].keys() == named["dark"].keys()
     text = (FOLDER / "studio.css").read_text()
-    dark = text.partition("prefers-color-scheme: dark")[2].partition("}\n}")[0]
-    light = text.partition("@media")[0]
-    colours = set(re.findall(r"(--[\w-]+): (?:#|rgb)", light))
-    assert len(colours) > 10
-    assert set(re.findall(r"(--[\w-]+):", dark)) >= colours
-    used = {name for sheet in SHEETS for name in re.findall(r"var\((--[\w-]+)\)", sheet.read_text())}
-    assert used <= set(re.findall(r"(--[\w-]+):", light))
+    assert '[data-theme="light"] { color-scheme: light; }' in text
+    assert '[data-theme="dark"] { color-scheme: dark; }' in text
+    used = {name for sheet in SHEETS for name in re.findall(r"var\(--([\w-]+)\)", sheet.read_text())}
+    assert used - {"share"} <= named["light"].keys() | {"shadow", "radius"}
 
 
 @pytest.mark.parametrize(
@@ -121,16 +124,37 @@ def test_both_colour_schemes_are_drawn_from_the_same_names() -> None:
         ("ink", "paper"), ("ink", "surface"), ("muted", "paper"), ("muted", "surface"), ("muted", "sunken"),
         ("accent", "surface"), ("accent", "accent-soft"), ("accent-ink", "accent"),
         ("good", "good-soft"), ("warn", "warn-soft"), ("bad", "bad-soft"), ("warn", "surface"), ("bad", "surface"),
+        ("ink", "sunken"), ("accent", "paper"), ("bad", "paper"), ("surface", "bad"), ("paper", "ink"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(scheme: str, ink: str, ground: str) -> None:
-    light, _, rest = (FOLDER / "studio.css").read_text().partition("@media")
-    colours = dict(
-        re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light if scheme == "light" else rest.partition("}\n}")[0])
+    assert contrast(colours(scheme)[ink], colours(scheme)[ground]) >= 4.5  # WCAG 2.2, 1.4.3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_stand_out_from_the_hottest_cell_of_a_heat_map(scheme: str) -> None:
+    most = re.search(r"accent\) calc\(var\(--share\) \* (\d+)%", (FOLDER / "charts.css").read_text())
+    assert most is not None
+    named, part = colours(scheme), int(most.group(1)) / 100
+    # mixed channel by channel here; in OKLab, as the browser does it, the mixture is a little lighter or darker
+    channels = [[int(named[name][at : at + 2], 16) for name in ("accent", "sunken")] for at in (1, 3, 5)]
+    mixed = "#" + "".join(f"{round(part * hot + (1 - part) * cold):02x}" for hot, cold in channels)
+    assert contrast(named["ink"], mixed) >= 5.0
+
+
+def colours(scheme: str) -> dict[str, str]:
+    """Colours by name, as `--name: light-dark(#..., #...)` gives them."""
+    found = re.findall(
+        r"--([\w-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\);", (FOLDER / "studio.css").read_text()
     )
-    lighter, darker = sorted((luminance(colours[ink]), luminance(colours[ground])), reverse=True)
-    assert (lighter + 0.05) / (darker + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
+    return {name: light if scheme == "light" else dark for name, light, dark in found}
+
+
+def contrast(ink: str, ground: str) -> float:
+    """Contrast ratio of two colours, 1..21 (WCAG 2.2)."""
+    lighter, darker = sorted((luminance(ink), luminance(ground)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def luminance(colour: str) -> float:
@@ -140,15 +164,15 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def test_the_policy_allows_nothing_inline_and_one_other_origin() -> None:
-    policy = studio.policy("http://127.0.0.1:8001/")
+def test_the_policy_allows_nothing_inline_and_two_other_origins() -> None:
+    policy = studio.policy("http://127.0.0.1:8001/", "https://store.example:9000/ignored")
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives["script-src"] == "'self'"
     assert directives["style-src"] == "'self'"
     assert "unsafe" not in policy
-    assert directives["connect-src"] == "'self' http://127.0.0.1:8001"
+    assert directives["connect-src"] == "'self' http://127.0.0.1:8001 https://store.example:9000"
     origins = [word for word in policy.replace(";", " ").split() if urlsplit(word).netloc]
-    assert origins == ["http://127.0.0.1:8001"]
+    assert origins == ["http://127.0.0.1:8001", "https://store.example:9000"]
 
 
 async def test_every_file_is_served_with_a_type_that_browsers_run(world: World) -> None:
@@ -162,4 +186,4 @@ async def test_every_file_is_served_with_a_type_that_browsers_run(world: World) 
             assert answer.content == path.read_bytes()
         front = await client.get("/")
     assert front.content == (FOLDER / "index.html").read_bytes()
-    assert front.headers["content-security-policy"] == studio.policy(EDGE_URL)
+    assert front.headers["content-security-policy"] == studio.policy(EDGE_URL, STORE_URL)

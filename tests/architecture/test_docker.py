@@ -101,7 +101,7 @@ def test_compose_is_valid_with_the_example_environment() -> None:
 def test_compose_starts_nothing_while_a_secret_is_missing(tmp_path: Path) -> None:
     lines = (DOCKER / ".env.example").read_text().splitlines()
     required = [line for line in lines if line and not line.startswith("#")]
-    assert len(required) == 7
+    assert len(required) == 8
     for missing in required:
         name = missing.partition("=")[0]
         rest = tmp_path / f"{name}.env"

@@ -5,9 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from heddle_infra.s3 import S3ObjectStore
 from heddle_platform.settings import ObjectStoreSettings
+from tests.e2e.studio_page import IMAGES, launch, opened
 from tests.e2e.wire import LabelledImages, Wire
 
 
@@ -68,3 +70,42 @@ def micah() -> LabelledImages:
         for row in made.labels
     ]
     return LabelledImages(tuple(made.images), tuple(labels), {"name": "avatars", "factors": factors})
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = launch(playwright)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def fitted(module_tenant: Wire, micah: LabelledImages) -> Wire:
+    """A tenant whose first version is fitted and waits for a person."""
+    dataset = module_tenant.dataset(micah.archive(range(IMAGES)), micah.factor_set)
+    job = module_tenant.wait(module_tenant.queue_fit(dataset["id"], "avatars"))
+    assert job["status"] in ("succeeded", "awaiting_approval"), job
+    return module_tenant
+
+
+@pytest.fixture(scope="module")
+def approved(fitted: Wire, browser: Browser, stack: Any) -> Wire:
+    """The same tenant, its first version approved on the page."""
+    with opened(browser, stack.control_url, key_of(fitted)) as studio:
+        studio.sign_in()
+        studio.open("Adapters")
+        studio.page.get_by_role("button", name="Approve").click()
+        studio.page.get_by_label("Comment").fill("looks right")
+        studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        studio.page.get_by_text("production: version 1").wait_for()
+    return fitted
+
+
+@pytest.fixture
+def open_studio(browser: Browser, stack: Any) -> Callable[..., Any]:
+    return lambda wire, **options: opened(browser, stack.control_url, key_of(wire), **options)
+
+
+def key_of(wire: Wire) -> str:
+    return wire.control.headers["Authorization"].removeprefix("Bearer ")

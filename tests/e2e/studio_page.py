@@ -13,7 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
+from tests.e2e.wire import LabelledImages
+
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
+IMAGES = 600
+HELD_OUT = 900
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 _ARGUMENTS = (
@@ -30,6 +34,35 @@ _PIXELS = """async (image) => {
 }"""
 _BURSTING = """() => [...document.querySelectorAll(".panel")].filter((panel) =>
   panel.scrollWidth > panel.clientWidth).map((panel) => panel.outerHTML.slice(0, 200))"""
+# text against the nearest opaque ground behind it, as it was computed; pictures, disabled and hidden things left out
+_FAINT = """() => {
+  const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (rgb) => rgb.slice(0, 3).map((part) => part / 255)
+    .map((share) => (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, share, place) => sum + share * [0.2126, 0.7152, 0.0722][place], 0);
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = rgba(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *:not(svg *, :disabled, :disabled *, option, noscript)")) {
+    const words = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!words || !element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    const [one, other] = [light(rgba(getComputedStyle(element).color)), light(ground(element))].sort((a, b) => b - a);
+    const ratio = (one + 0.05) / (other + 0.05);
+    if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 160)}`);
+  }
+  return found;
+}"""
 _NAMELESS = """() => [...document.querySelectorAll("input, select, textarea, button, a")].filter((element) =>
   !(element.labels?.length || element.ariaLabel || element.textContent.trim())).map((element) => element.outerHTML)"""
 
@@ -61,8 +94,8 @@ class Studio:
         self.page.get_by_role("button", name="Sign in").click()
 
     def open(self, view: str) -> None:
-        self.page.get_by_role("link", name=view, exact=True).click()
-        self.page.get_by_role("heading", name=view, exact=True).wait_for()
+        self.page.get_by_role("navigation", name="Views").get_by_role("link", name=view, exact=True).click()
+        self.page.get_by_role("heading", name=view, exact=True, level=1).wait_for()
 
     def choose_picture(self, data: bytes) -> None:
         self.page.set_input_files("#picture", {"name": "avatar.png", "mimeType": "image/png", "buffer": data})
@@ -96,6 +129,13 @@ class Studio:
         assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
         assert self.page.evaluate(_BURSTING) == [], "something sticks out of its panel"
         assert self.page.evaluate(_NAMELESS) == []
+        ids = self.page.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+        assert len(ids) == len(set(ids)), "an id stands twice"
+        assert self.page.evaluate("document.querySelectorAll('h1').length") == 1
+
+    def check_contrast(self) -> None:
+        """All text that is shown stands out from its ground by 4.5 or more (WCAG 2.2, 1.4.3)."""
+        assert self.page.evaluate(_FAINT) == []
 
 
 @contextmanager
@@ -119,3 +159,9 @@ def _note(studio: Studio, kind: str, text: str) -> None:
     expected = re.search(r"status of 4\d\d|Applying inline style violates", text)
     if kind == "error" and not expected:
         studio.faults.append(text)
+
+
+def other_level(micah: LabelledImages, factor: str, row: int = HELD_OUT) -> str:
+    """A level of the factor that the row's picture does not show."""
+    levels = next(spec["levels"] for spec in micah.factor_set["factors"] if spec["name"] == factor)
+    return str(next(level for level in levels if level != micah.labels[row][factor]))

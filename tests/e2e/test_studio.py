@@ -1,64 +1,18 @@
 """The studio in real Chromium over the real stack: sign in, read the card, approve, edit, watch a fit, roll back."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
-from tests.e2e.studio_page import PHONE, Studio, launch, opened
+from tests.e2e.studio_page import HELD_OUT, IMAGES, other_level
 from tests.e2e.wire import LabelledImages, Wire
 
-IMAGES = 600
-HELD_OUT = 900
 pytestmark = pytest.mark.timeout(240)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = launch(playwright)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def fitted(module_tenant: Wire, micah: LabelledImages) -> Wire:
-    """A tenant whose first version is fitted and waits for a person."""
-    dataset = module_tenant.dataset(micah.archive(range(IMAGES)), micah.factor_set)
-    job = module_tenant.wait(module_tenant.queue_fit(dataset["id"], "avatars"))
-    assert job["status"] in ("succeeded", "awaiting_approval"), job
-    return module_tenant
-
-
-@pytest.fixture(scope="module")
-def approved(fitted: Wire, browser: Browser, stack: Any) -> Wire:
-    """The same tenant, its first version approved on the page."""
-    with opened(browser, stack.control_url, key_of(fitted)) as studio:
-        studio.sign_in()
-        studio.open("Adapters")
-        studio.page.get_by_role("button", name="Approve").click()
-        studio.page.get_by_label("Comment").fill("looks right")
-        studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
-        studio.page.get_by_text("production: version 1").wait_for()
-    return fitted
-
-
-@pytest.fixture
-def open_studio(browser: Browser, stack: Any) -> Callable[..., Any]:
-    return lambda wire, **options: opened(browser, stack.control_url, key_of(wire), **options)
-
-
-def key_of(wire: Wire) -> str:
-    return wire.control.headers["Authorization"].removeprefix("Bearer ")
-
-
-def other_level(micah: LabelledImages, factor: str, row: int = HELD_OUT) -> str:
-    levels = next(spec["levels"] for spec in micah.factor_set["factors"] if spec["name"] == factor)
-    return str(next(level for level in levels if level != micah.labels[row][factor]))
 
 
 def distance(one: list[int], other: list[int]) -> float:
@@ -203,10 +157,16 @@ def test_a_fit_is_watched_live_then_approved_and_rolled_back(open_studio: Callab
         newest.get_by_text("What happened").click()
         expect(newest.get_by_text("created")).to_be_visible()
         newest.get_by_role("link", name="Version 2").click()
+        studio.page.get_by_role("heading", name="avatars, version 2").wait_for()
         studio.page.get_by_role("button", name="Approve").click()
         studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        studio.page.get_by_text("Approved with key").wait_for()
+        studio.open("Adapters")
         studio.page.get_by_text("production: version 2").wait_for()
         studio.page.get_by_role("button", name="Roll back to version 1").click()
+        dialog = studio.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The same factors stay editable")
+        dialog.get_by_role("button", name="Roll back").click()
         studio.page.get_by_text("production: version 1").wait_for()
     assert approved.call("GET", "/v1/adapters/avatars")["aliases"]["production"] == 1
 
@@ -264,40 +224,3 @@ def mean_light(corner: list[int]) -> float:
         corner[start : start + 3] for start in range(2, len(corner), 4)
     ]  # behind the size: red, green, blue, alpha
     return sum(sum(pixel) for pixel in pixels) / (3 * len(pixels))
-
-
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"color_scheme": "light", "viewport": PHONE, "has_touch": True},
-}
-
-
-@pytest.mark.parametrize("look", LOOKS)
-def test_every_view_fits_and_names_its_controls(
-    look: str, open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
-) -> None:
-    with open_studio(approved, **LOOKS[look]) as studio:
-        studio.page.goto(studio.control_url)
-        studio.page.get_by_label("API key").wait_for()
-        shoot(studio, f"{look}-sign-in")
-        studio.sign_in()
-        studio.page.goto(f"{studio.control_url}/#/edit/avatars/production")
-        studio.choose_picture(micah.images[HELD_OUT])
-        studio.set_level("background", other_level(micah, "background"))
-        shoot(studio, f"{look}-edit")
-        studio.open("Adapters")
-        studio.page.get_by_role("button", name="Open scorecard").last.wait_for()
-        shoot(studio, f"{look}-adapters")
-        studio.page.get_by_role("button", name="Open scorecard").last.click()
-        studio.page.frame_locator("dialog iframe").get_by_text("glasses").first.wait_for()
-        shoot(studio, f"{look}-scorecard")
-        studio.page.get_by_role("dialog").get_by_role("button", name="Close").click()
-        studio.open("Jobs")
-        studio.page.locator("article .events li").first.wait_for(state="attached")
-        shoot(studio, f"{look}-jobs")
-
-
-def shoot(studio: Studio, name: str) -> None:
-    studio.check_layout()
-    studio.screenshot(name)

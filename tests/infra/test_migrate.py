@@ -34,7 +34,7 @@ async def another_database(postgres_owner_url: str) -> AsyncIterator[str]:
 def before_the_walls() -> str:
     config = Config()
     config.set_main_option("script_location", "heddle_infra:database/migrations")
-    found = ScriptDirectory.from_config(config).get_revision("0006").down_revision
+    found = ScriptDirectory.from_config(config).get_revision("0004").down_revision
     assert isinstance(found, str)
     return found
 

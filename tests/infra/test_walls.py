@@ -8,10 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from heddle_infra.database import jobs, queue, roles, tenants
+from heddle_infra.database import jobs, migrate, queue, roles, tenants
 from heddle_infra.database.engine import Database
 from heddle_infra.database.walls import OPEN_TABLES, platform_scope
-from heddle_platform.errors import NotFound
+from heddle_platform.errors import Conflict, NotFound
 from heddle_platform.ids import new_id
 from heddle_platform.settings import DatabaseSettings
 from tests.infra.catalogue import Catalogue, read_catalogue
@@ -146,6 +146,26 @@ async def test_the_wall_holds_for_the_owner_too_and_a_superuser_is_told_that_it_
     async with root.transaction(None) as session:
         assert "superuser" in str(await roles.hole(session))
     await root.close()
+
+
+async def test_the_owner_lets_a_role_in_and_makes_it_where_he_may(postgres_url: str, postgres_owner_url: str) -> None:
+    url = postgres_url.replace("heddle_app@", "heddle_late:it's%20secret@")
+    with pytest.raises(Conflict, match="create role heddle_late login"):
+        await migrate.upgrade(postgres_owner_url, application_url=url)
+    root_url = postgres_owner_url.replace("heddle@", "postgres@")
+    root = create_async_engine(root_url)
+    try:
+        await migrate.upgrade(root_url, application_url=url)
+        late = Database(DatabaseSettings(database_url=SecretStr(url)))
+        async with late.transaction(None) as session:
+            assert await roles.hole(session) is None
+            assert await session.scalar(text("select count(*) from jobs")) == 0
+        await late.close()
+    finally:
+        async with root.begin() as connection:
+            await connection.execute(text("drop owned by heddle_late"))
+            await connection.execute(text("drop role heddle_late"))
+        await root.dispose()
 
 
 async def test_a_scope_ends_with_its_transaction_and_a_wide_block_with_its_end(database: Database) -> None:

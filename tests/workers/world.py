@@ -24,7 +24,7 @@ from heddle_platform.base.rendered import LabelledSet, labelled_set
 from heddle_platform.digest import sha256_hex
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.ids import new_id
-from heddle_platform.records import AdapterVersion, Base, Dataset, FactorSetVersion, Job, JobType, Tenant
+from heddle_platform.records import AdapterVersion, Base, CardKind, Dataset, FactorSetVersion, Job, JobType, Tenant
 from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings, TrackingSettings
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
@@ -169,9 +169,24 @@ class World:
             job = await jobs.create(session, self.tenant.id, job_type="validate", spec=spec, dataset_id=dataset.id)
         return dataset, job
 
-    async def queue_fit(self, dataset: Dataset, adapter: str = "avatars", *, waiting: bool = False) -> Job:
+    async def other_factors(self) -> FactorSetVersion:
+        """Register a factor set that does not know the levels of the world's labels."""
+        factors = [{"name": FACTORS[0], "kind": "categorical", "levels": ["chartreuse", "mauve"]}]
+        async with self.database.platform_transaction() as session:
+            document = parse_factor_set({"name": "others", "factors": factors})
+            return await factor_sets.register(session, self.tenant.id, document)
+
+    async def queue_fit(
+        self,
+        dataset: Dataset,
+        adapter: str = "avatars",
+        *,
+        waiting: bool = False,
+        card: CardKind = "full",
+        factors: FactorSetVersion | None = None,
+    ) -> Job:
         """Queue a fit; `waiting` until the set is validated."""
-        spec = {
+        spec: dict[str, Any] = {
             "adapter": adapter,
             "dataset_id": dataset.id,
             "base_id": self.base.id,
@@ -179,6 +194,10 @@ class World:
             "base_name": self.base.name,
             **self._factor_spec(),
         }
+        if card == "brief":
+            spec["card"] = card
+        if factors is not None:
+            spec |= {"factor_set_id": factors.id, "factor_set_version": factors.version}
         async with self.database.platform_transaction() as session:
             return await jobs.create(
                 session,

@@ -17,7 +17,8 @@ from heddle_platform.errors import HeddleError, LeaseLost, Unavailable
 from heddle_platform.records import Job, JobError, JobType
 from heddle_platform.settings import DispatchSettings
 from heddle_workers.lease import Lease
-from heddle_workers.work import Ending, Work
+from heddle_workers.room import Room
+from heddle_workers.work import Ending, Gathering, Work, buried
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 30.0
@@ -44,6 +45,7 @@ class Dispatcher:
         self._works = works
         self._settings = settings
         self._owner = owner
+        self._room = Room(settings)
         self._leases: dict[str, Lease] = {}
         self._freed = asyncio.Event()
 
@@ -68,7 +70,11 @@ class Dispatcher:
         while not stop.is_set():
             pause = self._settings.poll_seconds
             try:
-                for job in await self._claim():
+                claimed = await self._claim()
+                for gathering in {id(work): work for work in self._works.values()}.values():
+                    if isinstance(gathering, Gathering):
+                        gathering.gather([job for job in claimed if self._works[job.type] is gathering])
+                for job in claimed:
                     self._start(job)
                 failures = 0
             except Unavailable as error:
@@ -81,7 +87,7 @@ class Dispatcher:
             freed.cancel()
 
     async def _claim(self) -> list[Job]:
-        free = self._settings.jobs_in_flight - len(self._leases)
+        free = self._room.free([lease.job for lease in self._leases.values()])
         if free <= 0:
             return []
         async with self._database.platform_transaction() as session:  # fair over all tenants
@@ -89,6 +95,7 @@ class Dispatcher:
                 session,
                 owner=self._owner,
                 limit=free,
+                whole=self._room.whole,
                 lease_seconds=self._settings.lease_seconds,
                 max_attempts=self._settings.job_max_attempts,
             )
@@ -182,11 +189,11 @@ class Dispatcher:
         return None
 
     async def _again(self, lease: Lease, work: Work, code: str, why: str) -> Ending | None:
-        attempt = lease.job.attempt
-        if attempt >= self._settings.job_max_attempts:
-            message = f"the job was tried {attempt} times, the last time: {why}; send it again or ask support"
-            return work.give_up(lease.job, JobError(code=code, message=message))
-        wait = min(_FIRST_RETRY_SECONDS * 2 ** (attempt - 1), _LONGEST_RETRY_SECONDS)
+        tries = lease.job.tries
+        if tries >= self._settings.job_max_attempts:
+            message = f"the job was tried {tries} times, the last time: {why}; send it again or ask support"
+            return buried(lease.job, work.give_up(lease.job, JobError(code=code, message=message)))
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** (tries - 1), _LONGEST_RETRY_SECONDS)
         log.warning("job_retried", code=code, detail=why, after_seconds=wait, stage=lease.stage)
         await self._give_back(lease.job, wait, why)
         return None

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 import httpx
@@ -68,11 +69,17 @@ def fetch_bytes(url: str, *, max_bytes: int, sha256: str | None = None) -> bytes
     return data
 
 
+@lru_cache(maxsize=1)
+def _client() -> httpx.Client:
+    """Return this process's client: making one takes longer than most of what it fetches."""
+    # trust_env off: the store is reached directly, whatever proxies the machine knows
+    return httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
+
+
 def _chunks(url: str, max_bytes: int) -> Iterator[bytes]:
     size = 0
     try:
-        # trust_env off: the store is reached directly, whatever proxies the machine knows
-        with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client, client.stream("GET", url) as response:
+        with _client().stream("GET", url) as response:
             if response.status_code == httpx.codes.NOT_FOUND:
                 raise DataCorrupt("an object the job needs is not in the store any more", code="object_missing")
             if response.status_code != httpx.codes.OK:

@@ -1,19 +1,24 @@
 """The fit: latents and labels of a set to everything a version consists of, as bytes. Computes, and writes nothing."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import onnxruntime
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.artifact import digest_of, pack
+from heddle_adapters.brief import score_brief
 from heddle_adapters.card import score_adapter
 from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
+from heddle_adapters.report import Card
 from heddle_adapters.statistics import gather, pack_statistics
 from heddle_platform.digest import canonical_json
 from heddle_platform.factors import FactorSet
 from heddle_platform.labels import LabelTable
+from heddle_platform.records import CardKind
 from heddle_workers.clock import Clock
 from heddle_workers.fitted import (
     ADAPTER_FILE,
@@ -44,7 +49,15 @@ _SCORING: Final = {
 }
 
 
-def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Fitted:
+def fit_set(
+    table: LabelTable,
+    factor_set: FactorSet,
+    trips: RoundTrips,
+    report: Report,
+    *,
+    kind: CardKind = "full",
+    score: Callable[..., tuple[Adapter, Card]] = score_adapter,
+) -> Fitted:
     """Fit, score, gate and export.
 
     Args:
@@ -52,6 +65,9 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
         factor_set: the factors.
         trips: the set, its latents and the base.
         report: told of each stage and the share of the whole.
+        kind: "full", or "brief" for a card of a few edits and no pictures (`heddle_adapters.brief`), which asks for
+            no image of the set.
+        score: what fits and writes a full card: `score_adapter`, or it with a smaller budget.
 
     Raises:
         InvalidInput: the labels allow no fit.
@@ -61,13 +77,13 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
     labelled = len(table.files)
     pool_ML = trips.latents_NL[labelled:]
     with clock.timed("scoring_seconds"):
-        adapter, card = score_adapter(
+        scorer = score_brief if kind == "brief" else partial(score, preserve_trip=trips.preserved)
+        adapter, card = scorer(
             trips.latents_NL[:labelled].astype("float64"),
             table.values_NF,
             factor_set,
             base_digest=trips.runtime.digest,
             round_trip=trips.decoded,
-            preserve_trip=trips.preserved,
             pool_ML=pool_ML.astype("float64") if len(pool_ML) else None,
             pool_names=trips.images.files[labelled:],
             progress=_scoring(report),
@@ -91,7 +107,7 @@ def fit_set(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report:
         )
     report("exporting", _DRAWING)
     with clock.timed("drawing_seconds"):
-        strips = draw_strips(adapter, table, trips)
+        strips = () if kind == "brief" else draw_strips(adapter, table, trips)
         findings = Findings(adapter, card, verdict, digest_of(packed), table, strips)
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")

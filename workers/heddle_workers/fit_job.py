@@ -1,5 +1,6 @@
 """The `fit` job: a labelled set becomes an adapter version, its files stored before its row is written."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,12 +16,15 @@ from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import GateVerdict, Job, JobError, JobStatus
 from heddle_platform.settings import LimitSettings
 from heddle_platform.usage import Metric, Slot, hour_of
+from heddle_workers.chunk_task import NotEncoded
+from heddle_workers.chunks import Chunks
 from heddle_workers.clock import Clock
 from heddle_workers.cluster import Cluster
 from heddle_workers.fitted import Fitted
 from heddle_workers.material import Material, encode_missing, material_of
 from heddle_workers.production import against_production
 from heddle_workers.progress import Report
+from heddle_workers.room import is_small
 from heddle_workers.store import presign, put_fitted
 from heddle_workers.tasks import FitRequest, heddle_fit
 from heddle_workers.work import Ending
@@ -40,20 +44,31 @@ log = structlog.get_logger()
 class FitWork:
     """Fits adapters.
 
-    Spec of the job: {adapter, factor_set_id, factor_set_version, dataset_id, base_id, base_digest, base_name}.
+    Spec of the job: {adapter, factor_set_id, factor_set_version, dataset_id, base_id, base_digest, base_name}, and
+    `card: "brief"` where the fit goes in a chunk.
     """
 
     def __init__(
-        self, database: Database, objects: ObjectStore, cache: Cache, cluster: Cluster, limits: LimitSettings
+        self,
+        database: Database,
+        objects: ObjectStore,
+        cache: Cache,
+        cluster: Cluster,
+        limits: LimitSettings,
+        *,
+        chunk_fits: int = 50,
     ) -> None:
         self._database = database
         self._objects = objects
         self._cache = cache
         self._cluster = cluster
         self._limits = limits
+        self._chunks = Chunks(database, objects, cluster, most=chunk_fits)
 
     async def run(self, job: Job, report: Report) -> Ending:
         """Encode what is not encoded, fit, score, gate, export, store; see `Work.run`."""
+        if is_small(job):
+            return await self._run_small(job, report)
         clock = Clock()
         material = await self._material(job)
         with clock.timed("encoding_seconds"):
@@ -77,6 +92,30 @@ class FitWork:
         with clock.timed("storing_seconds"):
             files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **clock.seconds, **fitted.seconds)
+        return self._finished(job, fitted, files, encoded)
+
+    def gather(self, jobs: Sequence[Job]) -> None:
+        """Put small fits into chunks; see `Gathering`."""
+        self._chunks.gather([job for job in jobs if is_small(job)])
+
+    async def _run_small(self, job: Job, report: Report) -> Ending:
+        encoded = 0
+        try:
+            fitted = await self._chunks.fit(job, report)
+        except NotEncoded:
+            # the first fit of a set: encoded by itself, and then a chunk of one
+            material = await self._material(job)
+            encoded = await encode_missing(
+                self._objects,
+                self._cluster,
+                self._limits,
+                material,
+                lambda stage, share: report(stage, _ENCODED * share),
+            )
+            fitted = await self._chunks.fit(job, report)
+        fitted = await against_production(self._database, job.tenant, job.spec["adapter"], fitted)
+        files = await put_fitted(self._objects, job.tenant, fitted)
+        log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **fitted.seconds)
         return self._finished(job, fitted, files, encoded)
 
     def give_up(self, job: Job, error: JobError) -> Ending:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from heddle_platform import pixels
 from heddle_platform.archive import Archive, open_archive
-from heddle_platform.errors import DataCorrupt
+from heddle_platform.errors import DataCorrupt, InvalidInput
 from heddle_platform.labels import FaultReport
 from heddle_platform.settings import LimitSettings
 
@@ -53,6 +53,28 @@ class ImageSet:
             if len(self._small) < _SMALL_KEPT:
                 self._small[row, size] = kept
         return kept
+
+
+class UnopenedSet(ImageSet):
+    """A set whose zip was not fetched: names of its images, and no picture."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        self.files = files
+
+    def file(self, row: int) -> bytes:
+        """Refuse.
+
+        Raises:
+            InvalidInput: code `no_pictures`.
+        """
+        raise InvalidInput(
+            f"image {self.files[row]!r} was asked for, but the set was not opened; fit with a full card",
+            code="no_pictures",
+        )
+
+    def small(self, rows: Sequence[int], size: int) -> NDArray[np.uint8]:
+        """Refuse; see `file`."""
+        return np.stack([np.frombuffer(self.file(row), np.uint8) for row in rows])
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from heddle_workers.fit_job import FitWork
 from heddle_workers.leftovers import forget_decided_uploads
 from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.rewrite import Rewriter
+from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.watch import keep_noting, keep_reconciling
 from heddle_workers.work import Work
@@ -89,8 +90,16 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     settings = ports.settings
     works: dict[JobType, Work] = {
         "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits, settings.quotas),
-        "fit": FitWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
+        "fit": FitWork(
+            ports.database,
+            ports.objects,
+            ports.cache,
+            cluster,
+            settings.limits,
+            chunk_fits=settings.dispatch.chunk_fits,
+        ),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
+        "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "erase": ErasureWork(
             ports.database,
             ports.objects,

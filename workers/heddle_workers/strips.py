@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,7 +62,9 @@ def draw_strips(adapter: Adapter, table: LabelTable, trips: RoundTrips) -> tuple
         rows = _spread(range(labelled))
         editor = _without(adapter, table, trips, rows)
     editor = editor.with_refused(())
-    return tuple(strip for factor in adapter.factor_set.factors for strip in _strips_of(editor, factor, rows, trips))
+    with ThreadPoolExecutor(trips.threads) as threads:
+        drawn = threads.map(lambda factor: _strips_of(editor, factor, rows, trips), adapter.factor_set.factors)
+        return tuple(strip for strips in drawn for strip in strips)
 
 
 def _spread(rows: range) -> list[int]:

@@ -25,12 +25,16 @@ class RoundTrips:
     """
 
     def __init__(
-        self, runtime: BaseRuntime, images: ImageSet, latents_NL: NDArray[np.float32], threads: int = 1
+        self,
+        runtime: BaseRuntime,
+        images: ImageSet,
+        latents_NL: NDArray[np.float32],
+        threads: int = 1,
     ) -> None:
         self.runtime = runtime
         self.images = images
         self.latents_NL = latents_NL
-        self._threads = threads
+        self.threads = threads
         self._drawn: dict[bytes, NDArray[np.float16]] = {}
 
     def decoded(self, latents_BL: NDArray[Any]) -> NDArray[np.float32]:
@@ -43,10 +47,10 @@ class RoundTrips:
 
     def _seen(self, draw: Callable[[slice], NDArray[np.uint8]], count: int) -> NDArray[np.float32]:
         # the base's sessions leave Python's lock while they compute, so threads are as good as processes
-        size = min(_CHUNK, max(1, -(-count // self._threads)))
+        size = min(_CHUNK, max(1, -(-count // self.threads)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
         out_BL = np.empty((count, self.runtime.latents), dtype=np.float32)
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             for part, latents_PL in zip(
                 parts, pool.map(lambda part: self.runtime.encode(draw(part)), parts), strict=True
             ):

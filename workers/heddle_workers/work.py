@@ -1,11 +1,12 @@
 """What a kind of job is to the dispatcher: something to run, and an ending to be written in one fenced transaction."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, runtime_checkable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database import jobs
 from heddle_platform.records import Job, JobError
 from heddle_workers.progress import Report
 
@@ -31,6 +32,24 @@ class Ending:
     record: Callable[[AsyncSession], Awaitable[None]]
     status: str
     tidy: Callable[[], Awaitable[None]] = nothing_to_tidy
+
+
+def buried(job: Job, ending: Ending) -> Ending:
+    """Return the ending of a job that was given up because its attempts were used up: a dead letter."""
+
+    async def record(session: AsyncSession) -> None:
+        await ending.record(session)
+        await jobs.bury(session, job.id)
+
+    return replace(ending, record=record)
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """Work that wants to know which jobs were claimed together, before any of them runs."""
+
+    def gather(self, jobs: Sequence[Job]) -> None:
+        """Note them."""
 
 
 class Work(Protocol):

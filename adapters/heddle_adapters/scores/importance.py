@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, GradientBoostingClassifier
 from sklearn.linear_model import Lasso
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import levels_of
 from heddle_adapters.scores.kinds import NUMBERS, ORDERED, filled, on_circle
@@ -55,7 +55,7 @@ def by_boosting(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Lear
     levels_N = filled_levels(factor_N)
     if len(np.unique(levels_N[cut.taught])) < 2:
         return Learnt(np.zeros(codes_NL.shape[1]), float((levels_N[cut.judged] == levels_N[cut.taught][0]).mean()))
-    with threadpool_limits(1):
+    with one_thread():
         model = GradientBoostingClassifier(random_state=0).fit(codes_NL[cut.taught], levels_N[cut.taught])
     right = float((model.predict(codes_NL[cut.judged]) == levels_N[cut.judged]).mean())
     return Learnt(np.asarray(model.feature_importances_, dtype=np.float64), right)
@@ -65,7 +65,7 @@ def by_lasso(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Learnt:
     """Absolute weights of a Lasso on the standardised factor (both columns of a periodic one); skill is R squared."""
     target_NP = standardised(on_circle(factor_N) if kind == "periodic" else factor_N[:, None])
     importance_L, read = np.zeros(codes_NL.shape[1]), []
-    with threadpool_limits(1):
+    with one_thread():
         for target_N in target_NP.T:
             model = Lasso(alpha=ALPHA).fit(codes_NL[cut.taught], target_N[cut.taught])
             importance_L += np.abs(model.coef_)

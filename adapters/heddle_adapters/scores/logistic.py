@@ -7,9 +7,9 @@ import numpy as np
 from scipy.stats import rankdata
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.one_thread import one_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def fit_logistic(
     model = LogisticRegression(
         C=1.0 / penalty if penalty > 0 else np.inf, class_weight="balanced" if balanced else None, max_iter=steps
     )
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(codes_NL, levels_N, sample_weight=weight_N)
     return Reading(levels_K, model)

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.columns import alive, standardised
 from heddle_adapters.scores.information import codes_of
@@ -65,7 +65,7 @@ def lps(
     if len(place_M):
         live_NM = standardised(codes_NL[:, place_M])
         fold_N = np.random.default_rng(seed).permutation(len(live_NM)) % folds
-        with threadpool_limits(1):
+        with one_thread():
             foretold_NM = _by_ridge(live_NM, fold_N) if estimator == "ridge" else _by_trees(live_NM, fold_N)
         per_code[place_M] = 1.0 - np.square(live_NM - foretold_NM).sum(axis=0) / np.square(live_NM).sum(axis=0)
     return LpsResult(

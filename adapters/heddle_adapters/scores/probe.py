@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifierCV, RidgeCV
-from threadpoolctl import threadpool_limits
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.one_thread import one_thread
 from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import checked
@@ -77,7 +77,7 @@ def _read(taught_NL: Floats, truth_N: Floats, judged_NL: Floats, *, number: bool
     if truth_N.min() == truth_N.max():
         return np.full(len(judged_NL), truth_N[0])
     model = RidgeCV(alphas=_RIDGES) if number else RidgeClassifierCV(alphas=_RIDGES)
-    with threadpool_limits(1):
+    with one_thread():
         return np.asarray(model.fit(taught_NL, truth_N).predict(judged_NL), dtype=np.float64)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from heddle_api.cli import rollouts
 from heddle_api.cli.connection import err, fail
 from heddle_api.cli.shards import object_store, shards
 from heddle_api.cli.steps import Steps
@@ -33,6 +34,7 @@ Anew = Annotated[bool, typer.Option("--anew", help="Start again instead of going
 
 
 app.command()(shards)
+app.add_typer(rollouts.app, name="rollout")
 
 
 @app.command()

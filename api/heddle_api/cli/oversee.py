@@ -107,9 +107,7 @@ def _tell(found: dict[str, Any]) -> None:
         f"in {found['seconds']:.1f} s; {found['kept_young']:,} too young to be judged, {found['repaired']:,} repaired"
     )
     if found["unreached"]:
-        err.print(
-            f"[yellow]{found['unreached']} tenants were not looked at:[/] a store failed; ask again"
-        )
+        err.print(f"[yellow]{found['unreached']} tenants were not looked at:[/] a store failed; ask again")
     for finding in found["findings"][:_SHOWN_FINDINGS]:
         state = "[green]repaired[/]" if finding["repaired"] else f"[red]{finding['kind']}[/]"
         out.print(f"  {state} {escape(finding['subject'])}: {escape(finding['detail'])}")

@@ -217,6 +217,11 @@ def edit(
     show(said, as_json, lambda: out.print(f"wrote {output}  ({made.adapter_version}, {made.cache}{far})"))
 
 
+def factor_values(texts: list[str], option: str) -> dict[str, str | bool | float]:
+    """Read options of the form factor=value; fail where one is not."""
+    return {name: _value(text) for name, text in _pairs(texts, option)}
+
+
 def _print_card(found: Document) -> None:
     rows = [
         (

@@ -19,12 +19,14 @@ from heddle_api.cli.connection import (
     table,
 )
 from heddle_api.cli.erase import certificate_app, erase
+from heddle_api.cli.feedback import feedback_app
 from heddle_api.cli.fits import fit, jobs_app, preview
 from heddle_api.cli.keys import keys_app
 from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.quota import quota, resume, suspend
 from heddle_api.cli.served import adapters_app, edit
 from heddle_api.cli.usage import usage
+from heddle_api.cli.webhook import webhook_app
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: customers, each with its own factors, sets and adapters.")
 app.command("quota")(quota)
@@ -102,5 +104,7 @@ def install(root: typer.Typer) -> None:
     root.command("edit")(edit)
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
+    root.add_typer(webhook_app, name="webhook")
+    root.add_typer(feedback_app, name="feedback")
     root.command("usage")(usage)
     root.add_typer(audit_app, name="audit")

@@ -20,6 +20,7 @@ from heddle_api.client.results import (
     NewTenantInfo,
     PreviewInfo,
     QuotaInfo,
+    RolloutInfo,
     VersionInfo,
 )
 
@@ -43,6 +44,7 @@ __all__ = [
     "Picture",
     "PreviewInfo",
     "QuotaInfo",
+    "RolloutInfo",
     "Unreachable",
     "VersionInfo",
 ]

@@ -181,3 +181,5 @@ class AsyncHeddleClient:
     edit = _awaited(HeddleClient.edit)
     take_image = _awaited(HeddleClient.take_image)
     edit_grid = _awaited(HeddleClient.edit_grid)
+    report_feedback = _awaited(HeddleClient.report_feedback)
+    feedback = _awaited(HeddleClient.feedback)

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import httpx
 
-from heddle_api.client.erasing import ErasingCalls
 from heddle_api.client.pictures import Picture, picture_bytes
 from heddle_api.client.results import Document, EditResult, GridResult, ImageInfo
+from heddle_api.client.rolling import RollingCalls
 
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 
 
-class HeddleClient(ErasingCalls):
+class HeddleClient(RollingCalls):
     """A client of both planes, for one key; threads may share it.
 
     Every POST carries an Idempotency-Key of its own, and is sent again after a lost connection, a 429 or a 503
@@ -85,6 +85,22 @@ class HeddleClient(ErasingCalls):
         values = tuple(json.loads(headers.get("x-grid-values", "[]")))
         media_type = headers.get("content-type", accept)
         return GridResult(image=answer.content, media_type=media_type, headers=headers, values=values)
+
+    def report_feedback(self, edit_id: str, *, kept: bool, final: Mapping[str, Any] | None = None) -> Document:
+        """Say what became of an edit; the last report on an edit counts.
+
+        Args:
+            edit_id: as `edit` returned it.
+            kept: whether the picture was kept.
+            final: factor to the value its person ended at.
+        """
+        body: Document = {"edit_id": edit_id, "kept": kept, "final": dict(final or {})}
+        noted: Document = self._control.json("POST", "/v1/feedback", body)
+        return noted
+
+    def feedback(self, *, adapter: str | None = None) -> list[Document]:
+        """List what became of edits, newest first."""
+        return self._all("/v1/feedback", **({"adapter": adapter} if adapter is not None else {}))
 
     def _send_image(self, path: str, image: Picture | str, fields: Mapping[str, str], accept: str) -> httpx.Response:
         headers = {"Accept": accept}

@@ -95,6 +95,19 @@ class ErasureInfo(_Result):
         return self.status in ("done", "failed")
 
 
+class RolloutInfo(_Result):
+    """A rollout: fitting, reported, canary, complete, rolled_back, cancelled or failed; `counts` by outcome."""
+
+    id: str
+    status: str
+    base: dict[str, str]
+    job: str
+    counts: dict[str, int]
+    progress: float = 0.0
+    aliases_kept: int = 0
+    error: Document | None = None
+
+
 class JobInfo(_Result):
     """A job; of a finished fit, `result` holds adapter, version and card."""
 

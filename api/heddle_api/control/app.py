@@ -26,24 +26,31 @@ from heddle_api.control.context import Control
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
+from heddle_api.control.feedback import routes as feedback_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.key_directory import DatabaseKeys
 from heddle_api.control.keys import routes as key_routes
 from heddle_api.control.quotas import routes as quota_routes
 from heddle_api.control.reconciliations import routes as reconciliation_routes
+from heddle_api.control.rollouts import routes as rollout_routes
 from heddle_api.control.seal import Seal
 from heddle_api.control.tenants import routes as tenant_routes
 from heddle_api.control.uploads import routes as upload_routes
 from heddle_api.control.usage import routes as usage_routes
 from heddle_api.control.usage.stored import note_stored_bytes
+from heddle_api.control.webhooks import routes as webhook_routes
+from heddle_api.control.webhooks.sender import Sender
 from heddle_api.errors import install_error_handlers
 from heddle_api.gate import Gate
 from heddle_api.lifespan import open_plane
 from heddle_api.meter import DatabaseSink, Meter
+from heddle_api.openapi.document import install_openapi
+from heddle_api.openapi.texts import CONTROL_DESCRIPTION, CONTROL_TAGS
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
 from heddle_infra.database import tenants
+from heddle_infra.database.roles import hole
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import Unavailable
 from heddle_platform.quota import default_quota
@@ -62,6 +69,9 @@ _ROUTERS: Final = (
     adapter_routes,
     file_routes,
     erasure_routes,
+    webhook_routes,
+    feedback_routes,
+    rollout_routes,
     quota_routes,
     usage_routes,
     audit_routes,
@@ -102,6 +112,7 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
     for module in _ROUTERS:
         app.include_router(module.router)
     app.include_router(studio.studio_router(studio_folder))
+    install_openapi(app, description=CONTROL_DESCRIPTION, tags=CONTROL_TAGS)
     return app
 
 
@@ -110,6 +121,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
     control = Control(ports, Seal(ports.settings.security.secret_key))
     settings, meter = ports.settings, Meter()
     admin = asyncio.create_task(_ensure_admin_key(control))
+    sender = asyncio.create_task(Sender(control).run())
     noting = asyncio.create_task(note_stored_bytes(control))
     gauging = asyncio.create_task(gauges.keep(control))
     try:
@@ -121,7 +133,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
                 "readiness": Readiness(control, admin),
             }
     finally:
-        for task in (admin, noting, gauging):
+        for task in (admin, sender, noting, gauging):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -142,7 +154,7 @@ async def _ensure_admin_key(control: Control) -> None:
 
 
 class Readiness:
-    """Ready means: the database and the object store answer, and the operator's first key is known."""
+    """Ready means: database and object store answer, the walls hold, and the operator's first key is known."""
 
     def __init__(self, control: Control, admin: asyncio.Task[None]) -> None:
         self._control = control
@@ -152,7 +164,18 @@ class Readiness:
         """Return what the plane cannot work without, and whether it is there."""
         database, objects = await asyncio.gather(self._control.ports.database.ping(), self._objects())
         key = self._admin.done() and not self._admin.cancelled() and self._admin.exception() is None
-        return {"database": database, "objects": objects, "admin_key": key}
+        walls = {"walls": await self._walls()} if self._control.settings.security.environment == "production" else {}
+        return {"database": database, "objects": objects, "admin_key": key, **walls}
+
+    async def _walls(self) -> bool:
+        try:
+            async with self._control.ports.database.transaction(None) as session:
+                reason = await hole(session)
+        except Unavailable:
+            return False
+        if reason is not None:
+            _log.error("database_role_refused", reason=f"{reason}; set HEDDLE_DATABASE_URL to one that is neither")
+        return reason is None
 
     async def _objects(self) -> bool:
         try:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import structlog
@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Caller, Principal, require
+from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.seal import Seal
 from heddle_infra.database import serving
 from heddle_infra.wiring import Ports
@@ -28,6 +29,7 @@ class Control:
 
     ports: Ports
     seal: Seal
+    standings: Standings = field(default_factory=Standings)
 
     @property
     def settings(self) -> Settings:

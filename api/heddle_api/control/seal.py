@@ -15,8 +15,8 @@ _PURPOSE = b"heddle stored replies, version 1"  # another purpose of the same se
 class Seal:
     """Encrypts and authenticates bytes with a key derived from the platform's secret."""
 
-    def __init__(self, secret: SecretStr) -> None:
-        derived = HKDF(SHA256(), 32, salt=None, info=_PURPOSE).derive(secret.get_secret_value().encode())
+    def __init__(self, secret: SecretStr, purpose: bytes = _PURPOSE) -> None:
+        derived = HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret.get_secret_value().encode())
         self._fernet = Fernet(base64.urlsafe_b64encode(derived))
 
     def close(self, data: bytes) -> bytes:

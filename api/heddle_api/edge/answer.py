@@ -17,6 +17,7 @@ class EditAnswer:
     cache: CacheState
     edit_id: str
     adapter: str
+    detail_reason: str
     timing: str
 
 

@@ -11,22 +11,30 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from heddle_api.edge.admission import Admission
 from heddle_api.edge.batcher import Batcher
+from heddle_api.edge.batches import routes as batch_routes
+from heddle_api.edge.batches.runner import BatchRunner
+from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
 from heddle_api.edge.directory import EdgeDirectory
 from heddle_api.edge.loader import Loader
+from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered
 from heddle_api.edge.routes import router
 from heddle_api.edge.service import EditService
+from heddle_api.edge.shadow import Shadows
 from heddle_api.edge.source import DatabaseSource, SnapshotSource
 from heddle_api.edit_id import EditSigner
 from heddle_api.errors import install_error_handlers
 from heddle_api.gate import Gate
 from heddle_api.lifespan import open_plane
 from heddle_api.meter import DatabaseSink, Meter, UsageSink
+from heddle_api.openapi.document import install_openapi
+from heddle_api.openapi.texts import EDGE_DESCRIPTION, EDGE_TAGS
 from heddle_api.probes import probe_router
 from heddle_api.request_context import install_request_context
+from heddle_infra.database.engine import Database
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.quota import default_quota
 from heddle_platform.settings import (
@@ -54,6 +62,7 @@ class EdgePorts:
     service: ServiceSettings
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
     usage: UsageSink | None = None
+    database: Database | None = None  # batches of edits are rows; single edits need none
 
 
 OpenPorts = Callable[[], AbstractAsyncContextManager[EdgePorts]]
@@ -74,6 +83,7 @@ async def ports_from_environment() -> AsyncIterator[EdgePorts]:
             settings.service,
             settings.quotas,
             DatabaseSink(ports.database),
+            ports.database,
         )
 
 
@@ -96,6 +106,8 @@ def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
     app.add_middleware(StudioCors)
     app.include_router(probe_router(request_metrics.registry))
     app.include_router(router)
+    app.include_router(batch_routes.router)
+    install_openapi(app, description=EDGE_DESCRIPTION, tags=EDGE_TAGS)
     return app
 
 
@@ -109,16 +121,18 @@ async def _running(
     loader = Loader(ports.source, ports.objects, threads=ports.service.edge_threads)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
     pictures = PictureWork(limits)
+    remembered = Remembered(
+        ports.cache,
+        metrics.cache_failures,
+        latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
+        image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
+    )
+    shadows = Shadows(batcher, registry)
     service = EditService(
         loader=loader,
-        batcher=batcher,
+        maker=EditMaker(batcher, pictures, remembered, shadows, meter),
         pictures=pictures,
-        remembered=Remembered(
-            ports.cache,
-            metrics.cache_failures,
-            latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
-            image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
-        ),
+        remembered=remembered,
         signer=EditSigner(ports.security.secret_key.get_secret_value()),
         metrics=metrics,
         meter=meter,
@@ -127,6 +141,10 @@ async def _running(
     _gauges(registry, loader, batcher)
     max_body_bytes = limits.image_max_bytes + _FORM_BYTES
     batcher.start()
+    working: list[asyncio.Task[None]] = []
+    if ports.database is not None:
+        runner = BatchRunner(ports.database, ports.objects, loader, service)
+        working.append(asyncio.create_task(runner.run(poll_seconds=1.0)))
     loading = asyncio.create_task(loader.run(ports.cache, poll_seconds=ports.service.edge_poll_seconds))
     try:
         async with meter.flushing(ports.usage, ports.service.usage_flush_seconds):
@@ -135,14 +153,18 @@ async def _running(
                 "gate": Gate(ports.cache, meter, "edge", rate),
                 "readiness": loader,
                 "edits": service,
+                "shadows": shadows,
+                "batches": None if ports.database is None else BatchService(ports.database, ports.objects, loader),
                 "admission": Admission(most_bytes=_BODIES_AT_ONCE * max_body_bytes),
                 "max_body_bytes": max_body_bytes,
                 "studio_origin": ports.service.control_url,
             }
     finally:
-        loading.cancel()
-        with suppress(asyncio.CancelledError):
-            await loading
+        for task in (*working, loading):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await shadows.close()
         batcher.close()
         pictures.close()
 
@@ -152,5 +174,7 @@ def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher) -> No
     waiting.set_function(lambda: batcher.waiting_rows)
     resident = Gauge("heddle_adapters_resident", "Adapter versions in memory.", registry=registry)
     resident.set_function(lambda: loader.resident)
+    bases = Gauge("heddle_bases_resident", "Bases in memory; two while one is rolled out.", registry=registry)
+    bases.set_function(lambda: len(loader.bases))
     age = Gauge("heddle_serving_snapshot_age_seconds", "Since the database last answered.", registry=registry)
     age.set_function(lambda: loader.age_seconds)

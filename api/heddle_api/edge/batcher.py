@@ -2,13 +2,13 @@
 
 What waits is done together, whoever's it is: encode all, edit all through the bank, decode all. Nothing waits
 for company: on a CPU a batch of eight gains a fifth, which is not worth even two milliseconds of a lone request.
+Owners take turns (`fair_queue`), and a work that would be late when its turn comes is refused when it arrives.
 """
 
 import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,9 +16,11 @@ from typing import Final
 import structlog
 
 from heddle_api.edge.draw import Done, Work, carry_out
+from heddle_api.edge.fair_queue import FairQueue
 from heddle_platform.errors import HeddleError, Unavailable
 
 MAX_ROWS: Final = 16  # pictures drawn in one go; more would make a lone request wait for a long batch
+_PACE_SHARE: Final = 0.2  # of the newest batch in the running mean of seconds a picture
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +32,22 @@ class _Waiting:
     loop: asyncio.AbstractEventLoop
     since: float
 
+    @property
+    def owner(self) -> str:
+        return self.work.owner
+
+    @property
+    def rows(self) -> int:
+        return self.work.rows
+
+    @property
+    def kind(self) -> object:
+        return self.work.base  # one pair of sessions at a time
+
+    @property
+    def background(self) -> bool:
+        return self.work.background
+
 
 class Batcher:
     """See the module. `start` it once; `close` fails whatever still waits."""
@@ -38,13 +56,14 @@ class Batcher:
         """Make a batcher.
 
         Args:
-            queue_max: most pictures that may wait; more are refused with Unavailable `overloaded`.
+            queue_max: most pictures that may wait; more are refused with Unavailable `overloaded`, those of the
+                owner with most of them first.
             observe_rows: told how many pictures each batch draws.
         """
         self._queue_max = queue_max
         self._observe_rows = observe_rows
-        self._waiting: deque[_Waiting] = deque()
-        self._rows = 0
+        self._waiting: FairQueue[_Waiting] = FairQueue(queue_max)
+        self._pace = 0.0
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
@@ -60,13 +79,18 @@ class Batcher:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        while self._waiting:
-            _fail(self._waiting.popleft(), Unavailable("this replica is stopping; try again", code="stopping"))
+        for one in self._waiting.drain():
+            _fail(one, Unavailable("this replica is stopping; try again", code="stopping"))
 
     @property
     def waiting_rows(self) -> int:
         """How many pictures wait now."""
-        return self._rows
+        return self._waiting.rows
+
+    @property
+    def pace_seconds(self) -> float:
+        """Seconds a picture takes, a running mean."""
+        return self._pace
 
     async def do(self, work: Work) -> Done:
         """Queue a work and wait for it.
@@ -80,19 +104,26 @@ class Batcher:
         with self._changed:
             if self._closed:
                 raise Unavailable("this replica is stopping; try again", code="stopping")
-            if self._rows + work.rows > self._queue_max:
-                raise Unavailable(
-                    f"{self._rows} pictures wait to be drawn, at most {self._queue_max} may; try again in a second",
-                    code="overloaded",
-                )
-            self._waiting.append(waiting)
-            self._rows += work.rows
+            wait = self._pace * (self._waiting.ahead_of(work.owner) + work.rows)
+            if waiting.since + wait > work.deadline and self._waiting:
+                raise _overloaded(f"its turn would come in {wait:.1f} seconds, after its deadline", wait)
+            pushed_out = self._waiting.push(waiting)
+            if pushed_out is None:
+                raise self._full()
+            for one in pushed_out:
+                _fail(one, self._full())
             self._changed.notify()
         try:
             async with asyncio.timeout(max(0.0, work.deadline - time.monotonic())):
                 return await waiting.future
         except TimeoutError:
-            raise _late() from None
+            raise deadline_exceeded() from None
+
+    def _full(self) -> Unavailable:
+        return _overloaded(
+            f"{self._waiting.rows} pictures wait to be drawn, at most {self._queue_max} may",
+            self._pace * self._waiting.rows,
+        )
 
     def _run(self) -> None:
         while True:
@@ -101,25 +132,17 @@ class Batcher:
                     self._changed.wait()
                 if self._closed:
                     return
-                batch = self._take()
+                batch = self._waiting.take(MAX_ROWS, time.monotonic())
             now = time.monotonic()
             for late in [one for one in batch if one.work.deadline <= now]:
-                _fail(late, _late())
+                _fail(late, deadline_exceeded())
             timely = [one for one in batch if one.work.deadline > now and not one.future.cancelled()]
             if timely:
-                self._observe_rows(sum(one.work.rows for one in timely))
+                rows = sum(one.work.rows for one in timely)
+                self._observe_rows(rows)
                 _serve(timely, now)
-
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        rows = 0
-        while self._waiting and (not batch or rows + self._waiting[0].work.rows <= MAX_ROWS):
-            if batch and self._waiting[0].work.base is not batch[0].work.base:
-                break  # one pair of sessions at a time
-            batch.append(self._waiting.popleft())
-            rows += batch[-1].work.rows
-        self._rows -= rows
-        return batch
+                newest = (time.monotonic() - now) / rows
+                self._pace += _PACE_SHARE * (newest - self._pace) if self._pace else newest
 
 
 def _serve(batch: list[_Waiting], now: float) -> None:
@@ -139,7 +162,14 @@ def _serve(batch: list[_Waiting], now: float) -> None:
         _tell(one, result)
 
 
-def _late() -> Unavailable:
+def _overloaded(sentence: str, seconds: float) -> Unavailable:
+    error = Unavailable(f"{sentence}; try again in a moment", code="overloaded")
+    error.retry_after_seconds = max(1.0, seconds)
+    return error
+
+
+def deadline_exceeded() -> Unavailable:
+    """Return the error for an edit that nobody waits for any more."""
     return Unavailable("the edit was not done within its deadline; try again in a moment", code="deadline_exceeded")
 
 

@@ -78,6 +78,11 @@ def edited_key(
     return _key(tenant_id, epoch, "edited", base_digest, adapter_digest, image_digest, body, media_type)
 
 
+def claim_key(edited: str) -> str:
+    """Return the key under which a replica says that it is making the edit of another key."""
+    return f"{edited}:claim"
+
+
 def _key(tenant_id: str, epoch: int, what: str, *parts: object) -> str:
     # the tenant stays readable: an operator may ask what one tenant occupies; all else is one digest
     return f"{cache_prefix(tenant_id)}{what}:{json_digest([ARITHMETIC, tenant_id, epoch, what, *parts])}"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Singles
 from heddle_adapters.read import Readings, read
 from heddle_api.edge.serving import LoadedBase
+from heddle_api.edge.suggestion import suggest
 from heddle_platform.edits import EditRequest
 
 
@@ -23,8 +25,10 @@ class Work:
         image_HWC: the image at the base's size, uint8; None if `latents_L` is known.
         latents_L: the image's latents, float32; None if they must be encoded.
         edits: one (adapter digest, checked request) per picture wanted; none where only latents are.
-        reader: adapter whose readings are wanted, or None.
         deadline: `time.monotonic()` after which nobody waits any more.
+        reader: adapter whose readings are wanted, or None.
+        owner: whose it is: owners take turns, however much one of them sends.
+        background: nobody waits for it now, so it gives way to what somebody waits for.
     """
 
     base: LoadedBase
@@ -33,6 +37,8 @@ class Work:
     edits: tuple[tuple[str, EditRequest], ...]
     deadline: float
     reader: Adapter | None = None
+    owner: str = ""
+    background: bool = False
 
     @property
     def rows(self) -> int:
@@ -49,12 +55,14 @@ class Drawn:
         before_HWC: D(z), where `detail` is "preserve" and the change is what counts; else None.
         detail: how it is to be composed.
         extrapolation: Mahalanobis norm over the 99 % norm of the tenant's images.
+        suggestion: of an edit that leaves that range: the nearest one that stays inside, as JSON; else None.
     """
 
     after_HWC: Singles
     before_HWC: Singles | None
     detail: DetailMode
     extrapolation: float
+    suggestion: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +104,7 @@ def carry_out(works: Sequence[Work]) -> list[Done]:
                 before[int(owner[row])] if detail == "preserve" else None,
                 detail,
                 float(bank.extrapolation_B[row]),
+                suggest(bank, row, edits[row][1]) if bank.extrapolation_B[row] > 1.0 else None,
             )
             for row, detail in enumerate(bank.detail)
         ]

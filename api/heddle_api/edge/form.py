@@ -4,9 +4,9 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import Request
+from fastapi import Header, Request
 from starlette.datastructures import FormData, UploadFile
 
 from heddle_platform.errors import InvalidInput
@@ -25,7 +25,7 @@ class ImageField:
 
 
 @asynccontextmanager
-async def read_form(request: Request) -> AsyncIterator[FormData]:
+async def read_form(request: Request, *, most_fields: int = _MAX_FIELDS) -> AsyncIterator[FormData]:
     """Parse a multipart body; its temporary files last as long as the block.
 
     Raises:
@@ -37,7 +37,7 @@ async def read_form(request: Request) -> AsyncIterator[FormData]:
             code="unsupported_media_type",
             param="Content-Type",
         )
-    async with request.form(max_files=_MAX_FIELDS, max_fields=_MAX_FIELDS) as form:
+    async with request.form(max_files=most_fields, max_fields=most_fields) as form:
         yield form
 
 
@@ -132,6 +132,29 @@ def negotiate(accept: str | None) -> MediaType:
             param="Accept",
         )
     return best
+
+
+async def deadline_of(
+    x_deadline_ms: Annotated[
+        str | None,
+        Header(description="Milliseconds you wait for the answer; what would be later is not begun."),
+    ] = None,
+) -> float | None:
+    """Read how many seconds the caller waits; None: as long as the platform does.
+
+    Raises:
+        InvalidInput: code `malformed_header`.
+    """
+    if x_deadline_ms is None:
+        return None
+    text = x_deadline_ms.strip()
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 9 and int(text) > 0):
+        raise InvalidInput(
+            f"X-Deadline-Ms is {text[:40]!r}; send a whole number of milliseconds, 1 or more",
+            code="malformed_header",
+            param="X-Deadline-Ms",
+        )
+    return int(text) / 1000
 
 
 def _weight(weights: dict[str, float], produced: MediaType) -> float:

@@ -6,13 +6,15 @@ store is away the old state goes on serving; an alias whose new version cannot b
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 import structlog
 
 from heddle_adapters.adapter import Adapter
 from heddle_api.edge.artifacts import fetch_adapter, fetch_base
+from heddle_api.edge.assemble import assemble
+from heddle_api.edge.retiring import Retiring
 from heddle_api.edge.serving import LoadedBase, Serving, Target
 from heddle_api.edge.source import SnapshotSource
 from heddle_infra.database.serving import CHANGED_CHANNEL, ServedVersion, ServingSnapshot
@@ -47,6 +49,7 @@ class Loader:
         self._grace_seconds = grace_seconds
         self._bases: dict[str, LoadedBase] = {}
         self._unnamed: dict[tuple[str, str], float] = {}
+        self._retiring = Retiring(grace_seconds)
         self._faults: dict[str, tuple[float, float]] = {}
         self._wake = asyncio.Event()
         self._refreshing = asyncio.Lock()
@@ -65,6 +68,11 @@ class Loader:
     def resident(self) -> int:
         """How many adapters are in memory."""
         return sum(len(base.bank) for base in self._bases.values())
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """Digests of the bases in memory; two or more while a new one is rolled out."""
+        return tuple(self._bases)
 
     @property
     def age_seconds(self) -> float:
@@ -88,7 +96,7 @@ class Loader:
     async def _refresh(self) -> None:
         snapshot = await self._source.snapshot()
         self._taken_at = time.monotonic()
-        if snapshot == self._snapshot and not self._faults and not self._unnamed:
+        if snapshot == self._snapshot and not (self._faults or self._unnamed or self._retiring):
             return
         needed = {version.base_digest for version in snapshot.versions} | set(snapshot.base_aliases.values())
         await _gather(self._load_base(snapshot, digest) for digest in needed if digest in snapshot.bases)
@@ -98,9 +106,12 @@ class Loader:
             if target is not None:
                 present[version] = target
         self._targets = {version: present[version] for version in snapshot.versions if version in present}
-        self._serving = _assemble(snapshot, self._targets, self._bases, self._serving)
+        self._serving = assemble(snapshot, self._targets, self._bases, self._serving)
         self._snapshot = snapshot
         self._drop_unnamed(self._serving)
+        in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
+        for digest in self._retiring.due(self._bases.keys(), needed | in_use):
+            _log.info("base_released", name=self._bases.pop(digest).name, digest=digest[:12])
 
     async def run(self, cache: Cache, *, poll_seconds: float) -> None:
         """Refresh for ever: at every message on the channel, and every `poll_seconds` in any case."""
@@ -204,6 +215,8 @@ def _groups(serving: Serving) -> Iterator[Target | None]:
         yield from versions.values()
     for aliases in serving.aliases.values():
         yield from aliases.values()
+    for trial in serving.trials.values():
+        yield from (trial.canary, trial.shadow)
 
 
 async def _gather(steps: Iterable[Awaitable[_Loaded]]) -> list[_Loaded]:
@@ -215,37 +228,3 @@ async def _gather(steps: Iterable[Awaitable[_Loaded]]) -> list[_Loaded]:
             return await step
 
     return list(await asyncio.gather(*(one(step) for step in steps)))
-
-
-def _assemble(
-    snapshot: ServingSnapshot,
-    loaded: Mapping[ServedVersion, Target],
-    bases: Mapping[str, LoadedBase],
-    old: Serving | None,
-) -> Serving:
-    targets: dict[tuple[str, str], dict[int, Target | None]] = {}
-    names: dict[str, set[str]] = {}
-    for version in snapshot.versions:
-        targets.setdefault((version.tenant_id, version.adapter_name), {})[version.version] = loaded.get(version)
-        names.setdefault(version.tenant_id, set()).add(version.adapter_name)
-    aliases: dict[tuple[str, str], dict[str, Target | None]] = {}
-    for (tenant_id, name, alias), number in snapshot.aliases.items():
-        owner = (tenant_id, name)
-        if number not in targets.get(owner, {}):
-            continue  # withdrawn since: it must not be served on
-        wanted = targets[owner][number]
-        if wanted is None and old is not None:
-            before = old.aliases.get(owner, {}).get(alias)
-            # what was withdrawn since must not be served on, however long its successor cannot be read
-            wanted = before if before is not None and before.version in targets[owner] else None
-        aliases.setdefault(owner, {})[alias] = wanted
-    return Serving(
-        keys=snapshot.keys,
-        epochs=snapshot.epochs,
-        targets=targets,
-        aliases=aliases,
-        default_base=bases.get(snapshot.base_aliases.get("default", "")),
-        names={tenant_id: tuple(sorted(mine)) for tenant_id, mine in names.items()},
-        suspended=snapshot.suspended,
-        rates=snapshot.rates,
-    )

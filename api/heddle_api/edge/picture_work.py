@@ -5,6 +5,7 @@ four switches of threads cost more than its one or two milliseconds (measured: a
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from heddle_api.edge.draw import Drawn
 from heddle_platform import pixels
 from heddle_platform.base.runtime import to_uint8
+from heddle_platform.errors import Unavailable
 from heddle_platform.image_header import MediaType, read_header
 from heddle_platform.settings import LimitSettings
 
@@ -47,15 +49,21 @@ class PictureWork:
         """Wait for what runs and stop."""
         self._pool.shutdown(cancel_futures=True)
 
-    async def decode(self, data: bytes, image_size: int) -> Picture:
+    async def decode(self, data: bytes, image_size: int, *, deadline: float = float("inf")) -> Picture:
         """Decode a file within the limits and scale a copy to the base's square.
+
+        Args:
+            data: the file.
+            image_size: side of the base's square.
+            deadline: `time.monotonic()` after which a file whose turn has not come is not decoded any more.
 
         Raises:
             InvalidInput, TooLarge: as `pixels.decode`.
+            Unavailable: code `deadline_exceeded`.
         """
         if is_light(data):
             return self._decode(data, image_size)
-        return await self._do(lambda: self._decode(data, image_size))
+        return await self._do(lambda: self._decode_in_time(data, image_size, deadline))
 
     async def finish(self, picture: Picture, drawn: Drawn, media_type: MediaType) -> bytes:
         """Compose an edit at the image's own size and encode it."""
@@ -70,6 +78,13 @@ class PictureWork:
 
     async def _do(self, work: Callable[[], _Result]) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _decode_in_time(self, data: bytes, image_size: int, deadline: float) -> Picture:
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                "the image was not decoded within the deadline; try again in a moment", code="deadline_exceeded"
+            )
+        return self._decode(data, image_size)
 
     def _decode(self, data: bytes, image_size: int) -> Picture:
         full_HWC = pixels.decode(data, max_bytes=self._limits.image_max_bytes, max_pixels=self._limits.image_max_pixels)

@@ -31,11 +31,13 @@ class Upload:
 
 @dataclass(frozen=True)
 class EditedImage:
-    """A finished edit: encoded bytes, the mode it was drawn in, and how far outside the trusted range it lies."""
+    """A finished edit: encoded bytes, the mode it was drawn in, how far outside the trusted range it lies, and
+    what would lie inside."""
 
     data: bytes
     detail: DetailMode
     extrapolation: float
+    suggestion: dict[str, Any] | None = None
 
 
 class Remembered:
@@ -64,12 +66,19 @@ class Remembered:
         if found is None:
             return None
         head, data = found
-        return EditedImage(data, head["detail"], head["extrapolation"])
+        return EditedImage(data, head["detail"], head["extrapolation"], head.get("suggestion"))
 
     async def keep_edited(self, key: str, image: EditedImage) -> None:
         """Keep a finished edit."""
         head = {name: value for name, value in asdict(image).items() if name != "data"}
         await self._set(key, _frame(head, image.data), self.image_ttl_seconds)
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        """Take the making of an edit upon oneself; False: another replica has, less than `seconds` ago."""
+        try:
+            return await self._cache.add(key, b"1", ttl_seconds=seconds)
+        except Unavailable:
+            return True  # the read beside it counts the failure
 
     async def upload(self, key: str) -> Upload | None:
         """Return the image sent ahead under `key`.

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from heddle_api.auth import Principal, require
 from heddle_api.edge.admission import Admission
-from heddle_api.edge.form import PRODUCED, image_of, json_of, negotiate, read_form, text_of
+from heddle_api.edge.form import PRODUCED, deadline_of, image_of, json_of, negotiate, read_form, text_of
 from heddle_api.edge.grid import parse_grid
 from heddle_api.edge.service import EditService
 from heddle_api.gate import HEADERS
@@ -21,7 +21,9 @@ EXPOSED_HEADERS: Final = (
     "X-Adapter-Version",
     "X-Cache",
     "X-Detail",
+    "X-Detail-Reason",
     "X-Extrapolation",
+    "X-Suggestion",
     "X-Grid-Values",
     "Server-Timing",
     "Retry-After",
@@ -40,6 +42,7 @@ async def edit_service(request: Request) -> EditService:
 
 Editor = Annotated[Principal, Depends(require("edits"))]
 Service = Annotated[EditService, Depends(edit_service)]
+Deadline = Annotated[float | None, Depends(deadline_of)]
 
 
 class TakenImage(BaseModel):
@@ -60,7 +63,10 @@ def _multipart(**texts: str) -> dict[str, Any]:
     }
     properties |= {name: {"type": "string", "description": text} for name, text in texts.items()}
     schema = {"type": "object", "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}},
+        "x-idempotent": "the same image and the same document give the same answer",
+    }
 
 
 _IMAGE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
@@ -74,22 +80,25 @@ _IMAGE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     responses=_IMAGE_ANSWER,
     openapi_extra=_multipart(edit="an edit as JSON: adapter, set, shift, preserve, detail"),
 )
-async def edit_image(request: Request, principal: Editor, service: Service) -> Response:
+async def edit_image(request: Request, principal: Editor, service: Service, deadline: Deadline) -> Response:
     """Edit an image; the answer has the image's own size and the type that Accept asks for, PNG by default."""
     media_type = negotiate(request.headers.get("accept"))
-    with _admission(request).hold(_body_bytes(request)):
+    with _admission(request).hold(_body_bytes(request), principal.key_id):
         async with read_form(request) as form:
             edit = parse_edit(json_of(form, "edit"))
-            answer = await service.edit(principal, await image_of(form), edit, media_type)
+            image = await image_of(form)
+            answer = await service.edit(principal, image, edit, media_type, deadline_seconds=deadline)
     headers = {
         "X-Edit-Id": answer.edit_id,
         "X-Adapter-Version": answer.adapter,
         "X-Cache": answer.cache,
         "X-Detail": answer.image.detail,
+        "X-Detail-Reason": answer.detail_reason,
         "Server-Timing": answer.timing,
     }
     if answer.image.extrapolation > 1.0:
         headers["X-Extrapolation"] = f"{answer.image.extrapolation:.2f}"
+        headers["X-Suggestion"] = json.dumps(answer.image.suggestion)
     return _image(answer.image.data, media_type, headers)
 
 
@@ -98,14 +107,16 @@ async def edit_image(request: Request, principal: Editor, service: Service) -> R
     status_code=201,
     openapi_extra=_multipart(adapter="name of an adapter (with alias or version) whose readings are wanted"),
 )
-async def take_image(request: Request, response: Response, principal: Editor, service: Service) -> TakenImage:
+async def take_image(
+    request: Request, response: Response, principal: Editor, service: Service, deadline: Deadline
+) -> TakenImage:
     """Encode an image once and keep it, so that every edit of it is only a decode."""
-    with _admission(request).hold(_body_bytes(request)):
+    with _admission(request).hold(_body_bytes(request), principal.key_id):
         async with read_form(request) as form:
             image = await image_of(form)
             if image.data is None:
                 raise InvalidInput("send the image as a file field 'image'", code="missing_image", param="image")
-            answer = await service.take(principal, image.data, text_of(form, "adapter"))
+            answer = await service.take(principal, image.data, text_of(form, "adapter"), deadline_seconds=deadline)
     response.headers["Server-Timing"] = answer.timing
     return TakenImage(
         image_id=answer.image_id,
@@ -123,13 +134,13 @@ async def take_image(request: Request, response: Response, principal: Editor, se
     responses=_IMAGE_ANSWER,
     openapi_extra=_multipart(grid="a traversal as JSON: adapter, factor, steps, preserve, detail"),
 )
-async def draw_grid(request: Request, principal: Editor, service: Service) -> Response:
+async def draw_grid(request: Request, principal: Editor, service: Service, deadline: Deadline) -> Response:
     """Draw one factor at all its levels, or at even steps through its range, side by side."""
     media_type = negotiate(request.headers.get("accept"))
-    with _admission(request).hold(_body_bytes(request)):
+    with _admission(request).hold(_body_bytes(request), principal.key_id):
         async with read_form(request) as form:
             grid = parse_grid(json_of(form, "grid"))
-            answer = await service.grid(principal, await image_of(form), grid, media_type)
+            answer = await service.grid(principal, await image_of(form), grid, media_type, deadline_seconds=deadline)
     headers = {
         "X-Adapter-Version": answer.adapter,
         "X-Cache": answer.cache,

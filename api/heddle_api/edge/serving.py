@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Singles
 from heddle_adapters.bank import AdapterBank
+from heddle_adapters.change import check_request
 from heddle_infra.database.serving import ServedKey
+from heddle_platform.digest import sha256_hex
 from heddle_platform.edits import EditRequest
-from heddle_platform.errors import NotFound, Unavailable
+from heddle_platform.errors import InvalidInput, NotFound, Unavailable
 
 
 class Codec(Protocol):
@@ -56,6 +58,20 @@ class Target:
 
 
 @dataclass(frozen=True, eq=False)
+class Trial:
+    """What is on trial beside an alias's own version: a canary that edits a share of all images, and a shadow."""
+
+    canary: Target | None
+    weight: float
+    shadow: Target | None
+
+    def takes(self, target: Target, image_digest: str) -> bool:
+        """Tell whether the canary edits this image: the same answer for the same image, on every replica."""
+        place = sha256_hex(f"{target.tenant_id}/{target.name}/{image_digest}".encode())
+        return int(place[:13], 16) / 16**13 < self.weight  # 52 bits: exact in a float
+
+
+@dataclass(frozen=True, eq=False)
 class Serving:
     """The state of serving at one moment, all artifacts in memory.
 
@@ -66,6 +82,8 @@ class Serving:
         aliases: (tenant id, adapter name) -> alias -> target; None where neither its version nor the one it
             pointed to before could be loaded.
         default_base: the base that the alias `default` names.
+        names: tenant id -> names of its adapters.
+        trials: (tenant id, adapter name, alias) -> what is on trial there and could be loaded.
         suspended: SHA-256 of the keys of suspended tenants.
         rates: tenant id -> requests per second and burst, where not the default; None: the default of that one.
     """
@@ -78,6 +96,28 @@ class Serving:
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     suspended: frozenset[str] = frozenset()
     rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
+    trials: Mapping[tuple[str, str, str], Trial] = field(default_factory=dict)
+
+    def route(self, target: Target, request: EditRequest, image_digest: str) -> tuple[Target, Target | None]:
+        """Choose who edits an image: the version that `resolve` found, or the canary beside it; and the shadow.
+
+        Args:
+            target: what `resolve` found.
+            request: the edit; one that names a version is never routed elsewhere.
+            image_digest: SHA-256 of the image's file.
+
+        Returns:
+            The target, and who shall draw the same edit for comparison. A canary that cannot do the edit at all
+            (it lacks a factor that the alias's own version has) leaves it to that version.
+        """
+        trial = self.trials.get((target.tenant_id, target.name, request.adapter_reference))
+        if trial is None:
+            return target, None
+        chosen = trial.canary
+        if chosen is None or not trial.takes(target, image_digest) or not _can(chosen, request):
+            chosen = target
+        shadow = trial.shadow
+        return chosen, shadow if shadow is not None and shadow is not chosen and _can(shadow, request) else None
 
     def resolve(self, tenant_id: str, request: EditRequest) -> Target:
         """Find the version that `request.adapter` names.
@@ -118,6 +158,14 @@ class Serving:
                 param="/adapter",
             )
         return target
+
+
+def _can(target: Target, request: EditRequest) -> bool:
+    try:
+        check_request(target.adapter, request)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _missing(code: str, sentence: str) -> NotFound:

@@ -1,11 +1,12 @@
 """Adapters: their versions, decisions on them, and the aliases that serve them. `versions` adds new ones."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import jobs
+from heddle_infra.database import jobs, outbox
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired
@@ -14,6 +15,19 @@ from heddle_platform.records import Adapter, AdapterVersion, Alias, Approval, Jo
 
 PRODUCTION = "production"
 SERVABLE: tuple[VersionStatus, ...] = ("passed", "approved")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Versions on trial beside an alias's own: `canary` edits a share `weight` of all images in its place, `shadow`
+    draws every edit too and answers none."""
+
+    canary: int | None = None
+    weight: float = 0.0
+    shadow: int | None = None
+
+
+NO_TRIAL = Trial()
 
 
 async def resolve(session: AsyncSession, tenant_id: str, reference: str) -> Adapter:
@@ -111,6 +125,21 @@ async def decide(
     return approval, await version(session, tenant_id, adapter_id, number)
 
 
+async def list_approvals(session: AsyncSession, tenant_id: str, adapter_id: str, number: int) -> list[Approval]:
+    """Return the decisions on a version, oldest first.
+
+    Raises:
+        NotFound: code `unknown_version`.
+    """
+    await version(session, tenant_id, adapter_id, number)
+    rows = await session.scalars(
+        select(ApprovalRow)
+        .where(ApprovalRow.tenant_id == tenant_id, ApprovalRow.adapter_id == adapter_id, ApprovalRow.version == number)
+        .order_by(ApprovalRow.id)
+    )
+    return [Approval.model_validate(row) for row in rows]
+
+
 def _first_reason(found: AdapterVersion) -> str:
     reasons = found.gate.get("reasons") or ["see its card"]
     return str(reasons[0])
@@ -162,8 +191,11 @@ async def move_alias(
     *,
     if_match: int | None,
     checked: bool = True,
+    trial: Trial = NO_TRIAL,
 ) -> Alias:
     """Point an alias at a version; pointing it where it points already changes nothing.
+
+    What is on trial beside it is set as well: a move without a trial ends the one before.
 
     Args:
         session: open session.
@@ -173,6 +205,7 @@ async def move_alias(
         number: version it shall point at.
         if_match: revision the caller saw, or None.
         checked: whether an existing alias may only be moved with `if_match`.
+        trial: versions on trial beside it.
 
     Raises:
         NotFound: code `unknown_version`.
@@ -180,13 +213,9 @@ async def move_alias(
         PreconditionRequired: the alias exists and `if_match` is None.
         PreconditionFailed: the alias changed since.
     """
-    target = await version(session, tenant_id, adapter_id, number)
-    if target.status not in SERVABLE:
-        raise Conflict(
-            f"version {number} is {target.status}; only a version that passed or was approved can be served",
-            code="version_not_servable",
-            param="version",
-        )
+    for wanted, param in ((number, "version"), (trial.canary, "canary/version"), (trial.shadow, "shadow")):
+        if wanted is not None:
+            await _check_servable(session, tenant_id, adapter_id, wanted, param)
     # the adapter's row lock serialises moves, of an alias that does not exist yet as well
     await session.execute(select(AdapterRow.id).where(AdapterRow.id == adapter_id).with_for_update())
     row = await session.get(AliasRow, (adapter_id, alias), populate_existing=True)
@@ -194,34 +223,60 @@ async def move_alias(
         if if_match is not None:
             raise PreconditionFailed(f"there is no alias {alias!r} yet; leave If-Match out to make it")
         row = AliasRow(adapter_id=adapter_id, alias=alias, tenant_id=tenant_id, version=number)
+        _put_on_trial(row, trial)
         session.add(row)
     else:
         if if_match is not None and if_match != row.revision:
             raise PreconditionFailed(f"alias {alias!r} is at revision {row.revision}, If-Match says {if_match}")
-        if row.version == number:
+        if row.version == number and _trial_of(row) == trial:
             return Alias.model_validate(row)
         if checked and if_match is None:
             raise PreconditionRequired(
                 f'alias {alias!r} exists; send If-Match: "{row.revision}", the ETag you read it with'
             )
-        row.previous_version, row.version = row.version, number
+        if row.version != number:
+            row.previous_version, row.version = row.version, number
+        _put_on_trial(row, trial)
         row.revision += 1
         row.updated_at = func.now()
     await session.flush()
     await session.refresh(row)
-    return Alias.model_validate(row)
+    moved = Alias.model_validate(row)
+    await outbox.alias_moved(session, tenant_id, moved)
+    return moved
 
 
 async def roll_back(session: AsyncSession, tenant_id: str, adapter_id: str, alias: str) -> Alias:
-    """Point an alias at the version it pointed at before.
+    """Point an alias at the version it pointed at before; where a canary runs, only the trial ends.
 
     Raises:
         NotFound: code `unknown_alias`.
         Conflict: code `nothing_to_roll_back`.
     """
     found = await get_alias(session, tenant_id, adapter_id, alias)
+    if found.canary_version is not None:
+        return await move_alias(session, tenant_id, adapter_id, alias, found.version, if_match=None, checked=False)
     if found.previous_version is None:
         raise Conflict(
             f"alias {alias!r} has pointed at version {found.version} only", code="nothing_to_roll_back", param="alias"
         )
     return await move_alias(session, tenant_id, adapter_id, alias, found.previous_version, if_match=None, checked=False)
+
+
+async def _check_servable(session: AsyncSession, tenant_id: str, adapter_id: str, number: int, param: str) -> None:
+    target = await version(session, tenant_id, adapter_id, number)
+    if target.status not in SERVABLE:
+        raise Conflict(
+            f"version {number} is {target.status}; only a version that passed or was approved can be served",
+            code="version_not_servable",
+            param=param,
+        )
+
+
+def _trial_of(row: AliasRow) -> Trial:
+    return Trial(row.canary_version, row.canary_weight or 0.0, row.shadow_version)
+
+
+def _put_on_trial(row: AliasRow, trial: Trial) -> None:
+    row.canary_version, row.shadow_version = trial.canary, trial.shadow
+    row.canary_weight = trial.weight if trial.canary is not None else None

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database import outbox
 from heddle_infra.database.models import DatasetRow, JobRow, UploadRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound
@@ -85,11 +86,16 @@ async def finish_validation(
 ) -> None:
     """Write the outcome of a validation: ready if there is a digest, else rejected."""
     status = "ready" if digest is not None else "rejected"
-    await session.execute(
+    finished = await session.execute(
         update(DatasetRow)
         .where(DatasetRow.id == dataset_id, DatasetRow.tenant_id == tenant_id, DatasetRow.status == "validating")
         .values(status=status, digest=digest, images=images, report=report)
+        .returning(DatasetRow.name)
     )
+    for name in finished.scalars():
+        told = {"id": dataset_id, "name": name, "status": status, "images": images}
+        told["fault_count"] = report.get("fault_count")
+        await outbox.emit(session, tenant_id, "dataset.ready" if digest is not None else "dataset.rejected", told)
 
 
 async def labelled_rows(session: AsyncSession, tenant_id: str, dataset_id: str) -> int:

@@ -10,14 +10,14 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import jobs, versions
+from heddle_infra.database import jobs, outbox, versions
 from heddle_infra.database.adapters import SERVABLE
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, DatasetRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_infra.database.versions import STATUS_OF_VERDICT, NewVersion
 from heddle_platform.errors import NotFound
 from heddle_platform.ids import new_id
-from heddle_platform.records import AdapterVersion, Dataset, GateVerdict, Job, VersionStatus
+from heddle_platform.records import AdapterVersion, Alias, Dataset, GateVerdict, Job, VersionStatus
 
 
 @dataclass(frozen=True)
@@ -210,3 +210,11 @@ async def _move_aliases(session: AsyncSession, adapter_id: str, gone: tuple[int,
             alias.previous_version = number
         if alias.previous_version == alias.version:
             alias.previous_version = None
+        if alias.canary_version in gone or alias.canary_version == alias.version:
+            alias.canary_version = alias.canary_weight = None  # a trial of what is no more is over
+        if alias.shadow_version in gone or alias.shadow_version == alias.version:
+            alias.shadow_version = None
+        if alias.version == number:
+            await session.flush()
+            await session.refresh(alias)
+            await outbox.alias_moved(session, alias.tenant_id, Alias.model_validate(alias))

@@ -5,12 +5,14 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database.models import JobEventRow, JobRow
+from heddle_infra.database import outbox
+from heddle_infra.database.models import AdapterVersionRow, DatasetRow, JobEventRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound
 from heddle_platform.ids import new_id
 from heddle_platform.records import FINAL_STATUSES, Job, JobError, JobEvent, JobStatus, JobType
 
+RETRYABLE_TYPES: tuple[JobType, ...] = ("fit", "pretrain")
 OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scoring")
 
 
@@ -63,11 +65,14 @@ async def list_jobs(
     after: str | None,
     status: JobStatus | None = None,
     job_type: JobType | None = None,
+    dead_letter: bool | None = None,
 ) -> tuple[list[Job], bool]:
     """Return one page of the tenant's jobs, newest first; validations and erasures only where asked for by type."""
     query = select(JobRow).where(JobRow.tenant_id == tenant_id, JobRow.type == (job_type or "fit"))
     if status:
         query = query.where(JobRow.status == status)
+    if dead_letter is not None:
+        query = query.where(JobRow.dead_letter.is_(dead_letter))
     rows, more = await page(session, query, JobRow.id, limit=limit, after=after)
     return [Job.model_validate(row) for row in rows], more
 
@@ -75,20 +80,81 @@ async def list_jobs(
 async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Job:
     """Cancel a job: at once while it waits, at the next heartbeat while it runs; twice is once.
 
+    While a version awaits approval, cancelling its job rejects it.
+
     Raises:
         NotFound: code `unknown_job`.
         Conflict: code `job_finished`.
     """
+    # an approval locks the version first, so this does: two that meet must not wait for each other
+    await session.execute(
+        select(AdapterVersionRow.version)
+        .where(AdapterVersionRow.job_id == job_id, AdapterVersionRow.status == "awaiting_approval")
+        .with_for_update()
+    )
     job = await get(session, tenant_id, job_id, lock=True)
     if job.status == "cancelled":
         return job
-    if job.status in FINAL_STATUSES:
+    if job.status == "awaiting_approval":
+        await session.execute(
+            update(AdapterVersionRow)
+            .where(AdapterVersionRow.job_id == job_id, AdapterVersionRow.status == "awaiting_approval")
+            .values(status="rejected")
+        )
+        await close(session, job_id, status="cancelled")
+    elif job.status in FINAL_STATUSES:
         raise Conflict(f"job {job_id} is {job.status} already and cannot be cancelled", code="job_finished")
-    if job.status in ("validating", "queued"):
+    elif job.status in ("validating", "queued"):
         await close(session, job_id, status="cancelled")
     else:
         await session.execute(update(JobRow).where(JobRow.id == job_id).values(cancel_requested=True))
         await add_event(session, job_id, "cancel_requested", {})
+    session.expire_all()
+    return await get(session, tenant_id, job_id)
+
+
+async def send_again(session: AsyncSession, tenant_id: str | None, job_id: str) -> Job:
+    """Queue a job that failed once more; its attempts go on counting, those made so far are forgiven.
+
+    Raises:
+        NotFound: code `unknown_job`.
+        Conflict: codes `not_failed`, `not_retryable` (it ended with a result, or its set is not ready).
+    """
+    job = await get(session, tenant_id, job_id, lock=True)
+    if job.status != "failed":
+        raise Conflict(f"job {job_id} is {job.status}; only a job that failed can be sent again", code="not_failed")
+    if job.type not in RETRYABLE_TYPES or job.result is not None:
+        raise Conflict(
+            f"job {job_id} was done and its outcome stands ({job.error.code if job.error else 'failed'}); "
+            "queue a new job on other labels instead",
+            code="not_retryable",
+        )
+    dataset_id = await session.scalar(select(JobRow.dataset_id).where(JobRow.id == job_id))
+    if dataset_id is not None:
+        status = await session.scalar(select(DatasetRow.status).where(DatasetRow.id == dataset_id))
+        if status != "ready":
+            raise Conflict(
+                f"labelled set {dataset_id} of job {job_id} is {status}; upload a valid set and queue a new job",
+                code="not_retryable",
+            )
+    await session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id)
+        .values(
+            status="queued",
+            error=None,
+            dead_letter=False,
+            cancel_requested=False,
+            forgiven=JobRow.attempt,
+            cost=None,
+            stage=None,
+            progress=0.0,
+            started_at=None,
+            finished_at=None,
+            not_before=func.now(),
+        )
+    )
+    await add_event(session, job_id, "sent_again", {"status": "queued", "attempts_before": job.attempt})
     session.expire_all()
     return await get(session, tenant_id, job_id)
 
@@ -113,11 +179,31 @@ async def close(
         values["result"] = result
     if status in ("succeeded", "awaiting_approval"):
         values["progress"] = 1.0
-    await session.execute(update(JobRow).where(JobRow.id == job_id).values(**values))
+    closed = await session.execute(
+        update(JobRow)
+        .where(JobRow.id == job_id)
+        .values(**values)
+        .returning(JobRow.tenant_id, JobRow.type, JobRow.spec, JobRow.result)
+    )
     data: dict[str, Any] = {"status": status}
     if error:
         data["error"] = error.model_dump()
     await add_event(session, job_id, status, data)
+    for tenant_id, job_type, spec, outcome in closed:
+        if tenant_id is not None:
+            told = {"id": job_id, "type": job_type, **data, **_named(spec, outcome or {})}
+            await outbox.job_over(session, tenant_id, told)
+
+
+def _named(spec: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
+    # names only: what an event tells leaves the platform, and the receiver can read the rest with its key
+    named = {"adapter": spec.get("adapter"), "dataset": spec.get("dataset_id"), "version": outcome.get("version")}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+async def bury(session: AsyncSession, job_id: str) -> None:
+    """Mark a job that failed because its attempts were used up, so that it can be found and sent again."""
+    await session.execute(update(JobRow).where(JobRow.id == job_id).values(dead_letter=True))
 
 
 async def release_waiting(session: AsyncSession, dataset_id: str, *, error: JobError | None) -> None:
@@ -147,4 +233,10 @@ async def events(session: AsyncSession, job_id: str, *, after: int, limit: int) 
         .order_by(JobEventRow.id)
         .limit(limit)
     )
+    return [JobEvent.model_validate(row) for row in rows.all()]
+
+
+async def all_events(session: AsyncSession, job_id: str) -> list[JobEvent]:
+    """Return a job's whole history, oldest first; it has a few events per attempt."""
+    rows = await session.scalars(select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(JobEventRow.id))
     return [JobEvent.model_validate(row) for row in rows.all()]

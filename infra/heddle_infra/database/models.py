@@ -160,7 +160,11 @@ class JobRow(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    cost: Mapped[float | None] = mapped_column(Float)  # what the queue charged its tenant, rows x latents
+    forgiven: Mapped[int] = mapped_column(server_default="0")  # attempts before the last time it was sent again
+    dead_letter: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     __table_args__ = (
+        Index("ix_jobs_finished", "finished_at", postgresql_where=text("finished_at is not null")),
         Index(
             "ix_jobs_open",
             "status",
@@ -173,6 +177,16 @@ class JobRow(Table):
             postgresql_where=text("status in ('validating', 'queued', 'running', 'scoring')"),
         ),
     )
+
+
+class QueueShareRow(Table):
+    """Where a tenant with waiting jobs stands in the round robin; operators' jobs are those of the tenant ''."""
+
+    __tablename__ = "queue_shares"
+    tenant_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    turn: Mapped[int] = mapped_column(BigInteger)
+    deficit: Mapped[float] = mapped_column(Float)
+    visiting: Mapped[bool]
 
 
 class JobEventRow(Table):
@@ -243,6 +257,9 @@ class AliasRow(Table):
     tenant_id: Mapped[str] = mapped_column(Id, index=True)
     version: Mapped[int]
     previous_version: Mapped[int | None] = mapped_column(Integer)
+    canary_version: Mapped[int | None]
+    canary_weight: Mapped[float | None] = mapped_column(Float)
+    shadow_version: Mapped[int | None]
     revision: Mapped[int] = mapped_column(server_default="1")
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
     __table_args__ = (

@@ -11,49 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import datasets, jobs
-from heddle_infra.database.models import JobRow
-from heddle_infra.database.suspension import OF_ACTIVE_TENANT
-from heddle_infra.database.walls import platform_scope
+from heddle_infra.database.models import JobEventRow, JobRow
+from heddle_infra.database.queue_order import CLAIMABLE, in_order, next_jobs
 from heddle_platform.errors import LeaseLost
 from heddle_platform.records import Job, JobError, JobStatus
 
-_CLAIMABLE = """
-    (jobs.status = 'queued' and jobs.not_before <= now())
-    or (jobs.status in ('running', 'scoring') and jobs.lease_expires_at < now())
-"""
-
-_NOT_BARRED = """
-    (jobs.tenant_id not in (
-        select tenant_id from jobs where type = 'erase' and status in ('queued', 'running', 'scoring'))
-    or not exists (
-        select 1 from jobs as other
-        where other.tenant_id = jobs.tenant_id and other.id <> jobs.id and 'erase' in (jobs.type, other.type)
-        and (other.status in ('running', 'scoring') or (
-            other.status in ('validating', 'queued') and (other.created_at, other.id) < (jobs.created_at, jobs.id)))))
-"""
-
-# A tenant's n-th waiting job stands n places behind that tenant's running ones, so a tenant with a thousand jobs
-# and one with a single job take turns. A job that a barrier holds goes before nobody.
-_FAIR_ORDER = f"""
-    with waiting as (
-        select id, tenant_id, created_at, ({_NOT_BARRED}) as free,
-               row_number() over (partition by tenant_id order by priority desc, created_at, id) as place
-        from jobs where ({_CLAIMABLE}) and %s
-    ), running as (
-        select tenant_id, count(*) as jobs from jobs
-        where status in ('running', 'scoring') and lease_expires_at >= now() group by tenant_id
-    )
-    select waiting.id from waiting left join running on running.tenant_id is not distinct from waiting.tenant_id
-    order by waiting.free desc, waiting.place + coalesce(running.jobs, 0), waiting.created_at, waiting.id
-"""  # noqa: S608  no value is pasted in
-_PLACES = _FAIR_ORDER % "true"
-_NEXT = _FAIR_ORDER % f"{_NOT_BARRED} and {OF_ACTIVE_TENANT}" + " limit :limit"
-
-_LOCK = f"select id from jobs where id = any(:ids) and ({_CLAIMABLE}) for update skip locked"  # noqa: S608
+_LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
 # One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
 _CLAIMING = "select pg_advisory_xact_lock(hashtextextended('heddle claim', 0))"
 
@@ -74,28 +41,69 @@ class Beat:
     progress: float
 
 
-async def claim(session: AsyncSession, *, owner: str, limit: int, lease_seconds: float, max_attempts: int) -> list[Job]:
-    """Lease up to `limit` jobs, fairly over tenants; jobs whose lease ran out are taken over.
+async def claim(
+    session: AsyncSession, *, owner: str, limit: int, lease_seconds: float, max_attempts: int, whole: int = 1
+) -> list[Job]:
+    """Lease up to `limit` jobs, by turns of their tenants; jobs whose lease ran out are taken over.
+
+    A job counts `whole`, a fit with a brief card 1: a chunk of these takes as long as one other.
 
     A job taken `max_attempts` times already is closed as failed (code `attempts_exhausted`) instead, unless it noted
     a result before it was over: what it owes then is finished, however often that is tried.
     """
     await session.execute(text(_CLAIMING))
-    order = list((await session.scalars(text(_NEXT), {"limit": limit * 2})).all())
+    order = await next_jobs(session, limit, whole)
     if not order:
         return []
-    locked = set((await session.scalars(text(_LOCK), {"ids": order})).all())
-    claimed: list[Job] = []
-    for job_id in [job_id for job_id in order if job_id in locked][:limit]:
-        row = (await session.scalars(select(JobRow).where(JobRow.id == job_id))).one()
+    locked = set((await session.scalars(text(_LOCK), {"ids": [job_id for job_id, _ in order]})).all())
+    rows = await session.scalars(select(JobRow).where(JobRow.id.in_(locked)).execution_options(populate_existing=True))
+    found = {row.id: row for row in rows.all()}
+    leased: dict[str, float] = {}
+    for job_id, cost in order:
+        row = found.get(job_id)
+        if row is None:
+            continue
+        tries = row.attempt - row.forgiven
         if row.cancel_requested:
             await jobs.close(session, job_id, status="cancelled")
-        elif row.attempt >= max_attempts and row.result is None:
-            await jobs.close(session, job_id, status="failed", error=_exhausted(row.attempt))
+        elif tries >= max_attempts and row.result is None:
+            await jobs.close(session, job_id, status="failed", error=_exhausted(tries))
+            await jobs.bury(session, job_id)
             if row.type == "validate" and row.dataset_id and row.tenant_id:
                 await _reject_unvalidated(session, row, row.tenant_id)
         else:
-            claimed.append(await _lease(session, row, owner, lease_seconds))
+            leased[job_id] = cost
+    return await _lease(session, leased, owner, lease_seconds)
+
+
+async def _lease(session: AsyncSession, leased: dict[str, float], owner: str, lease_seconds: float) -> list[Job]:
+    """Lease jobs whose rows are locked; a chunk of a hundred takes as many statements as a single job."""
+    if not leased:
+        return []
+    charged = case(leased, value=JobRow.id, else_=0.0)
+    rows = await session.scalars(
+        update(JobRow)
+        .where(JobRow.id.in_(leased))
+        .values(
+            attempt=JobRow.attempt + 1,
+            status="running",
+            stage="starting",
+            progress=0.0,
+            lease_owner=owner,
+            lease_expires_at=_in_seconds(lease_seconds),
+            started_at=func.coalesce(JobRow.started_at, func.now()),
+            cost=func.coalesce(JobRow.cost, charged),
+        )
+        .returning(JobRow)
+        .execution_options(populate_existing=True)
+    )
+    found = {row.id: Job.model_validate(row) for row in rows.all()}
+    claimed = [found[job_id] for job_id in leased]
+    session.add_all(
+        JobEventRow(job_id=job.id, type="started", data={"status": "running", "attempt": job.attempt})
+        for job in claimed
+    )
+    await session.flush()
     return claimed
 
 
@@ -104,24 +112,8 @@ async def hold_claims(session: AsyncSession) -> None:
     await session.execute(text(_CLAIMING))
 
 
-async def _lease(session: AsyncSession, row: JobRow, owner: str, lease_seconds: float) -> Job:
-    row.attempt += 1
-    row.status = "running"
-    row.stage, row.progress = "starting", 0.0
-    row.lease_owner = owner
-    await session.flush()
-    await session.execute(
-        update(JobRow)
-        .where(JobRow.id == row.id)
-        .values(lease_expires_at=_in_seconds(lease_seconds), started_at=func.coalesce(JobRow.started_at, func.now()))
-    )
-    await jobs.add_event(session, row.id, "started", {"status": "running", "attempt": row.attempt})
-    await session.refresh(row)
-    return Job.model_validate(row)
-
-
 async def _reject_unvalidated(session: AsyncSession, row: JobRow, tenant_id: str) -> None:
-    error = _exhausted(row.attempt)
+    error = _exhausted(row.attempt - row.forgiven)
     report = {
         "valid": False,
         "fault_count": 1,
@@ -208,9 +200,7 @@ async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_s
 
 async def positions(session: AsyncSession) -> dict[str, int]:
     """Return for each waiting job how many go before it; those of other tenants count, whoever asks."""
-    async with platform_scope(session):
-        order = (await session.scalars(text(_PLACES))).all()
-    return {job_id: place for place, job_id in enumerate(order)}
+    return {job_id: place for place, (job_id, _) in enumerate(await in_order(session))}
 
 
 async def position(session: AsyncSession, job_id: str) -> int | None:

@@ -36,6 +36,15 @@ class ServedVersion:
 
 
 @dataclass(frozen=True)
+class ServedTrial:
+    """Versions on trial beside an alias's own: see `adapters.Trial`."""
+
+    canary: int | None
+    weight: float
+    shadow: int | None
+
+
+@dataclass(frozen=True)
 class ServedBase:
     """A base that some alias or some served version needs."""
 
@@ -55,6 +64,7 @@ class ServingSnapshot:
         epochs: tenant id -> epoch, active tenants only.
         bases: digest -> base.
         base_aliases: alias -> digest.
+        trials: (tenant id, adapter name, alias) -> what is on trial there; most aliases have none.
         suspended: SHA-256 of each key that would be valid if its tenant were not suspended.
         rates: tenant id -> requests per second and burst, where an operator set something; None: the default.
     """
@@ -65,6 +75,7 @@ class ServingSnapshot:
     epochs: Mapping[str, int]
     bases: Mapping[str, ServedBase]
     base_aliases: Mapping[str, str]
+    trials: Mapping[tuple[str, str, str], ServedTrial] = field(default_factory=dict)
     suspended: frozenset[str] = frozenset()
     rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
 
@@ -93,17 +104,25 @@ async def snapshot(session: AsyncSession) -> ServingSnapshot:
         .join(TenantRow, TenantRow.id == AliasRow.tenant_id)
         .where(active)
     )
+    found = aliases.all()
     keys, suspended = await served_keys.served(session)
     bases = (await session.execute(select(BaseRow.id, BaseRow.name, BaseRow.digest))).all()
     by_id = {base.id: base for base in bases}
     base_aliases = (await session.execute(select(BaseAliasRow.alias, BaseAliasRow.base_id))).all()
     return ServingSnapshot(
         versions=tuple(ServedVersion(*row) for row in versions.all()),
-        aliases={(row.tenant_id, name, row.alias): row.version for row, name in aliases.all()},
+        aliases={(row.tenant_id, name, row.alias): row.version for row, name in found},
         keys=keys,
         epochs=epochs,
         bases={base.digest: ServedBase(base.id, base.name, base.digest) for base in bases},
         base_aliases={alias: by_id[base_id].digest for alias, base_id in base_aliases},
         suspended=suspended,
         rates=await quotas.rates(session),
+        trials={
+            (row.tenant_id, name, row.alias): ServedTrial(
+                row.canary_version, row.canary_weight or 0.0, row.shadow_version
+            )
+            for row, name in found
+            if row.canary_version is not None or row.shadow_version is not None
+        },
     )

@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 Scope = Literal["", "operator", "platform"]
 
 POLICY: Final = "tenant_wall"
-# read by everybody, written by platform work: bases belong to no tenant, nor does how far a process has counted
-OPEN_TABLES: Final = frozenset({"bases", "base_aliases", "alembic_version", "usage_sources"})
+# read by everybody, written by platform work: bases and their rollouts belong to no tenant, nor does how far a process
+# has counted
+OPEN_TABLES: Final = frozenset({"bases", "base_aliases", "rollouts", "alembic_version", "usage_sources"})
 
 # as sub-selects they are evaluated once for a statement, not once for a row
 _TENANT: Final = "(select current_setting('heddle.tenant_id', true))"

@@ -254,10 +254,17 @@ async def running_edge(world: World) -> AsyncIterator[Edge]:
         assert state is not None
         loader = state["readiness"]
         await loader.refresh()
-        transport = httpx.ASGITransport(app=_with_state(app, dict(state)))
-        async with Edge(transport=transport, base_url="http://edge") as edge:
-            edge.world, edge.state = world, dict(state)
+        async with caller_of(app, dict(state), world) as edge:
             yield edge
+
+
+@asynccontextmanager
+async def caller_of(app: FastAPI, state: dict[str, Any], world: World) -> AsyncIterator[Edge]:
+    """Give the caller of an edge that was started with this lifespan state."""
+    transport = httpx.ASGITransport(app=_with_state(app, state))
+    async with Edge(transport=transport, base_url="http://edge") as edge:
+        edge.world, edge.state = world, state
+        yield edge
 
 
 def _with_state(app: FastAPI, state: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from heddle_platform.base.bundle import DECODER, ENCODER
 from heddle_platform.base.graft import graft
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt, NotFound
+from heddle_platform.packs import PACK_FILE, unpacked
 from heddle_platform.records import Adapter, AdapterVersion
 
 JSON, HTML = "application/json", "text/html"
@@ -99,6 +100,8 @@ async def _page(control: Control, version: AdapterVersion, file: str) -> Respons
 
 async def _read(control: Control, version: AdapterVersion, file: str) -> bytes:
     digest = version.files.get(file)
+    if digest is None and PACK_FILE in version.files:
+        return unpacked(await _read(control, version, PACK_FILE), file)
     if digest is None:
         raise NotFound(f"version {version.version} has no file {file}", code="unknown_file")
     key = keys.adapter_file(version.tenant_id, version.digest, file)

@@ -68,6 +68,15 @@ async def decide(adapter: str, version: VersionNumber, body: Decision, tenant: A
     return await post.once(tenant, lambda session: service.decide(session, tenant, adapter, version, body))
 
 
+@router.get("/{adapter}/versions/{version}/approvals", summary="List decisions on a version")
+async def list_decisions(
+    adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl
+) -> Page[DecisionView]:
+    """List who approved or rejected a version, when, and with which comment."""
+    async with control.transaction(tenant) as session:
+        return await service.decisions(session, tenant.tenant, adapter, version)
+
+
 @router.get("/{adapter}/aliases/{alias}", response_model=AliasView, summary="Read an alias")
 async def get_alias(
     adapter: str, alias: AliasName, tenant: ReaderKey, control: CurrentControl, response: Response
@@ -90,9 +99,13 @@ async def move_alias(
     match: AskedMatch,
     trail: AskedTrail,
 ) -> Response:
-    """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match."""
+    """Point an alias at a version that passed or was approved; moving an existing alias needs If-Match.
+
+    A canary edits a share of all images, chosen by their content and so always the same; every answer's
+    X-Adapter-Version tells which version made it. A shadow is never seen by callers.
+    """
     async with control.transaction(tenant) as session:
-        reply = await service.move_alias(session, tenant.tenant, adapter, alias, body.version, match)
+        reply = await service.move_alias(session, tenant.tenant, adapter, alias, body, match)
         if reply.changes:
             await note(trail, session, tenant, reply)
     await control.announce(reply.announce or "alias_moved")
@@ -101,6 +114,6 @@ async def move_alias(
 
 @router.post("/{adapter}/rollback", response_model=AliasView, summary="Roll back")
 async def roll_back(adapter: str, tenant: AdaptersKey, post: OncePost, body: RollBack | None = None) -> Response:
-    """Point an alias (`production` unless named) at the version it pointed at before."""
+    """Point an alias (`production` unless named) at the version it pointed at before; a running canary ends first."""
     alias = (body or RollBack()).alias
     return await post.once(tenant, lambda session: service.roll_back(session, tenant.tenant, adapter, alias))

@@ -12,8 +12,16 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.precondition import IfMatch, etag
 from heddle_infra.database import adapters
-from heddle_platform.errors import NotFound, PreconditionFailed
+from heddle_platform.errors import InvalidInput, NotFound, PreconditionFailed
 from heddle_platform.records import Adapter, AdapterVersion, Alias, GateVerdict, VersionStatus
+
+
+class CanaryTarget(BaseModel):
+    """A version on trial: it edits a share of all images, always the same ones, in place of the alias's own."""
+
+    model_config = ConfigDict(extra="forbid")
+    version: int = Field(ge=1, le=2**31 - 1)
+    weight: float = Field(gt=0.0, le=1.0, description="Share of images, 0 to 1.")
 
 
 class AliasView(BaseModel):
@@ -23,6 +31,8 @@ class AliasView(BaseModel):
     alias: str
     version: int
     previous_version: int | None = Field(description="Where a rollback would move it.")
+    canary: CanaryTarget | None = Field(None, description="What edits a share of all images instead.")
+    shadow: int | None = Field(None, description="The version that draws every edit too, for comparison only.")
     updated_at: datetime
 
 
@@ -54,7 +64,9 @@ class VersionView(BaseModel):
     job: str
     files: dict[str, str] = Field(description="File to its SHA-256.")
     aliases: list[str] = Field(description="Aliases that point here.")
-    replaces: int | None = Field(description="The version that was erased and this one was fitted in place of.")
+    replaces: int | None = Field(
+        description="The version that was erased, or was on another base, and this one was fitted in place of."
+    )
     replaced_by: int | None = Field(description="Of an erased version: the one fitted in place of it.")
     created_at: datetime
 
@@ -85,8 +97,22 @@ class DecisionView(BaseModel):
 class AliasTarget(BaseModel):
     """Where an alias shall point."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"version": 3}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"version": 3}, {"version": 3, "canary": {"version": 4, "weight": 0.1}}]},
+    )
     version: int = Field(ge=1, le=2**31 - 1)
+    canary: CanaryTarget | None = Field(None, description="Without it a canary that runs is ended.")
+    shadow: int | None = Field(
+        None, ge=1, le=2**31 - 1, description="A version that draws every edit too, after the answer; see /metrics."
+    )
+
+    @property
+    def trial(self) -> adapters.Trial:
+        """What shall be on trial beside the version."""
+        if self.canary is None:
+            return adapters.Trial(shadow=self.shadow)
+        return adapters.Trial(self.canary.version, self.canary.weight, self.shadow)
 
 
 class RollBack(BaseModel):
@@ -98,7 +124,13 @@ class RollBack(BaseModel):
 
 def alias_view(alias: Alias) -> AliasView:
     """Return what is shown of an alias."""
-    return AliasView(adapter=alias.adapter_id, **alias.model_dump(exclude={"adapter_id", "revision"}))
+    canary = alias.canary_version
+    return AliasView(
+        adapter=alias.adapter_id,
+        canary=None if canary is None else CanaryTarget(version=canary, weight=alias.canary_weight or 1.0),
+        shadow=alias.shadow_version,
+        **alias.model_dump(include={"alias", "version", "previous_version", "updated_at"}),
+    )
 
 
 async def view(session: AsyncSession, adapter: Adapter) -> AdapterView:
@@ -199,10 +231,21 @@ async def decide(session: AsyncSession, caller: Principal, reference: str, numbe
     return Reply(shown, 201, announce=f"version_{version.status}")
 
 
+async def decisions(session: AsyncSession, tenant_id: str, reference: str, number: int) -> Page[DecisionView]:
+    """Return every decision on a version, oldest first; there are never more than a page of them."""
+    adapter, version = await find_version(session, tenant_id, reference, number)
+    made = await adapters.list_approvals(session, tenant_id, adapter.id, number)
+    shown = [
+        DecisionView(adapter=adapter.name, status=version.status, **approval.model_dump(exclude={"adapter_id"}))
+        for approval in made
+    ]
+    return page_of(shown, False, lambda decision: decision.created_at.isoformat())
+
+
 async def move_alias(
-    session: AsyncSession, tenant_id: str, reference: str, alias: str, number: int, match: IfMatch
+    session: AsyncSession, tenant_id: str, reference: str, alias: str, wanted: AliasTarget, match: IfMatch
 ) -> Reply:
-    """Point an alias at a version; making a new one needs no If-Match, moving one does.
+    """Point an alias at a version, and set what is on trial; making a new one needs no If-Match, moving one does.
 
     Raises:
         NotFound: codes `unknown_adapter`, `unknown_version`.
@@ -214,8 +257,22 @@ async def move_alias(
     known = {known.alias: known for known in await adapters.list_aliases(session, tenant_id, adapter.id)}
     if match.any_state and alias not in known:
         raise PreconditionFailed(f"there is no alias {alias!r} yet; leave If-Match out to make it")
+    for on_trial, param in ((wanted.trial.canary, "/canary/version"), (wanted.trial.shadow, "/shadow")):
+        if on_trial == wanted.version:
+            raise InvalidInput(
+                f"version {on_trial} cannot be tried against itself; name another version on trial",
+                code="trial_of_itself",
+                param=param,
+            )
     moved = await adapters.move_alias(
-        session, tenant_id, adapter.id, alias, number, if_match=match.revision, checked=not match.any_state
+        session,
+        tenant_id,
+        adapter.id,
+        alias,
+        wanted.version,
+        if_match=match.revision,
+        checked=not match.any_state,
+        trial=wanted.trial,
     )
     before = known.get(alias)
     return Reply(
@@ -229,7 +286,7 @@ async def move_alias(
 
 
 async def roll_back(session: AsyncSession, tenant_id: str, reference: str, alias: str) -> Reply:
-    """Point an alias at the version it pointed at before; twice is there and back.
+    """Point an alias at the version it pointed at before; twice is there and back. A canary that runs ends first.
 
     Raises:
         NotFound: codes `unknown_adapter`, `unknown_alias`.

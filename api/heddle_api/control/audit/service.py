@@ -12,7 +12,7 @@ from heddle_api.control.keys.service import check_manager
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import audit
 from heddle_platform.audit import Actor
-from heddle_platform.errors import InvalidInput
+from heddle_platform.errors import InvalidInput, NotFound
 from heddle_platform.ids import is_id
 
 
@@ -88,5 +88,7 @@ async def list_chains(session: AsyncSession, caller: Principal, turn: Turn, tena
 
 def _whose(caller: Principal, tenant_id: str | None) -> tuple[str | None, bool]:
     if caller.tenant_id is not None:
-        return caller.tenant_id, False  # whatever was asked for: the tenant comes from the key
+        if tenant_id not in (None, caller.tenant_id):
+            raise NotFound(f"there is no tenant {tenant_id!r}", param="tenant_id")
+        return caller.tenant_id, False
     return tenant_id, tenant_id is None

@@ -7,8 +7,9 @@ from fastapi.responses import StreamingResponse
 
 from heddle_api.auth import Caller, Principal, require
 from heddle_api.control.context import CurrentControl
-from heddle_api.control.jobs import service, stream
-from heddle_api.control.jobs.service import AnyNewJob, EventView, JobView, NewPretraining
+from heddle_api.control.jobs import estimate, service, stream
+from heddle_api.control.jobs.estimate import EstimateView
+from heddle_api.control.jobs.views import AnyNewJob, EventView, JobView, NewPretraining
 from heddle_api.control.negotiate import choose
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
@@ -28,13 +29,19 @@ JobsKey = Annotated[Principal, Depends(_owner)]
 
 
 @router.post("", status_code=202, response_model=JobView, summary="Queue a job")
-async def create_job(body: AnyNewJob, owner: JobsKey, post: OncePost) -> Response:
+async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
     """Queue a fit (a tenant's key: it starts once its labelled set is validated) or a pretraining (an operator's)."""
     if isinstance(body, NewPretraining):
         await require("admin")(owner)
-        return await post.once(owner, lambda session: service.create_pretraining(session, body))
+        return await post.once(owner, lambda session: service.create_pretraining(session, body, control.standings))
     tenant_id = owner.tenant
-    return await post.once(owner, lambda session: service.create(session, post.control, tenant_id, body))
+    return await post.once(owner, lambda session: service.create(session, control, tenant_id, body))
+
+
+@router.post("/estimate", response_model=EstimateView, summary="Estimate a job")
+async def estimate_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
+    """Tell what a job would cost and when it would be done, without queueing it."""
+    return await post.once(owner, lambda session: estimate.estimate(session, control.objects, owner, body))
 
 
 @router.get("", summary="List jobs")
@@ -44,23 +51,34 @@ async def list_jobs(
     turn: AskedPage,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this status.")] = None,
     job_type: Annotated[JobType | None, Query(alias="type", description="Only jobs of this type.")] = None,
+    dead_letter: Annotated[
+        bool | None, Query(description="Only jobs whose attempts were used up (true), or only others.")
+    ] = None,
 ) -> Page[JobView]:
     """List jobs, newest first; validations and erasures only where asked for by `type`."""
     async with control.transaction(owner) as session:
-        return await service.list_own(session, owner.tenant_id, turn, status, job_type)
+        return await service.list_own(
+            session, owner.tenant_id, turn, service.Wanted(status, job_type, dead_letter), control.standings
+        )
 
 
 @router.get("/{job_id}", summary="Read a job")
 async def get_job(job_id: str, owner: JobsKey, control: CurrentControl) -> JobView:
     """Read a job: where it stands, why it failed, or what it made."""
     async with control.transaction(owner) as session:
-        return await service.read(session, owner.tenant_id, job_id)
+        return await service.read(session, owner.tenant_id, job_id, control.standings)
 
 
 @router.post("/{job_id}/cancel", response_model=JobView, summary="Cancel a job")
 async def cancel_job(job_id: str, owner: JobsKey, post: OncePost) -> Response:
-    """Cancel a job: at once while it waits, within seconds while it runs."""
+    """Cancel a job: at once while it waits or awaits approval, within two seconds while it runs."""
     return await post.once(owner, lambda session: service.cancel(session, owner.tenant_id, job_id))
+
+
+@router.post("/{job_id}/retry", status_code=202, response_model=JobView, summary="Send a failed job again")
+async def retry_job(job_id: str, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
+    """Queue a job that failed again, with all its attempts before it; one whose outcome stands is refused."""
+    return await post.once(owner, lambda session: service.retry(session, owner.tenant_id, job_id, control.standings))
 
 
 @router.get(

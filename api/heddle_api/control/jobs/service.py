@@ -3,140 +3,50 @@
 Operators have jobs of their own, which belong to no tenant: `tenant_id` None.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.context import Control
-from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.factors.service import split_reference
+from heddle_api.control.jobs.attempts import attempts_of
+from heddle_api.control.jobs.standing import Standings
+from heddle_api.control.jobs.views import EventView, JobView, NewJob, NewPretraining, event_view, view
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
-from heddle_api.control.wire import Handle, Reference
-from heddle_infra.database import bases, datasets, factor_sets, jobs, queue, quotas
+from heddle_infra.database import bases, datasets, factor_sets, jobs, quotas
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.ids import is_id
 from heddle_platform.quota import Counted
-from heddle_platform.records import Base, Dataset, FactorSetVersion, Job, JobError, JobEvent, JobStatus, JobType
+from heddle_platform.records import Base, Dataset, FactorSetVersion, JobStatus, JobType
 
 _RECIPE_MAX_BYTES: Final = 64 * 1024
 
 
-class NewJob(BaseModel):
-    """A fit to be: a labelled set, read by a factor set, on a base, giving the next version of an adapter."""
+@dataclass(frozen=True)
+class Wanted:
+    """Which jobs are listed; None: any."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"type": "fit", "adapter": "avatars", "factor_set": "avatars", "dataset": "spring", "base": "default"}
-            ]
-        },
-    )
-    type: Literal["fit"]
-    adapter: Handle = Field(description="Name of the adapter; made by its first fit. Lower-case letters, digits, _, -.")
-    factor_set: Reference = Field(description="Id, name, or name@version; the one the set was labelled with.")
-    dataset: Reference = Field(description="Id of a labelled set, or a name: the newest not rejected one.")
-    base: Reference = Field("default", description="Id, alias or name of a published base.")
+    status: JobStatus | None = None
+    job_type: JobType | None = None
+    dead_letter: bool | None = None
 
 
-class NewPretraining(BaseModel):
-    """A base to be trained; the recipe is read whole where it runs, and what is wrong with it fails the job at once."""
+@dataclass(frozen=True)
+class FitParts:
+    """What a fit refers to, resolved."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "pretrain",
-                    "recipe": {"name": "sprites", "corpus": {"images": {"dsprites": 20000}}, "steps": 5000},
-                    "workers": 1,
-                }
-            ]
-        },
-    )
-    type: Literal["pretrain"]
-    recipe: dict[str, Any] = Field(description="A base recipe as `heddle base train` takes it, as JSON.")
-    workers: int = Field(1, ge=1, le=64, description="Processes that share every batch and average their gradients.")
+    factor_set: FactorSetVersion
+    dataset: Dataset
+    base: Base
 
 
-AnyNewJob = Annotated[NewJob | NewPretraining, Field(discriminator="type")]
-
-
-class BaseRef(BaseModel):
-    """Which base, exactly."""
-
-    id: str
-    name: str
-    digest: str
-
-
-class JobView(BaseModel):
-    """A job."""
-
-    id: str
-    type: JobType
-    status: JobStatus
-    queue_position: int | None = Field(description="How many jobs go before this one; null when it does not wait.")
-    progress: float = Field(description="Share done, 0 to 1.")
-    stage: str | None = Field(description="What is being done at the moment.")
-    attempt: int = Field(description="How many times the job was started.")
-    cancel_requested: bool
-    adapter: str | None
-    factor_set: FactorSetRef | None
-    dataset: str | None
-    base: BaseRef | None
-    error: JobError | None = Field(description="Why it failed: a stable code and a sentence.")
-    result: dict[str, Any] | None = Field(
-        description="Of a finished fit: adapter, version and card; of a pretraining: base and card."
-    )
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-class EventView(BaseModel):
-    """One thing that happened to a job."""
-
-    id: str
-    type: str
-    data: dict[str, Any]
-    created_at: datetime
-
-
-def view(job: Job, queue_position: int | None) -> JobView:
-    """Return what is shown of a job."""
-    spec = job.spec
-    factor_set = (
-        FactorSetRef(id=spec["factor_set_id"], version=spec["factor_set_version"]) if "factor_set_id" in spec else None
-    )
-    base = (
-        BaseRef(id=spec["base_id"], name=spec["base_name"], digest=spec["base_digest"]) if "base_id" in spec else None
-    )
-    shown = job.model_dump(exclude={"tenant_id", "spec"})
-    return JobView(
-        **shown,
-        queue_position=queue_position,
-        adapter=spec.get("adapter"),
-        factor_set=factor_set,
-        dataset=spec.get("dataset_id"),
-        base=base,
-    )
-
-
-def event_view(event: JobEvent) -> EventView:
-    """Return what is shown of an event."""
-    return EventView(id=str(event.id), type=event.type, data=event.data, created_at=event.created_at)
-
-
-async def create(session: AsyncSession, control: Control, tenant_id: str, wanted: NewJob) -> Reply:
-    """Queue a fit; on a set still being validated it waits in status `validating`.
+async def resolve_fit(session: AsyncSession, tenant_id: str, wanted: NewJob) -> FitParts:
+    """Resolve every reference of a fit; the set is held until the transaction ends.
 
     Raises:
-        QuotaExceeded, RateLimited: code `quota_exceeded`.
         NotFound: codes `unknown_factor_set`, `unknown_dataset`, `unknown_base`.
         Conflict: code `dataset_rejected`.
         InvalidInput: codes `factor_set_mismatch`, `invalid_adapter_name`.
@@ -145,23 +55,36 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         raise InvalidInput(
             f"{wanted.adapter!r} is an id; name the adapter instead", code="invalid_adapter_name", param="adapter"
         )
-    await _reserve(session, control, tenant_id, wanted.adapter)
     reference, version = split_reference(wanted.factor_set)
     factor_set = await factor_sets.resolve(session, tenant_id, reference, version)
     # held until the commit: a validation that ended in between would release the waiting jobs before this one waits
     dataset = await datasets.resolve(session, tenant_id, wanted.dataset, lock=True)
     _check_dataset(dataset, factor_set)
-    base = await bases.resolve(session, wanted.base)
+    return FitParts(factor_set, dataset, await bases.resolve(session, wanted.base))
+
+
+async def create(session: AsyncSession, control: Control, tenant_id: str, wanted: NewJob) -> Reply:
+    """Queue a fit; on a set still being validated it waits in status `validating`; raises as `resolve_fit`.
+
+    Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
+    """
+    await _reserve(session, control, tenant_id, wanted.adapter)
+    parts = await resolve_fit(session, tenant_id, wanted)
     job = await jobs.create(
         session,
         tenant_id,
         job_type="fit",
-        spec=_fit_spec(wanted.adapter, factor_set, dataset, base),
-        dataset_id=dataset.id,
-        status="validating" if dataset.status == "validating" else "queued",
+        spec={
+            **_fit_spec(wanted.adapter, parts.factor_set, parts.dataset, parts.base),
+            **({} if wanted.card == "full" else {"card": wanted.card}),
+        },
+        dataset_id=parts.dataset.id,
+        status="validating" if parts.dataset.status == "validating" else "queued",
+        priority=wanted.priority,
     )
-    shown = view(job, await queue.position(session, job.id))
-    return Reply(shown, 202, {"Location": f"/v1/jobs/{job.id}"})
+    [standing] = await control.standings.of(session, job)
+    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 async def _reserve(session: AsyncSession, control: Control, tenant_id: str, adapter: str) -> None:
@@ -171,7 +94,7 @@ async def _reserve(session: AsyncSession, control: Control, tenant_id: str, adap
     await quotas.reserve(session, tenant_id, control.settings.quotas, more)
 
 
-async def create_pretraining(session: AsyncSession, wanted: NewPretraining) -> Reply:
+async def create_pretraining(session: AsyncSession, wanted: NewPretraining, standings: Standings) -> Reply:
     """Queue the training of a base.
 
     Raises:
@@ -192,8 +115,8 @@ async def create_pretraining(session: AsyncSession, wanted: NewPretraining) -> R
         )
     spec = {"recipe": wanted.recipe, "workers": wanted.workers}
     job = await jobs.create(session, None, job_type="pretrain", spec=spec, dataset_id=None)
-    shown = view(job, await queue.position(session, job.id))
-    return Reply(shown, 202, {"Location": f"/v1/jobs/{job.id}"})
+    [standing] = await standings.of(session, job)
+    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 def _fit_spec(adapter: str, factor_set: FactorSetVersion, dataset: Dataset, base: Base) -> dict[str, Any]:
@@ -227,24 +150,42 @@ def _check_dataset(dataset: Dataset, factor_set: FactorSetVersion) -> None:
         )
 
 
-async def read(session: AsyncSession, tenant_id: str | None, job_id: str) -> JobView:
-    """Return a job with its place in the queue."""
+async def read(session: AsyncSession, tenant_id: str | None, job_id: str, standings: Standings) -> JobView:
+    """Return a job with its place in the queue, when it will be done, and what was tried where it failed."""
     job = await jobs.get(session, tenant_id, job_id)
-    return view(job, await queue.position(session, job_id) if job.status == "queued" else None)
+    [standing] = await standings.of(session, job)
+    tried = attempts_of(await jobs.all_events(session, job_id)) if job.status == "failed" else None
+    return view(job, standing, tried)
 
 
 async def list_own(
-    session: AsyncSession, tenant_id: str | None, turn: Turn, status: JobStatus | None, job_type: JobType | None
+    session: AsyncSession, tenant_id: str | None, turn: Turn, wanted: Wanted, standings: Standings
 ) -> Page[JobView]:
     """Return one page of the tenant's jobs, or of the operators'."""
-    if tenant_id is None:
-        job_type = job_type or "pretrain"
+    job_type = wanted.job_type or ("pretrain" if tenant_id is None else None)
     found, more = await jobs.list_jobs(
-        session, tenant_id, limit=turn.limit, after=turn.after_id("job"), status=status, job_type=job_type
+        session,
+        tenant_id,
+        limit=turn.limit,
+        after=turn.after_id("job"),
+        status=wanted.status,
+        job_type=job_type,
+        dead_letter=wanted.dead_letter,
     )
-    waits = any(job.status == "queued" for job in found)
-    places = await queue.positions(session) if waits else {}
-    return page_of([view(job, places.get(job.id)) for job in found], more, lambda job: job.id)
+    shown = [view(job, standing) for job, standing in zip(found, await standings.of(session, *found), strict=True)]
+    return page_of(shown, more, lambda job: job.id)
+
+
+async def retry(session: AsyncSession, tenant_id: str | None, job_id: str, standings: Standings) -> Reply:
+    """Queue a failed job again.
+
+    Raises:
+        NotFound: code `unknown_job`.
+        Conflict: codes `not_failed`, `not_retryable`.
+    """
+    job = await jobs.send_again(session, tenant_id, job_id)
+    [standing] = await standings.of(session, job)
+    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Reply:
@@ -263,7 +204,7 @@ async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> R
         )
     if job.type == "erase":
         raise Conflict(f"job {job_id} erases images and ends by itself", code="erasure_not_cancellable")
-    return Reply(view(await jobs.cancel(session, tenant_id, job_id), None))
+    return Reply(view(await jobs.cancel(session, tenant_id, job_id)))
 
 
 async def events(session: AsyncSession, tenant_id: str | None, job_id: str, turn: Turn) -> Page[EventView]:

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from heddle_api.auth import Principal
 from heddle_api.control.context import Control
-from heddle_api.control.jobs.service import event_view
+from heddle_api.control.jobs.views import event_view
 from heddle_infra.database import jobs
-from heddle_platform.errors import InvalidInput
+from heddle_platform.errors import InvalidInput, NotFound, Unavailable
 from heddle_platform.records import FINAL_STATUSES
 
 POLL_SECONDS: Final = 0.25
 SILENCE_SECONDS: Final = 15.0  # a comment at least this often keeps proxies from hanging up
+_AWAY_SECONDS: Final = 1.0
 _PAGE: Final = 100
 
 
@@ -39,15 +40,24 @@ def last_event_id(header: str | None) -> int:
     return int(text)
 
 
-async def follow(control: Control, owner: Principal, job_id: str, after: int) -> AsyncIterator[str]:
-    """Yield a job's events after `after` until the job is final and all were sent."""
+async def follow(
+    control: Control, owner: Principal, job_id: str, after: int, *, silence_seconds: float = SILENCE_SECONDS
+) -> AsyncIterator[str]:
+    """Yield a job's events after `after` until the job is final and all were sent, or is there no more."""
     told: dict[str, Any] = {}
     quiet_seconds = 0.0
     while True:
-        async with control.transaction(owner) as session:
-            # the state before the events: what is final now has written its last event
-            job = await jobs.get(session, owner.tenant_id, job_id)
-            found = await jobs.events(session, job_id, after=after, limit=_PAGE)
+        try:
+            async with control.transaction(owner) as session:
+                # the state before the events: what is final now has written its last event
+                job = await jobs.get(session, owner.tenant_id, job_id)
+                found = await jobs.events(session, job_id, after=after, limit=_PAGE)
+        except NotFound:  # deleted with its tenant
+            return
+        except Unavailable:
+            yield ": the database is away\n\n"
+            await asyncio.sleep(_AWAY_SECONDS)
+            continue
         for event in found:
             after = event.id
             yield _spell(event.type, event_view(event).model_dump(mode="json"), str(event.id))
@@ -59,7 +69,7 @@ async def follow(control: Control, owner: Principal, job_id: str, after: int) ->
         if state != told:
             yield _spell("progress", state)
             told = state
-        elif not found and (quiet_seconds := quiet_seconds + POLL_SECONDS) >= SILENCE_SECONDS:
+        elif not found and (quiet_seconds := quiet_seconds + POLL_SECONDS) >= silence_seconds:
             yield ": still here\n\n"
             quiet_seconds = 0.0
         await asyncio.sleep(POLL_SECONDS)

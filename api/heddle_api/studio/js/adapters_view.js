@@ -1,12 +1,11 @@
 // Adapters: every version, what the gate said of it, its card, and which one is in production.
 import { alertOf } from "./alert.js";
-import { openCard } from "./card_dialog.js";
-import { askDecision } from "./decision_dialog.js";
-import { fill, h, notify } from "./dom.js";
-import { takeHome } from "./take_home.js";
+import { fill, h } from "./dom.js";
+import { takeHome } from "./download_menu.js";
+import { openCard } from "./page_dialog.js";
+import { askRollBack } from "./rollback_dialog.js";
+import { versionActions } from "./version_actions.js";
 import { moment, plain, status } from "./words.js";
-
-const SERVABLE = ["passed", "approved"];
 
 /** The view; `rest` of the address is not used. */
 export function adaptersView(api) {
@@ -43,22 +42,13 @@ function nothing() {
   return h("div", { class: "empty" },
     h("h2", {}, "No adapter yet"),
     h("p", {}, "Register your factors, upload labelled images, and queue a fit; its versions then appear here."),
+    h("div", { class: "row" }, h("a", { class: "button", href: "#/data" }, "Go to your data")),
     h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars"));
 }
 
 function panel(api, adapter, { versions, previous }, reload) {
-  const act = (work, said) => async () => {
-    try {
-      await work();
-      notify(said);
-    } catch (error) {
-      notify(error.message);
-    }
-    reload();
-  };
-  const path = `/v1/adapters/${adapter.id}`;
-  const back = act(() => api.post(`${path}/rollback`, { alias: "production" }), `${adapter.name}: production rolled back.`);
   const production = adapter.aliases.production;
+  const back = () => askRollBack(api, adapter, production, previous, reload);
   return h("article", { class: "panel", "aria-label": `Adapter ${adapter.name}` },
     h("div", { class: "row spread" },
       h("div", { class: "row" },
@@ -67,20 +57,14 @@ function panel(api, adapter, { versions, previous }, reload) {
           ? h("span", { class: "badge good" }, `production: version ${production}`)
           : h("span", { class: "badge" }, "nothing in production")),
       previous && h("button", { type: "button", onclick: back }, `Roll back to version ${previous}`)),
-    h("ul", { class: "versions" }, versions.map((version) => versionOf(api, version, production, act, reload))));
+    h("ul", { class: "versions" }, versions.map((version) => versionOf(api, version, production, reload))));
 }
 
-function versionOf(api, version, production, act, reload) {
+function versionOf(api, version, production, reload) {
   const [words, tone] = status(version.status);
   const factors = Object.entries(version.gate.factors ?? {});
   const reasons = [...(version.gate.reasons ?? []), ...factors.flatMap(([, verdict]) => verdict.reasons ?? [])];
-  const decide = (decision) => () => askDecision(api, version, decision, reload);
-  const open = ["passed", "awaiting_approval"].includes(version.status);
-  const path = `/v1/adapters/${version.adapter_id}/aliases/production`;
-  const move = act(async () => {
-    const tag = production ? (await api.getTagged(path))[1] : null;
-    await api.put(path, { version: version.version }, tag);
-  }, `Production is version ${version.version} now.`);
+  const page = `#/adapters/${encodeURIComponent(version.adapter)}/${version.version}`;
   return h("li", {},
     h("div", { class: "row" },
       h("h3", {}, `Version ${version.version}`),
@@ -91,12 +75,8 @@ function versionOf(api, version, production, act, reload) {
       h("li", { class: `badge ${verdict.passed ? "good" : "bad"}` }, `${plain(name)} ${verdict.passed ? "passes" : "refused"}`))),
     reasons.length > 0 && h("ul", { class: "sentences small" }, [...new Set(reasons)].map((reason) => h("li", {}, reason))),
     h("div", { class: "row" },
+      h("a", { class: "button", href: page }, "Report card"),
       h("button", { type: "button", onclick: () => openCard(api, version.adapter, version.version) }, "Open scorecard"),
-      open && h("button", { type: "button", class: "primary", onclick: decide("approve") }, "Approve"),
-      open && h("button", { type: "button", class: "danger", onclick: decide("reject") }, "Reject"),
-      SERVABLE.includes(version.status) && version.version !== production
-        && h("button", { type: "button", onclick: move }, "Move production here"),
-      SERVABLE.includes(version.status)
-        && h("a", { class: "button", href: `#/edit/${encodeURIComponent(version.adapter)}/${version.version}` }, "Try it")),
+      versionActions(api, version, production, reload)),
     takeHome(api, version));
 }

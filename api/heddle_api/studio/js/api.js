@@ -2,6 +2,11 @@
 
 /** What went wrong, as the server said it (RFC 9457), or that it could not be reached. */
 export class Problem extends Error {
+  /**
+   * @param {number} status 0: nobody answered
+   * @param {object|null} document problem+json
+   * @param {string} fallback a sentence for answers without one
+   */
   constructor(status, document, fallback) {
     super(document?.detail ?? fallback);
     this.status = status;
@@ -47,8 +52,19 @@ export class Api {
 
   /** POST JSON; repeated sends of one click do the work once. */
   async post(path, body) {
-    const headers = { "Content-Type": "application/json", "Idempotency-Key": unique() };
-    return (await this.#send(path, { method: "POST", headers, body: JSON.stringify(body ?? {}) })).json();
+    return this.postText(path, JSON.stringify(body ?? {}), "application/json");
+  }
+
+  /** POST a document as it was written. */
+  async postText(path, text, type) {
+    const headers = { "Content-Type": type, "Idempotency-Key": unique() };
+    return (await this.#send(path, { method: "POST", headers, body: text })).json();
+  }
+
+  /** PATCH JSON. */
+  async patch(path, body) {
+    const headers = { "Content-Type": "application/json" };
+    return (await this.#send(path, { method: "PATCH", headers, body: JSON.stringify(body) })).json();
   }
 
   /** PUT JSON; `etag` says which state it replaces. */
@@ -57,10 +73,39 @@ export class Api {
     return (await this.#send(path, { method: "PUT", headers, body: JSON.stringify(body) })).json();
   }
 
-  /** All pages of a list, up to `most` entries. */
-  async list(path, most = 100) {
-    const page = await this.get(`${path}?limit=${Math.min(most, 100)}`);
-    return page.data;
+  /**
+   * A list's entries, page by page, up to `most`.
+   * @param {string} path may carry a query
+   * @param {number} most
+   * @param {(entries: object[]) => void} [onPage] told after every page
+   */
+  async list(path, most = 100, onPage) {
+    const entries = [];
+    let cursor = null;
+    do {
+      const query = new URLSearchParams({ limit: Math.min(most - entries.length, 100), ...(cursor ? { after: cursor } : {}) });
+      const page = await this.get(`${path}${path.includes("?") ? "&" : "?"}${query}`);
+      entries.push(...page.data);
+      cursor = page.has_more ? page.next_cursor : null;
+      onPage?.(entries);
+    } while (cursor && entries.length < most);
+    return entries;
+  }
+
+  /** GET what this server may not offer: null where there is no such route or thing. */
+  async getIfThere(path) {
+    try {
+      return await this.get(path);
+    } catch (error) {
+      if (error.status === 404 || error.status === 405) return null;
+      throw error;
+    }
+  }
+
+  /** Open a stream of server-sent events; the Response, whose body is read piece by piece. */
+  async stream(path, lastEventId, signal) {
+    const headers = { Accept: "text/event-stream", ...(lastEventId ? { "Last-Event-ID": lastEventId } : {}) };
+    return this.#send(path, { headers, signal });
   }
 
   /** Send a form to the edge; returns the Response. */
@@ -78,9 +123,9 @@ export class Api {
     let answer;
     try {
       answer = await fetch(url, { ...options, headers, cache: "no-store" });
-    } catch {
-      const plane = url.startsWith("http") ? `edge at ${this.edgeUrl}` : "control plane";
-      throw new Problem(0, null, `The ${plane} cannot be reached; check that it runs and try again.`);
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw new Problem(0, null, unreachable(url.startsWith("http") ? `edge at ${this.edgeUrl}` : "control plane"));
     }
     if (answer.ok) return answer;
     const text = await answer.text();
@@ -100,6 +145,11 @@ export async function readConfig() {
   const answer = await fetch("/studio/config.json", { cache: "no-store" });
   if (!answer.ok) throw new Problem(answer.status, null, "The control plane does not say where the edge is; try again.");
   return answer.json();
+}
+
+function unreachable(plane) {
+  if (!navigator.onLine) return "This device is offline; what you did is still here. Connect it and try again.";
+  return `The ${plane} cannot be reached; check that it runs and try again.`;
 }
 
 function unique() {

@@ -22,6 +22,18 @@ export function fill(element, ...children) {
   element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an SVG element; as `h`, attributes only. */
+export function s(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined) element.setAttribute(name, String(value));
+  }
+  element.append(...children.flat());
+  return element;
+}
+
 /** Hand a file to the person. */
 export function save(blob, name) {
   const address = URL.createObjectURL(blob);

@@ -74,6 +74,7 @@ function nothing() {
   return h("div", { class: "empty" },
     h("h2", {}, "Nothing to edit with yet"),
     h("p", {}, "An adapter turns your factors into controls. Upload labelled images and queue a fit; it takes seconds."),
+    h("div", { class: "row" }, h("a", { class: "button", href: "#/data" }, "Go to your data")),
     h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars"));
 }
 

@@ -1,9 +1,11 @@
 // The editor behind the view: one picture, one edit document, and the newest answer of the edge.
 //
 // Controls may change faster than pictures come back: one request is under way at a time, and the next one carries
-// whatever the controls say by then. Readings of the result follow once the controls rest.
+// whatever the controls say by then. A drag never waits for a pause. Readings follow once the controls rest. What is
+// answered for a picture or an adapter that is no longer shown is dropped.
 
-const CHANGE_PAUSE_MS = 40;
+const UNDO_MERGE_MS = 600; // moves of one factor closer together than this are one step to undo
+const MOST_UNDO = 100;
 const READ_PAUSE_MS = 250;
 
 /** Fires "change" whenever something to show is new. */
@@ -24,12 +26,15 @@ export class Editor extends EventTarget {
     this.imageId = null;
     this.turn = 0;
     this.timer = null;
+    this.past = [];
+    this.lastMove = { factor: null, at: 0 };
   }
 
   /** Edit with this adapter reference ("avatars@production") from now on. */
   async useAdapter(reference) {
     this.adapter = reference;
     this.set = {};
+    this.past = [];
     if (this.original) await this.load(this.original);
   }
 
@@ -52,10 +57,30 @@ export class Editor extends EventTarget {
 
   /** Set a factor to a value, or leave it as it is (null). */
   change(factor, value) {
+    if ((this.set[factor] ?? null) === value) return;
+    const now = performance.now();
+    const merges = this.lastMove.factor === factor && now - this.lastMove.at < UNDO_MERGE_MS;
+    if (!merges) this.#remember();
+    this.lastMove = { factor, at: now };
+    this.set = { ...this.set };
     if (value === null) delete this.set[factor];
     else this.set[factor] = value;
     this.#tell();
-    this.#schedule(CHANGE_PAUSE_MS);
+    this.#schedule(0);
+  }
+
+  /** Take back the last change. */
+  undo() {
+    if (!this.past.length) return;
+    this.set = this.past.pop();
+    this.lastMove = { factor: null, at: 0 };
+    this.#tell();
+    this.#schedule(0);
+  }
+
+  #remember() {
+    this.past.push(this.set);
+    if (this.past.length > MOST_UNDO) this.past.shift();
   }
 
   /** Choose how the answer is drawn: auto, preserve or decode. */
@@ -66,8 +91,16 @@ export class Editor extends EventTarget {
 
   /** Leave every factor as it is. */
   reset() {
+    if (this.edited) this.#remember();
     this.set = {};
+    this.#tell();
     this.#schedule(0);
+  }
+
+  /** Ask again after a failure. */
+  async retry() {
+    if (this.original && !this.before) await this.load(this.original);
+    else this.#schedule(0);
   }
 
   get edited() {
@@ -126,6 +159,7 @@ export class Editor extends EventTarget {
       cache: answer.headers.get("X-Cache"),
       detail: answer.headers.get("X-Detail"),
       extrapolation: answer.headers.get("X-Extrapolation"),
+      suggestion: answer.headers.get("X-Suggestion"),
     };
   }
 

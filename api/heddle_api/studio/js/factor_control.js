@@ -67,7 +67,8 @@ function numberControl(factor, refusal, onChange) {
   const { element, showNow } = frame(factor, refusal, "legend", h("div", { class: "number" }, range, exact, asIs));
   const show = (value, reading) => {
     const shown = value ?? reading?.value ?? (low + high) / 2;
-    if (document.activeElement !== range) range.value = shown;
+    if (document.activeElement !== range || value === null) range.value = shown;
+    range.setAttribute("aria-valuetext", `${spoken(shown)}${factor.unit ? ` ${factor.unit}` : ""}${value === null ? ", as it is" : ""}`);
     if (document.activeElement !== exact) exact.value = value === null ? "" : spoken(shown);
     asIs.disabled = value === null || Boolean(refusal);
     showNow(reading);

@@ -2,17 +2,32 @@
 import { adaptersView } from "./adapters_view.js";
 import { Api, readConfig } from "./api.js";
 import { alertOf } from "./alert.js";
-import { fill, h } from "./dom.js";
+import { basesView } from "./bases_view.js";
+import { cardView } from "./card_view.js";
+import { clusterView } from "./cluster_view.js";
+import { dataView } from "./data_view.js";
+import { fill, h, notify } from "./dom.js";
 import { editView } from "./edit_view.js";
 import { jobsView } from "./jobs_view.js";
+import { reportView } from "./report_view.js";
+import { rolloutsView } from "./rollouts_view.js";
 import { session } from "./session.js";
 import { signInView } from "./sign_in.js";
+import { tenantsView } from "./tenants_view.js";
 
-const VIEWS = { edit: editView, adapters: adaptersView, jobs: jobsView };
+const TENANT_VIEWS = { edit: editView, data: dataView, jobs: jobsView, adapters: adaptersView };
+const OPERATOR_VIEWS = { tenants: tenantsView, cluster: clusterView, jobs: jobsView, bases: basesView };
+const DEEPER_VIEWS = { data: reportView, adapters: cardView };
+const NAMES = {
+  edit: "Edit", data: "Data", jobs: "Jobs", adapters: "Adapters",
+  tenants: "Tenants", cluster: "Cluster", bases: "Bases", rollouts: "Rollouts",
+};
 const main = document.getElementById("main");
 const nav = document.getElementById("views");
-const bar = document.getElementById("session");
+const who = document.getElementById("who");
+const signOut = document.getElementById("sign-out");
 let api = null;
+let views = {};
 let shown = null;
 
 function show(view) {
@@ -25,19 +40,29 @@ function show(view) {
 
 function route() {
   if (!api) return;
-  const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decodeURIComponent);
-  const chosen = name in VIEWS ? name : "edit";
+  const [name, ...rest] = location.hash.replace(/^#\//, "").split("/").map(decoded);
+  const chosen = Object.hasOwn(views, name) ? name : Object.keys(views)[0];
   for (const link of nav.children) {
     if (link.getAttribute("href") === `#/${chosen}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  show(VIEWS[chosen](api, rest));
+  const wanted = rest.length && views === TENANT_VIEWS && DEEPER_VIEWS[chosen] ? DEEPER_VIEWS[chosen] : views[chosen];
+  show(wanted(api, rest));
+}
+
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function leave(reason) {
   api = null;
   session.close();
-  nav.hidden = bar.hidden = true;
+  nav.hidden = signOut.hidden = true;
+  who.textContent = "";
   show(signInView(enter, reason));
 }
 
@@ -46,13 +71,28 @@ async function enter(key) {
   let refused = () => {};
   const tried = new Api(edgeUrl, key, () => refused());
   const me = await tried.get("/v1/me");
-  if (!me.tenant) throw new Error("This is an operator's key. Sign in with a tenant's key: edits belong to a tenant");
   session.open(key);
-  refused = () => leave("Your key is no longer accepted. Sign in with another one.");
+  refused = () => {
+    if (api === tried) leave("Your key is no longer accepted: it expired or was revoked. Sign in again to go on where you were.");
+  };
+  tried.scopes = me.scopes;
+  tried.operator = !me.tenant;
+  views = me.tenant ? TENANT_VIEWS : { ...OPERATOR_VIEWS, ...(await offersRollouts(tried) ? { rollouts: rolloutsView } : {}) };
   api = tried;
-  document.getElementById("who").textContent = me.tenant.name ?? me.tenant;
-  nav.hidden = bar.hidden = false;
+  who.textContent = me.tenant ? me.tenant.name : "Operator";
+  who.title = who.textContent;
+  fill(nav, Object.keys(views).map((name) => h("a", { href: `#/${name}` }, NAMES[name])));
+  nav.classList.toggle("many", nav.children.length > 4);
+  nav.hidden = signOut.hidden = false;
   route();
+}
+
+async function offersRollouts(tried) {
+  try {
+    return (await tried.getIfThere("/v1/rollouts?limit=1")) !== null;
+  } catch {
+    return false;
+  }
 }
 
 async function begin() {
@@ -67,6 +107,15 @@ async function begin() {
   }
 }
 
-window.addEventListener("hashchange", route);
-document.getElementById("sign-out").addEventListener("click", () => leave(null));
+window.addEventListener("hashchange", () => {
+  route();
+  if (api) main.focus({ preventScroll: true });
+});
+window.addEventListener("offline", () => notify("This device is offline. What you see stays; changes will not be sent."));
+window.addEventListener("online", () => notify("This device is online again."));
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address belongs to the views
+  main.focus();
+});
+signOut.addEventListener("click", () => leave(null));
 begin();

@@ -1,7 +1,10 @@
-// The original and the edit side by side, and what the edge said about the answer.
+// The original and the edit: side by side, behind a line that can be dragged, one held against the other, or only what
+// differs; and what the edge said about the answer.
+import { difference } from "./difference.js";
 import { fill, h } from "./dom.js";
-import { percent } from "./words.js";
+import { listed, percent, plain, value } from "./words.js";
 
+const MODES = [["side", "Side by side"], ["split", "Split"], ["hold", "Hold to compare"], ["difference", "Difference"]];
 const CACHES = { hit: "from the cache", latent: "decoded from the kept latent", miss: "encoded and decoded" };
 
 /** Two figures and, beside them, the facts; `show(editor)` brings all up to date. */
@@ -17,7 +20,42 @@ export function picturePair() {
     fill(facts, editor.result ? factsOf(editor.result) : []);
   };
   const stop = () => [before, after].forEach((each) => each.stop());
-  return { element: h("div", { class: "pair" }, before.element, after.element), facts, show, stop };
+  const pair = h("div", { class: "pair", "data-mode": "side" }, before.element, after.element);
+  const place = h("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Where the line between original and edit stands, in percent", class: "split-range" });
+  place.addEventListener("input", () => pair.style.setProperty("--split", `${place.value}%`));
+  const held = h("button", { type: "button", "aria-pressed": "false" }, "Hold to see the original");
+  const hold = (on) => {
+    pair.classList.toggle("held", on);
+    held.setAttribute("aria-pressed", String(on));
+  };
+  for (const type of ["pointerdown", "keydown"]) held.addEventListener(type, (event) => (type === "pointerdown" || event.key === " " || event.key === "Enter") && hold(true));
+  for (const type of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) held.addEventListener(type, () => hold(false));
+  const drawn = h("canvas", { class: "difference", role: "img", "aria-label": "What differs between original and edit, four times as strong" });
+  const said = h("p", { class: "small muted" });
+  const extra = h("div", { class: "compare-extra" });
+  const buttons = MODES.map(([mode, words]) => h("button", { type: "button", "data-mode": mode, "aria-pressed": "false", onclick: () => choose(mode) }, words));
+  let latest = null;
+  const compare = async () => {
+    if (pair.dataset.mode !== "difference" || !latest?.original) return;
+    const share = await difference(latest.original, latest.result?.blob ?? latest.original, drawn);
+    if (share !== null) said.textContent = share < 0.0005 ? "No pixel differs." : `${percent(share)} of the pixels differ visibly.`;
+  };
+  const choose = (mode) => {
+    pair.dataset.mode = mode;
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
+    fill(extra, mode === "split" && place, mode === "hold" && held, mode === "difference" && [h("div", { class: "frame" }, drawn), said]);
+    compare();
+  };
+  choose("side");
+  const showAll = (editor) => {
+    show(editor);
+    const changed = latest?.original !== editor.original || latest?.result !== editor.result;
+    latest = { original: editor.original, result: editor.result };
+    if (changed) compare();
+  };
+  const element = h("div", { class: "stack" },
+    h("div", { class: "segments", role: "group", "aria-label": "How to compare" }, buttons), pair, extra);
+  return { element, facts, show: showAll, stop };
 }
 
 function figure(name) {
@@ -43,7 +81,28 @@ function factsOf(result) {
     h("span", { class: "badge" }, CACHES[result.cache] ?? result.cache),
     h("span", { class: "badge" }, `${Math.round(result.ms)} ms`),
     result.detail && h("span", { class: "badge" }, result.detail === "preserve" ? "only the change is drawn" : "drawn anew"),
-    result.extrapolation && h("span", { class: "badge warn" },
-      `${percent(Number(result.extrapolation) - 1)} beyond your images: ask for less at once`),
   ];
+}
+
+/** What to say of an edit that leaves the range the tenant's pictures cover; null where it does not. */
+export function warningOf(result, set) {
+  if (!result?.extrapolation) return null;
+  const beyond = percent(Number(result.extrapolation) - 1);
+  const names = Object.keys(set).map(plain);
+  const suggested = suggestionOf(result.suggestion);
+  if (suggested?.reason === "image_outside") {
+    return "This picture is unlike your labelled images, so no edit of it can be trusted. Label some like it and fit again.";
+  }
+  const near = Object.entries(suggested?.set ?? {}).map(([name, found]) => `${plain(name)} ${value(found)}`);
+  const fewer = names.length > 1 ? `Set fewer factors at once: leave one of ${listed(names)} as it is.` : "Choose a value nearer to what the picture shows.";
+  const advice = near.length ? `Still inside would be ${listed(near)}.` : fewer;
+  return `This edit goes ${beyond} beyond what your labelled images cover, so details may break. ${advice}`;
+}
+
+function suggestionOf(header) {
+  try {
+    return JSON.parse(header);
+  } catch {
+    return null; // an edge that does not suggest: what is said in general still holds
+  }
 }

@@ -23,7 +23,7 @@ function row(factor, set, before, after) {
   const changed = Boolean(before && after && moved(factor, before[name], after[name]));
   const kind = wanted ? "set" : changed ? "moved" : "";
   return h("tr", { class: kind, "data-factor": name },
-    h("th", { scope: "row" }, plain(name)), h("td", {}, cell(before?.[name])), h("td", {}, cell(after?.[name])));
+    h("th", { scope: "row" }, plain(name)), h("td", {}, cell(before?.[name])), h("td", {}, cell(after?.[name]), changed && !wanted && h("span", { class: "badge warn" }, "moved, too")));
 }
 
 function cell(reading) {

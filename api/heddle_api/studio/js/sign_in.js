@@ -20,6 +20,7 @@ export function signInView(enter, reason) {
     fill(trouble);
     try {
       await enter(key.value.trim());
+      document.getElementById("main").focus({ preventScroll: true }); // the field that had it is gone
     } catch (error) {
       fill(trouble, alertOf(error));
       submit.disabled = false;
@@ -29,7 +30,7 @@ export function signInView(enter, reason) {
   const form = h("form", { onsubmit },
     h("div", {},
       h("h1", {}, "Sign in"),
-      h("p", { class: "lead" }, "The studio shows what your API key may see: adapters, jobs, and edits as they happen.")),
+      h("p", { class: "lead" }, "A tenant's key opens its data, fits, adapters and the edit bench; an operator's opens tenants, cluster and bases.")),
     reason && h("p", { class: "alert warn" }, reason),
     h("div", { class: "field" },
       h("label", { for: "key" }, "API key"),

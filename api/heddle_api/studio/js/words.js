@@ -1,7 +1,7 @@
 // Words and numbers for people: statuses, shares, times, values.
 
 const STATUSES = {
-  validating: ["waiting for the labels to be checked", "live"],
+  validating: ["labels being checked", "live"],
   queued: ["queued", "live"],
   running: ["running", "live"],
   scoring: ["scoring", "live"],
@@ -14,6 +14,9 @@ const STATUSES = {
   rejected: ["rejected", "bad"],
   refused: ["refused by its gate", "bad"],
   erased: ["erased", ""],
+  ready: ["ready", "good"],
+  active: ["active", "good"],
+  suspended: ["suspended", "warn"],
 };
 
 /** A status as [words, tone]. */
@@ -53,4 +56,28 @@ export function moment(iso) {
 export function duration(from, to) {
   const seconds = ((to ? new Date(to) : new Date()) - new Date(from)) / 1000;
   return seconds < 90 ? `${Math.max(0, seconds).toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
+}
+
+/** 1234567 -> "1.2 MB". */
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB"];
+  const step = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, count)) / 3));
+  const shown = count / 1000 ** step;
+  return `${step && shown < 10 ? shown.toFixed(1) : Math.round(shown)} ${units[step]}`;
+}
+
+/** (1, "image") -> "1 image", (2, "image") -> "2 images". */
+export function counted(count, noun, plural = `${noun}s`) {
+  return `${count.toLocaleString("en")} ${count === 1 ? noun : plural}`;
+}
+
+/** A share as people compare it: .034 -> ".03", null -> "–". */
+export function share(number) {
+  if (number === null || number === undefined) return "–";
+  return number.toFixed(2).replace(/^(-?)0\./, "$1.");
+}
+
+/** ["a", "b", "c"] -> "a, b and c". */
+export function listed(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from heddle_infra.database.walls import PLATFORM_ONLY, protect
 
 revision = "0010"
-down_revision = "0004"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ from alembic import op
 
 from heddle_infra.database.walls import owned_by, owned_through, protect, unprotect
 
-revision = "0006"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None

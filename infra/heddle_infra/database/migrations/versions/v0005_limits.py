@@ -5,8 +5,8 @@ from alembic import op
 
 from heddle_infra.database.walls import protect
 
-revision = "0004"
-down_revision = "0006"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 

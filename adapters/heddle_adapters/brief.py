@@ -1,0 +1,188 @@
+"""The brief card: what a gate must know of a fit and no more, for fleets of small fits.
+
+Two halves of the labelled set judge each other: accuracy is read out of fold on all rows, as on a full card, and a
+few edits per factor are drawn, encoded again and judged by the half that saw neither picture nor labels. Gains stay 1,
+edits are decoded, no interactions are looked for; curves, gap and disentanglement are left out, and the card says so.
+Its intervals are as wide as the evidence is thin, and the gate goes by their bounds.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heddle_adapters.adapter import Adapter
+from heddle_adapters.arrays import Floats, finite_matrix
+from heddle_adapters.associations import associations
+from heddle_adapters.crossfit import Progress
+from heddle_adapters.fit import fit_adapter
+from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.intake import check_values
+from heddle_adapters.one_thread import one_thread
+from heddle_adapters.read import held_out_reads, read
+from heddle_adapters.report import Card, ScoreCard
+from heddle_adapters.summary import Evidence, card_of, reading_skills
+from heddle_adapters.trial import Outcome, RoundTrip, draw_targets, draw_trial, judge_trial
+from heddle_adapters.whole import SetScores
+from heddle_platform.factors import FactorSet
+
+HALVES: Final = 2
+EDITS: Final = 8  # of each factor: if all arrive, the lower bound of their share is .68
+MORE_EDITS: Final = 24  # of a factor that the first leave open
+PERMUTATIONS: Final = 99  # of the labels, for the associations' p
+_SAME = ("accuracy", "effect", "leakage", "associations")  # told as on a full card
+
+
+def score_brief(
+    latents_NL: Floats,
+    values_NF: Floats,
+    factor_set: FactorSet,
+    *,
+    base_digest: str,
+    round_trip: RoundTrip,
+    pool_ML: Floats | None = None,
+    pool_names: Sequence[str] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Adapter, Card]:
+    """Fit an adapter and write its brief card; arguments and errors as `card.score_adapter`."""
+    tell = progress or (lambda _stage, _share: None)
+    latents_NL = finite_matrix(latents_NL, "latents")
+    values_NF = check_values(values_NF, factor_set, len(latents_NL))
+    fold_N = fold_of_rows(values_NF, HALVES, seed)
+    with one_thread():
+        started = time.perf_counter()
+        fit = partial(fit_adapter, factor_set=factor_set, base_digest=base_digest, pool_ML=pool_ML)
+        adapter = fit(latents_NL, values_NF)
+        seconds = time.perf_counter() - started
+        same = partial(fit, ridge=adapter.ridge, residual_share=adapter.residual_share)
+        halves = [same(latents_NL[fold_N != fold], values_NF[fold_N != fold]) for fold in range(HALVES)]
+        tell("fit", 1.0)
+        read_NF, scores_NC = held_out_reads(halves, latents_NL, fold_N)
+        skills = reading_skills(factor_set, read_NF, values_NF)
+        outcomes, survives_F, drawn = _edits(halves, latents_NL, fold_N, round_trip, seed)
+        tell("edit", 1.0)
+        pairs = associations(values_NF, factor_set, seed=seed, permutations=PERMUTATIONS)
+        evidence = Evidence(
+            latents_NL,
+            values_NF,
+            read_NF,
+            scores_NC,
+            skills,
+            {"decode": outcomes},
+            survives_F,
+            drawn,
+            pairs,
+            None,
+            (),
+            _left_out(len(factor_set.factors)),
+        )
+        card = card_of(
+            adapter,
+            evidence,
+            pool_ML=pool_ML,
+            pool_names=pool_names,
+            folds=HALVES,
+            seed=seed,
+            fit_seconds=seconds,
+        )
+        tell("score", 1.0)
+    return adapter, card.model_copy(update={"protocol": {**_kept(card), "brief": _PROTOCOL}})
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What became of edits: factor -> outcome; which factors survive without any edit; pictures drawn."""
+
+    outcomes: dict[int, Outcome]
+    survives_F: Floats
+    drawn: int
+
+
+def _edits(
+    halves: Sequence[Adapter],
+    latents_NL: Floats,
+    fold_N: NDArray[np.intp],
+    round_trip: RoundTrip,
+    seed: int,
+) -> tuple[list[Outcome], Floats, int]:
+    """Return what became of edits per factor, which factors survive without any, and how many pictures were drawn.
+
+    A factor one of whose few edits went wrong is judged anew by more of them, of other pictures, and by these alone.
+    """
+    random = np.random.default_rng(seed + 1)
+    rows = [random.permutation(np.flatnonzero(fold_N == fold)) for fold in range(HALVES)]
+    few, more = EDITS // HALVES, MORE_EDITS // HALVES
+    factors = range(len(halves[0].codings))
+    first = _judged(halves, latents_NL, [part[:few] for part in rows], factors, round_trip, random)
+    unsettled = [factor for factor, outcome in first.outcomes.items() if not _all_well(outcome, factor)]
+    fresh = [part[few : few + more] for part in rows]
+    if not unsettled or not all(len(part) for part in fresh):
+        return list(first.outcomes.values()), first.survives_F, first.drawn
+    second = _judged(halves, latents_NL, fresh, unsettled, round_trip, random)
+    outcomes = first.outcomes | second.outcomes
+    return list(outcomes.values()), second.survives_F, first.drawn + second.drawn
+
+
+def _all_well(outcome: Outcome, factor: int) -> bool:
+    others_F = np.arange(outcome.left_BF.shape[1]) != factor
+    return bool(outcome.reached_B.all() and (outcome.leak_F[others_F] == 0).all())
+
+
+def _judged(
+    halves: Sequence[Adapter],
+    latents_NL: Floats,
+    rows: Sequence[NDArray[np.intp]],
+    factors: Sequence[int],
+    round_trip: RoundTrip,
+    random: np.random.Generator,
+) -> _Judged:
+    """Edit each half's rows by the other's fit, draw them all in one batch, and judge."""
+    trials, plain, values = [], [], []
+    for fold, (adapter, some) in enumerate(zip(halves, rows, strict=True)):
+        values.append(read(adapter, latents_NL[some]).values_BF)
+        plain.append(latents_NL[some].astype(np.float32))
+        for factor in factors:
+            targets_B = draw_targets(adapter, factor, values[-1][:, factor], random)
+            trials.append((fold, draw_trial(adapter, latents_NL, some, factor, targets_B)))
+    asked = [*plain, *(trial.edited_BL for _, trial in trials)]
+    seen_BL = np.asarray(round_trip(np.concatenate(asked)), dtype=np.float32)
+    seen = np.split(seen_BL, np.cumsum([len(part) for part in asked])[:-1])
+    unedited = seen[:HALVES]
+    parts: dict[int, list[Outcome]] = {factor: [] for factor in factors}
+    for (fold, trial), pictures in zip(trials, seen[HALVES:], strict=True):
+        parts[trial.factor].append(judge_trial(trial, latents_NL, pictures, unedited[fold]))
+    survived = [
+        read(adapter, drawn).values_BF == before
+        for adapter, drawn, before in zip(halves, unedited, values, strict=True)
+    ]
+    outcomes = {factor: reduce(Outcome.beside, part) for factor, part in parts.items()}
+    return _Judged(outcomes, np.concatenate(survived).mean(axis=0), len(seen_BL))
+
+
+_PROTOCOL: Final = {
+    "folds": HALVES,
+    "ridge_and_shrinkage": "chosen on all rows, for the halves as well",
+    "edits_per_factor": EDITS,
+    "edits_of_an_unsettled_factor": f"{MORE_EDITS} others, where any of the first missed or leaked",
+    "drawn": "decode",
+    "gain": 1.0,
+    "left_out": ["curves", "mig", "dci", "preserve", "interactions", "strips"],
+}
+
+
+def _kept(card: Card) -> dict[str, object]:
+    return {name: told for name, told in card.protocol.items() if name in _SAME}
+
+
+def _left_out(factors: int) -> SetScores:
+    def none(metric: str) -> ScoreCard:
+        reason = 'a brief card leaves it out; fit with card "full" for it'
+        return ScoreCard(value=None, protocol={"metric": metric, "not_defined": reason, "code": "brief"})
+
+    nothing = (None,) * factors
+    return SetScores(none("mig"), none("mig"), none("dci"), none("dci"), nothing, nothing)

@@ -1,0 +1,1 @@
+"""API keys, and what a key is told about itself."""

@@ -1,0 +1,142 @@
+"""What is sent and shown of jobs."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from heddle_api.control.datasets.service import FactorSetRef
+from heddle_api.control.jobs.attempts import AttemptView
+from heddle_api.control.jobs.standing import NOWHERE, Standing
+from heddle_api.control.wire import Handle, Reference
+from heddle_platform.records import CardKind, Job, JobError, JobEvent, JobStatus, JobType
+
+
+class NewJob(BaseModel):
+    """A fit to be: a labelled set, read by a factor set, on a base, giving the next version of an adapter."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"type": "fit", "adapter": "avatars", "factor_set": "avatars", "dataset": "spring", "base": "default"}
+            ]
+        },
+    )
+    type: Literal["fit"]
+    adapter: Handle = Field(description="Name of the adapter; made by its first fit. Lower-case letters, digits, _, -.")
+    factor_set: Reference = Field(description="Id, name, or name@version; the one the set was labelled with.")
+    dataset: Reference = Field(description="Id of a labelled set, or a name: the newest not rejected one.")
+    base: Reference = Field("default", description="Id, alias or name of a published base.")
+    card: CardKind = Field(
+        "full",
+        description="brief: a card of a few edits per factor, without curves, scores and pictures, for fleets of small "
+        "fits; a hundred times sooner done.",
+    )
+    priority: int = Field(
+        0, ge=-5, le=5, description="Which of your own jobs goes first; it moves nothing among tenants."
+    )
+
+
+class NewPretraining(BaseModel):
+    """A base to be trained; the recipe is read whole where it runs, and what is wrong with it fails the job at once."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "pretrain",
+                    "recipe": {"name": "sprites", "corpus": {"images": {"dsprites": 20000}}, "steps": 5000},
+                    "workers": 1,
+                }
+            ]
+        },
+    )
+    type: Literal["pretrain"]
+    recipe: dict[str, Any] = Field(description="A base recipe as `heddle base train` takes it, as JSON.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that share every batch and average their gradients.")
+
+
+AnyNewJob = Annotated[NewJob | NewPretraining, Field(discriminator="type")]
+
+
+class BaseRef(BaseModel):
+    """Which base, exactly."""
+
+    id: str
+    name: str
+    digest: str
+
+
+class JobView(BaseModel):
+    """A job."""
+
+    id: str
+    type: JobType
+    status: JobStatus
+    queue_position: int | None = Field(description="How many jobs go before this one; null when it does not wait.")
+    estimated_start_at: datetime | None = Field(
+        None,
+        description="When it will start, by recent jobs; null when it does not wait or none was measured.",
+    )
+    estimated_end_at: datetime | None = Field(None, description="When it will end; likewise.")
+    priority: int = 0
+    progress: float = Field(description="Share done, 0 to 1.")
+    stage: str | None = Field(description="What is being done at the moment.")
+    attempt: int = Field(description="How many times the job was started.")
+    cancel_requested: bool
+    adapter: str | None
+    factor_set: FactorSetRef | None
+    dataset: str | None
+    base: BaseRef | None
+    card: CardKind = Field("full", description="Of a fit: which card it makes.")
+    error: JobError | None = Field(description="Why it failed: a stable code and a sentence.")
+    dead_letter: bool = Field(
+        False, description="Its attempts were used up for reasons of ours; POST /v1/jobs/{id}/retry sends it again."
+    )
+    attempts: list[AttemptView] | None = Field(
+        None, description="Of a single failed job: each attempt, when it began, and why it ended."
+    )
+    result: dict[str, Any] | None = Field(
+        description="Of a finished fit: adapter, version and card; of a pretraining: base and card."
+    )
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class EventView(BaseModel):
+    """One thing that happened to a job."""
+
+    id: str
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+def view(job: Job, standing: Standing = NOWHERE, attempts: list[AttemptView] | None = None) -> JobView:
+    """Return what is shown of a job."""
+    spec = job.spec
+    factor_set = (
+        FactorSetRef(id=spec["factor_set_id"], version=spec["factor_set_version"]) if "factor_set_id" in spec else None
+    )
+    base = (
+        BaseRef(id=spec["base_id"], name=spec["base_name"], digest=spec["base_digest"]) if "base_id" in spec else None
+    )
+    shown = job.model_dump(exclude={"tenant_id", "spec", "cost", "forgiven"})
+    return JobView(
+        **shown,
+        **vars(standing),
+        attempts=attempts,
+        adapter=spec.get("adapter"),
+        factor_set=factor_set,
+        dataset=spec.get("dataset_id"),
+        base=base,
+        card=spec.get("card", "full"),
+    )
+
+
+def event_view(event: JobEvent) -> EventView:
+    """Return what is shown of an event."""
+    return EventView(id=str(event.id), type=event.type, data=event.data, created_at=event.created_at)

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints of tenants, and the sender that tells them what happened."""

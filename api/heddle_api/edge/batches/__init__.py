@@ -1,0 +1,1 @@
+"""Batches: many images times many edits, done when nobody waits."""

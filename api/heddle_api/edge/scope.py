@@ -1,0 +1,46 @@
+"""Scope: whose request this is, what serves it, until when somebody waits for it, and where its time goes."""
+
+import time
+from dataclasses import dataclass
+
+from heddle_api.auth import Principal
+from heddle_api.edge.serving import Serving
+from heddle_api.edge.stopwatch import Stopwatch
+from heddle_platform.errors import Unavailable
+
+
+@dataclass(frozen=True, eq=False)
+class EditScope:
+    """See the module. `background`: nobody waits for the answer now."""
+
+    serving: Serving
+    tenant_id: str
+    epoch: int
+    deadline: float
+    watch: Stopwatch
+    background: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Who takes turns in the queue: what runs in the background does not use up its tenant's own turns."""
+        return f"{self.tenant_id}/background" if self.background else self.tenant_id
+
+    def timed_anew(self) -> "EditScope":
+        """Return the same scope with a stopwatch of its own, for work that several requests share."""
+        return EditScope(self.serving, self.tenant_id, self.epoch, self.deadline, Stopwatch(), self.background)
+
+
+def open_scope(
+    serving: Serving | None, principal: Principal, deadline_seconds: float, *, background: bool = False
+) -> EditScope:
+    """Begin a request.
+
+    Raises:
+        Unavailable: code `not_ready`.
+        Forbidden: an operator's key.
+    """
+    if serving is None:
+        raise Unavailable("this replica is still starting; try again in a moment", code="not_ready")
+    tenant_id = principal.tenant
+    epoch = serving.epochs.get(tenant_id, principal.tenant_epoch)
+    return EditScope(serving, tenant_id, epoch, time.monotonic() + deadline_seconds, Stopwatch(), background)

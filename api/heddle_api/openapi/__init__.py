@@ -1,0 +1,1 @@
+"""The OpenAPI documents of both planes: what FastAPI reads off the routes, made fit for a stranger."""

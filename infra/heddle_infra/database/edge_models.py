@@ -1,0 +1,45 @@
+"""Tables of what the edge's callers leave behind: verdicts on edits, and batches of edits."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from heddle_infra.database.models import CASCADE, Id, Table
+
+
+class FeedbackRow(Table):
+    __tablename__ = "feedback"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)  # that of the edit: one edit, one verdict
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id", ondelete=CASCADE), index=True)
+    adapter_name: Mapped[str]
+    adapter_version: Mapped[int]
+    adapter_digest: Mapped[str]
+    edit: Mapped[dict[str, Any] | None]
+    edit_digest: Mapped[str]
+    kept: Mapped[bool]
+    final: Mapped[dict[str, Any]]
+    key_id: Mapped[str] = mapped_column(Id)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EditBatchRow(Table):
+    __tablename__ = "edit_batches"
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id, ForeignKey("tenants.id", ondelete=CASCADE), index=True)
+    key_id: Mapped[str] = mapped_column(Id)
+    epoch: Mapped[int]
+    status: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    items: Mapped[int]
+    done: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")
+    results: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    lease_expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]

@@ -1,0 +1,169 @@
+"""Batches over real PostgreSQL: done in the background, taken over after a death, nobody else's, gone by an erasure."""
+
+import asyncio
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import delete, update
+
+from heddle_api.edge.app import EdgePorts, create_app
+from heddle_api.edge.batches.runner import STEP, BatchRunner
+from heddle_infra.database import edit_batches
+from heddle_infra.database.edge_models import EditBatchRow
+from heddle_infra.database.engine import Database
+from heddle_infra.database.models import TenantRow
+from heddle_platform import keys, pixels
+from heddle_platform.settings import DatabaseSettings
+from tests.api.edge.edge_world import OTHER, TENANT, Edge, World, caller_of
+
+EDITS = [{"adapter": "avatars", "set": {"glasses": "none"}}, {"adapter": "avatars@1", "set": {"skin": "sand"}}]
+
+
+@pytest.fixture
+async def database(postgres_url: str) -> AsyncIterator[Database]:
+    opened = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
+    async with opened.platform_transaction() as session:
+        await session.execute(delete(TenantRow).where(TenantRow.id.in_((TENANT, OTHER))))
+        session.add_all([TenantRow(id=TENANT, name="one"), TenantRow(id=OTHER, name="other")])
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def edge(world: World, database: Database) -> AsyncIterator[Edge]:
+    @asynccontextmanager
+    async def ports() -> AsyncIterator[EdgePorts]:
+        yield replace(world.ports(), database=database)
+
+    app = create_app(ports)
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+        await state["readiness"].refresh()
+        async with caller_of(app, dict(state), world) as edge:
+            yield edge
+
+
+async def send(edge: Edge, images: list[bytes], edits: Any = EDITS, who: str = "tenant", **fields: str) -> Any:
+    files = [("image", (f"{place}.png", data)) for place, data in enumerate(images)]
+    return await edge.post(
+        "/v1/edit_batches", files=files, data={"edits": json.dumps(edits), **fields}, headers=edge.world.headers(who)
+    )
+
+
+async def finished(edge: Edge, batch_id: str) -> Any:
+    async with asyncio.timeout(30):
+        while True:
+            found = (await edge.get(f"/v1/edit_batches/{batch_id}", headers=edge.world.headers())).json()
+            if found["status"] == "done":
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_every_edit_of_every_image_is_what_a_single_edit_gives(edge: Edge) -> None:
+    images = edge.world.fitted.images[300:305]
+    sent = await send(edge, images)
+    assert sent.status_code == 202, sent.text
+    assert (sent.json()["items"], sent.json()["status"]) == (10, "queued")
+    done = await finished(edge, sent.json()["id"])
+    assert (done["done"], done["failed"], done["progress"]) == (10, 0, 1.0)
+    assert [(one["image"], one["edit"]) for one in done["results"]] == [(at // 2, at % 2) for at in range(10)]
+    path = f"/v1/edit_batches/{done['id']}"
+    archive = await edge.get(f"{path}/download", headers=edge.world.headers())
+    with zipfile.ZipFile(io.BytesIO(archive.content)) as opened:
+        assert len(opened.namelist()) == 11
+        zipped = opened.read("item-0003.png")
+    item = await edge.get(f"{path}/items/3", headers=edge.world.headers())
+    alone = await edge.edit(images[1], set={"skin": "sand"})
+    assert item.content == zipped == alone.content
+    assert item.headers["content-type"] == "image/png"
+    listed = (await edge.get("/v1/edit_batches", headers=edge.world.headers())).json()
+    assert [one["id"] for one in listed["data"]] == [done["id"]]
+
+
+async def test_an_item_that_cannot_be_done_fails_alone(edge: Edge) -> None:
+    good = edge.world.fitted.images[300]
+    broken = pixels.encode(np.zeros((8, 8, 3), np.uint8), "image/png")[:45]
+    done = await finished(edge, (await send(edge, [good, broken], EDITS[:1], accept="image/webp")).json()["id"])
+    assert [one["status"] for one in done["results"]] == ["done", "failed"]
+    assert done["results"][1]["code"] == "image_damaged"
+    missing = await edge.get(f"/v1/edit_batches/{done['id']}/items/1", headers=edge.world.headers())
+    assert (missing.status_code, missing.json()["code"]) == (404, "item_failed")
+    item = await edge.get(f"/v1/edit_batches/{done['id']}/items/0", headers=edge.world.headers())
+    assert item.headers["content-type"] == "image/webp"
+
+
+async def test_a_batch_is_its_tenants_and_can_be_deleted(edge: Edge) -> None:
+    made = (await send(edge, edge.world.fitted.images[300:301])).json()
+    await finished(edge, made["id"])
+    path = f"/v1/edit_batches/{made['id']}"
+    for method, url in (("GET", path), ("GET", f"{path}/items/0"), ("GET", f"{path}/download"), ("DELETE", path)):
+        answer = await edge.request(method, url, headers=edge.world.headers("other"))
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown_batch")
+    assert (await edge.delete(path, headers=edge.world.headers())).status_code == 204
+    assert (await edge.get(path, headers=edge.world.headers())).status_code == 404
+    assert not list(edge.world.objects.list(keys.edit_batch_prefix(TENANT, made["id"])))
+
+
+async def test_who_takes_a_dead_replicas_lease_over_goes_on_where_it_was(edge: Edge, database: Database) -> None:
+    state = edge.state
+    runner = BatchRunner(database, edge.world.objects, state["readiness"], state["edits"])
+    async with database.platform_transaction() as session:  # a dead replica's: leased, never worked on, the lease over
+        await session.execute(delete(EditBatchRow))
+    made = (await send(edge, edge.world.fitted.images[300:306])).json()
+    async with database.platform_transaction() as session:
+        dead = await edit_batches.claim(session, lease_seconds=60.0)
+    if dead is None:  # the plane's own runner was faster; let it end
+        await finished(edge, made["id"])
+        pytest.skip("the batch was done before it could be taken")
+    async with database.platform_transaction() as session:
+        assert await edit_batches.claim(session, lease_seconds=60.0) is None
+        await session.execute(update(EditBatchRow).values(lease_expires_at=EditBatchRow.created_at))
+    await runner.turn()
+    done = await finished(edge, made["id"])
+    assert done["done"] == 12 > STEP
+    async with database.platform_transaction() as session:  # and what the dead one still says is not heard
+        assert await edit_batches.advance(session, dead, [{"status": "failed"}], lease_seconds=1.0) is None
+
+
+async def test_an_erasure_ends_batches_of_its_epoch(edge: Edge, database: Database) -> None:
+    made = (await send(edge, edge.world.fitted.images[300:302])).json()
+    await finished(edge, made["id"])
+    edge.world.source.change(epochs={TENANT: 2, OTHER: 1})
+    await edge.state["readiness"].refresh()
+    answer = await edge.get(f"/v1/edit_batches/{made['id']}", headers=edge.world.headers())
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_batch")
+
+
+@pytest.mark.parametrize(
+    ("images", "edits", "status", "code"),
+    [
+        (1, [], 422, "invalid_edits"),
+        (1, {"adapter": "avatars"}, 422, "invalid_edits"),
+        (1, [{"adapter": "avatars", "set": {"nose": "x"}}], 422, "unknown_factor"),
+        (1, [{"adapter": "nobody"}], 404, "unknown_adapter"),
+        (0, EDITS, 422, "missing_image"),
+        (40, EDITS * 20, 413, "batch_too_large"),
+    ],
+)
+async def test_what_cannot_work_is_refused_at_once(edge: Edge, images: int, edits: Any, status: int, code: str) -> None:
+    tiny = pixels.encode(np.zeros((2, 2, 3), np.uint8), "image/png")
+    answer = await edge.post(
+        "/v1/edit_batches",
+        files=[("image", ("a.png", tiny))] * images or [("edits", (None, json.dumps(edits)))],
+        data={"edits": json.dumps(edits)} if images else {},
+        headers=edge.world.headers(),
+    )
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+async def test_an_edge_without_a_database_says_so(shared_edge: Edge) -> None:
+    answer = await shared_edge.get("/v1/edit_batches", headers=shared_edge.world.headers())
+    assert (answer.status_code, answer.json()["code"]) == (503, "batches_unavailable")

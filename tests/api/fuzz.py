@@ -1,0 +1,200 @@
+"""Schemathesis over the whole OpenAPI document of a plane, with one key; all checks.
+
+The short form is `test_fuzz.py`. The long one, against PostgreSQL and both planes started for it on loopback:
+
+    python -m tests.api.fuzz --examples 100 --seed 7
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import structlog
+
+from heddle_api.edge.app import EdgePorts
+from heddle_api.edge.app import create_app as create_edge
+from heddle_infra.database import outbox
+from heddle_platform.base.bundle import default_bundle_path, load_bundle
+from heddle_platform.base.runtime import BaseRuntime
+from tests.api.control_world import Person
+from tests.api.edge.edge_world import fit_demo, make_world
+from tests.api.live import open_live, served
+from tests.conftest import only
+
+# What a schema cannot say, so that a request that obeys it may be refused all the same:
+#   400, 406: headers that only a parser can judge (If-Match, Accept)
+#   412, 428: If-Match against the present state
+#   413, 422: sizes by settings, references and dates by the present state ("expires_at is in the past")
+_POSITIVE: Final = '["2xx", "400", "401", "403", "404", "406", "409", "412", "413", "422", "428", "429"]'
+# Not found, gone stale or too large is as good a refusal of wrong data as any
+_NEGATIVE: Final = '["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "429"]'
+_CONFIG: Final = f"""
+[checks.positive_data_acceptance]
+expected-statuses = {_POSITIVE}
+
+[checks.negative_data_rejection]
+expected-statuses = {_NEGATIVE}
+"""
+
+
+PLANE_PHASES: Final = "examples,coverage,fuzzing,stateful"
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    """How a run ended: whether nothing was found, and what was printed."""
+
+    clean: bool
+    report: str
+
+
+def fuzz(
+    url: str,
+    keys: Mapping[str, str],
+    *,
+    examples: int,
+    seed: int,
+    phases: str = PLANE_PHASES,
+    known: Mapping[str, str] | None = None,
+) -> Fuzzed:
+    """Run Schemathesis as a program against a plane.
+
+    Args:
+        url: address of the plane.
+        keys: name to API key; the first one's owner asks, and what it may read, the others must not.
+        examples: most examples per operation and phase.
+        seed: equal seeds send equal requests.
+        phases: of examples, coverage, fuzzing, stateful.
+        known: values of path parameters that lead to something; they become the document's examples.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        users = [
+            {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {key}"}]}
+            for name, key in keys.items()
+        ]
+        (Path(folder) / "auth.json").write_text(json.dumps({"auth": users}))
+        peers = f"peers = {json.dumps([*keys])}" if len(keys) > 1 else ""
+        document = Path(folder) / "openapi.json"
+        document.write_text(json.dumps(_furnished(httpx.get(f"{url}/openapi.json").json(), known or {})))
+        config = Path(folder) / "schemathesis.toml"
+        config.write_text(f'{_CONFIG}\n[auth.wfc]\npath = "{folder}/auth.json"\n{peers}\n')
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(document)),
+            *("--checks", "all", "--phases", phases, "--max-examples", str(examples), "--seed", str(seed)),
+            *("--url", url, "--no-color", "--continue-on-failure", "--generation-database", "none"),
+        ]
+        ended = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+    return Fuzzed(ended.returncode == 0, ended.stdout + ended.stderr)
+
+
+def _furnished(document: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for found in operation.get("parameters", ()):
+                if found["in"] == "path" and found["name"] in known:
+                    found["example"] = known[found["name"]]
+    return document
+
+
+def _environment() -> Mapping[str, str]:
+    return {**os.environ, "COLUMNS": "160"}
+
+
+async def furnish(person: Person) -> dict[str, str]:
+    """Give a tenant one of everything, so that requests meet something, and return where it is."""
+    await person.fitted(verdict="needs_approval")
+    await person.post("/v1/adapters/avatars/versions/1/approvals", {"decision": "approve"})
+    endpoint = await person.post("/v1/webhook_endpoints", {"url": "https://hooks.invalid/heddle"})
+    async with person.world.ports.database.transaction(person.id) as session:
+        await outbox.emit(session, person.id, "job.failed", {"id": "job_x"})
+    key = await person.post("/v1/api_keys", {"name": "spare", "scopes": ["edits"]})
+    upload = await person.upload()
+    item = (await person.get("/v1/datasets/for-avatars/items"))["data"][0]["id"]
+    erasure = await person.post("/v1/erasure_requests", {"dataset": "for-avatars", "items": [item]})
+    sent = (await person.get(f"/v1/webhook_endpoints/{endpoint['id']}/deliveries"))["data"]
+    job = (await person.get("/v1/jobs"))["data"][0]
+    return {
+        "adapter": "avatars",
+        "base": "default",
+        "dataset": "for-avatars",
+        "delivery": sent[0]["id"],
+        "endpoint": endpoint["id"],
+        "erasure": erasure["id"],
+        "factor_set": "avatars",
+        "item": item,
+        "job_id": job["id"],
+        "key_id": key["id"],
+        "name": "tiny",
+        "tenant_id": person.id,
+        "upload_id": upload,
+        "version": "1",
+    }
+
+
+async def fuzz_control(postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES) -> dict[str, Fuzzed]:
+    """Fuzz a control plane as a tenant beside another, and as an operator."""
+    async with open_live(postgres_url) as live:
+        tenants = {name: await live.world.tenant(name) for name in ("acme", "rival")}
+        known = [await furnish(person) for person in tenants.values()]
+        owners = {name: person.key for name, person in tenants.items()}
+        found = {}
+        # the operator last, and at the other tenant: it may delete what it finds
+        for who, keys, ids in (
+            ("tenant", owners, known[0]),
+            ("operator", {"operator": live.world.admin_key}, known[1]),
+        ):
+            found[who] = await asyncio.to_thread(
+                fuzz, live.url, keys, examples=examples, seed=seed, phases=phases, known=ids
+            )
+        return found
+
+
+def fuzz_edge(*, examples: int, seed: int, phases: str = PLANE_PHASES) -> Fuzzed:
+    """Fuzz an edge as one of two tenants."""
+    bundle = load_bundle(default_bundle_path())
+    world = make_world(bundle, fit_demo(BaseRuntime.from_bundle(bundle)))
+
+    @asynccontextmanager
+    async def ports() -> AsyncIterator[EdgePorts]:
+        yield world.ports()
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    with served(create_edge(ports), lifespan=True) as url:
+        keys = {who: world.keys[who] for who in ("tenant", "other")}
+        found = fuzz(url, keys, examples=examples, seed=seed, phases=phases)
+    structlog.reset_defaults()
+    return found
+
+
+def main() -> None:
+    """Run the long form and print what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--phases", default=PLANE_PHASES)
+    asked = parser.parse_args()
+    options = {"examples": asked.examples, "seed": asked.seed, "phases": asked.phases}
+    found = {"edge": fuzz_edge(**options)}
+    sys.stdout.write(f"===== edge =====\n{found['edge'].report}\n")
+    for variables in only("postgres"):
+        found |= asyncio.run(fuzz_control(variables["HEDDLE_DATABASE_URL"], **options))
+    for who in ("tenant", "operator"):
+        sys.stdout.write(f"===== {who} =====\n{found[who].report}\n")
+    for who, fuzzed in found.items():
+        sys.stdout.write(f"{who:10} {'nothing found' if fuzzed.clean else 'FAILED'}\n")
+    sys.exit(not all(fuzzed.clean for fuzzed in found.values()))
+
+
+if __name__ == "__main__":
+    main()

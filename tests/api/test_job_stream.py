@@ -1,0 +1,59 @@
+"""A job's stream: it says that it lives while nothing happens, and outlives a database that is away for a moment."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_api.auth import Principal
+from heddle_api.control.context import Control
+from heddle_api.control.jobs.stream import follow
+from heddle_api.control.seal import Seal
+from heddle_platform.errors import Unavailable
+from tests.api.control_world import Person, World
+
+
+class Faltering(Control):
+    """A control plane whose database is away as often as `away` says."""
+
+    away = 0
+
+    @asynccontextmanager
+    async def transaction(self, caller: Principal) -> AsyncIterator[AsyncSession]:
+        """Open a transaction, or not."""
+        if Faltering.away > 0:
+            Faltering.away -= 1
+            raise Unavailable("the database cannot be reached")
+        async with self.ports.database.transaction(caller.tenant_id) as session:
+            yield session
+
+
+def control_of(world: World) -> Faltering:
+    """Return the tools of a plane over the same database."""
+    return Faltering(world.ports, Seal(world.ports.settings.security.secret_key))
+
+
+def owner(person: Person) -> Principal:
+    """Return who follows."""
+    return Principal("key_x", person.id, frozenset({"jobs"}))
+
+
+async def test_silence_is_broken_by_comments(tenant: Person) -> None:
+    job_id, _ = await tenant.queue_two_fits()
+    stream = follow(control_of(tenant.world), owner(tenant), job_id, 0, silence_seconds=0.2)
+    lines = [await anext(stream) for _ in range(4)]
+    assert [line.split("\n")[0][:5] for line in lines] == ["id: " + lines[0][4], "event", ": sti", ": sti"]
+    await tenant.post(f"/v1/jobs/{job_id}/cancel")
+    rest = [line async for line in stream]
+    assert "event: cancelled" in rest[-1]
+
+
+async def test_it_goes_on_when_the_database_comes_back(tenant: Person) -> None:
+    job_id, _ = await tenant.queue_two_fits()
+    stream = follow(control_of(tenant.world), owner(tenant), job_id, 0)
+    assert "event: created" in await anext(stream)
+    assert "event: progress" in await anext(stream)
+    Faltering.away = 1
+    assert (await anext(stream)).startswith(":")
+    await tenant.post(f"/v1/jobs/{job_id}/cancel")
+    assert ["event: cancelled" in line for line in [line async for line in stream]] == [True]

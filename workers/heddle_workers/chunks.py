@@ -1,0 +1,180 @@
+"""Chunks: small fits that were claimed together go to Ray as one task per base; each keeps its own lease and outcome.
+
+A fit that is cancelled leaves the chunk and the others go on; when all have left, the task is cancelled. When the task
+dies, those without an outcome are tried again, each under a lease of its own.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_infra.database import datasets, factor_sets
+from heddle_infra.database.engine import Database
+from heddle_platform import keys
+from heddle_platform.errors import Conflict, HeddleError
+from heddle_platform.ports import ObjectStore
+from heddle_platform.records import Job
+from heddle_workers.base_source import BaseSource
+from heddle_workers.chunk_task import ChunkRequest, Done, SmallFit, heddle_fit_chunk
+from heddle_workers.cluster import Cluster, WorkerLost
+from heddle_workers.fitted import Fitted
+from heddle_workers.progress import Report, silent
+from heddle_workers.store import base_source, presign
+
+_CHUNK_CPUS: Final = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False)
+class _Member:
+    job: Job
+    outcome: asyncio.Future[Fitted]
+    report: Report = silent
+
+
+@dataclass(eq=False)
+class _Chunk:
+    """Fits that go together; `task` runs them."""
+
+    members: dict[str, _Member]
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def waited_for(self) -> bool:
+        return any(not member.outcome.done() for member in self.members.values())
+
+
+class Chunks:
+    """Runs small fits together.
+
+    Args:
+        database, objects: where sets and factor sets are.
+        cluster: runs the tasks.
+        most: fits per task.
+    """
+
+    def __init__(self, database: Database, objects: ObjectStore, cluster: Cluster, *, most: int) -> None:
+        self._database = database
+        self._objects = objects
+        self._cluster = cluster
+        self._most = most
+        self._chunks: dict[str, _Chunk] = {}
+
+    def gather(self, jobs: Sequence[Job]) -> None:
+        """Put jobs that were claimed together into chunks by base, and start these."""
+        by_base: dict[str, list[Job]] = {}
+        for job in jobs:
+            by_base.setdefault(job.spec["base_digest"], []).append(job)
+        for some in by_base.values():
+            for start in range(0, len(some), self._most):
+                self._start(some[start : start + self._most])
+
+    async def fit(self, job: Job, report: Report) -> Fitted:
+        """Return what the job's fit found; cancelling this takes it out of its chunk.
+
+        Raises:
+            NotEncoded: its set has no latents yet.
+            HeddleError: what else the fit raised; `WorkerLost` where the task died.
+        """
+        if job.id not in self._chunks:
+            self._start([job])
+        chunk = self._chunks[job.id]
+        member = chunk.members[job.id]
+        member.report = report
+        try:
+            return await member.outcome
+        finally:
+            self._chunks.pop(job.id, None)
+            member.outcome.cancel()
+            if not chunk.waited_for and chunk.task is not None:
+                chunk.task.cancel()
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        loop = asyncio.get_running_loop()
+        chunk = _Chunk({job.id: _Member(job, loop.create_future()) for job in jobs})
+        self._chunks.update(dict.fromkeys(chunk.members, chunk))
+        chunk.task = asyncio.create_task(self._run(chunk), name=f"chunk of {len(jobs)}")
+
+    async def _run(self, chunk: _Chunk) -> None:
+        lost: Exception = WorkerLost("the worker ended before this fit had its turn")
+        try:
+            request = await self._request(chunk)
+            if request.fits:
+                await self._cluster.run(
+                    heddle_fit_chunk, request, silent, cpus=_CHUNK_CPUS, told=lambda message: self._told(chunk, message)
+                )
+        except Exception as error:
+            if not isinstance(error, HeddleError):
+                log.exception("chunk_broke", fits=len(chunk.members))
+            lost = error
+        finally:
+            for member in chunk.members.values():
+                if not member.outcome.done():
+                    member.outcome.set_exception(lost)
+                    member.outcome.exception()  # seen: a member that left already asks no more
+
+    async def _request(self, chunk: _Chunk) -> ChunkRequest:
+        """Look up what the fits run on, a transaction per tenant; a fit that has nothing to run on is told so."""
+        ready: list[tuple[_Member, str, dict[str, Any]]] = []
+        by_tenant: dict[str, list[_Member]] = {}
+        for member in chunk.members.values():
+            by_tenant.setdefault(member.job.tenant, []).append(member)
+        for tenant_id, members in by_tenant.items():
+            async with self._database.transaction(tenant_id) as session:
+                ready += await _materials(session, members)
+        first = next(iter(chunk.members.values())).job.spec
+        names = []
+        for member, digest, _ in ready:
+            tenant_id = member.job.tenant
+            names.append(keys.dataset_manifest(tenant_id, digest))
+            names.append(keys.latents(tenant_id, digest, first["base_digest"]))
+        urls = await presign(self._objects, names)
+        fits = tuple(
+            SmallFit(member.job.id, urls[2 * place], urls[2 * place + 1], document)
+            for place, (member, _, document) in enumerate(ready)
+        )
+        return ChunkRequest(await self._base(first["base_name"], first["base_digest"]), fits)
+
+    async def _base(self, name: str, digest: str) -> BaseSource:
+        return await base_source(self._objects, name, digest)
+
+    async def _told(self, chunk: _Chunk, message: Done) -> None:
+        member = chunk.members[message.job_id]
+        if not member.outcome.done():
+            if isinstance(message.outcome, Exception):
+                member.outcome.set_exception(message.outcome)
+                member.outcome.exception()
+            else:
+                member.outcome.set_result(message.outcome)
+
+
+async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[tuple[_Member, str, dict[str, Any]]]:
+    ready = []
+    for member in members:
+        try:
+            ready.append(await _material(session, member))
+        except HeddleError as error:
+            if error.retryable:
+                raise
+            if not member.outcome.done():
+                member.outcome.set_exception(error)
+                member.outcome.exception()
+    return ready
+
+
+async def _material(session: AsyncSession, member: _Member) -> tuple[_Member, str, dict[str, Any]]:
+    spec, tenant_id = member.job.spec, member.job.tenant
+    dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
+    factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
+    if dataset.digest is None:
+        raise Conflict(
+            f"labelled set {dataset.id} is {dataset.status}; only a set that is ready can be fitted",
+            code="dataset_not_ready",
+            param="dataset",
+        )
+    return member, dataset.digest, factors.document
