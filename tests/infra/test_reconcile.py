@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text, update
 
-from heddle_infra.database import datasets, jobs, versions
+from heddle_infra.database import datasets, edit_batches, jobs, versions
 from heddle_infra.database.engine import Database
 from heddle_infra.database.models import AdapterVersionRow, JobRow
 from heddle_infra.memory import MemoryObjectStore
@@ -92,6 +92,19 @@ async def test_orphans_are_told_and_taken_away_only_when_asked(scene: Scene) -> 
     assert not orphans & set(scene.objects.objects)
     assert parts not in {upload.multipart_id for upload in scene.objects.open_multiparts("")}
     assert (await scene.look()).findings == ()
+
+
+async def test_images_of_a_batch_stay_as_long_as_the_batch(scene: Scene) -> None:
+    key = keys.edit_batch_file(scene.tenant.id, "bat_kept", "image-0000")
+    scene.objects.put(key, b"image")
+    values = {"id": "bat_kept", "tenant_id": scene.tenant.id, "key_id": "key_x", "epoch": 0, "spec": {}, "items": 1}
+    async with scene.database.platform_transaction() as session:
+        await edit_batches.create(session, values, ttl_seconds=3600)
+    assert (await scene.look(repair=True)).clean
+    assert scene.objects.head(key) is not None
+    async with scene.database.platform_transaction() as session:
+        await edit_batches.remove(session, scene.tenant.id, "bat_kept")
+    assert await scene.findings(repair=True) == [("orphan_object", key, True)]
 
 
 async def test_a_base_without_a_row_is_told_but_left_to_people(scene: Scene) -> None:

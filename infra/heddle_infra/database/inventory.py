@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database.edge_models import EditBatchRow
 from heddle_infra.database.models import AdapterVersionRow, BaseRow, DatasetRow, JobRow, TenantRow, UploadRow
 from heddle_platform import keys
 from heddle_platform.base.bundle import FILES, MANIFEST
@@ -65,7 +66,7 @@ class Named:
 
     Attributes:
         needed: key -> the row that points at it; without the object that row is broken.
-        digests: folder -> the digests that may stand in it.
+        digests: folder -> the digests, of batches of edits the ids, that may stand in it.
         uploads: keys of uploaded bytes that are still wanted.
         multiparts: ids of multipart uploads that may still be sent to.
         working_since: since when the owner has jobs that may be writing; None: it has none.
@@ -115,11 +116,18 @@ async def of_tenant(session: AsyncSession, tenant_id: str) -> Named:
     since, running = (
         await session.execute(
             select(func.min(JobRow.started_at), func.coalesce(func.bool_or(JobRow.status.in_(_RUNNING)), False)).where(
-                JobRow.tenant_id == tenant_id, JobRow.status.in_(_OPEN)
+                or_(JobRow.tenant_id == tenant_id, JobRow.type == "rollout"),  # which writes for all tenants
+                JobRow.status.in_(_OPEN),
             )
         )
     ).one()
-    digests = {"datasets": frozenset(sets), "latents": frozenset(sets), "adapters": frozenset(adapters)}
+    batches = await session.scalars(select(EditBatchRow.id).where(EditBatchRow.tenant_id == tenant_id))
+    digests = {
+        "datasets": frozenset(sets),
+        "latents": frozenset(sets),
+        "adapters": frozenset(adapters),
+        "edit_batches": frozenset(batches.all()),
+    }
     return Named(needed, digests, uploads, multiparts, since, bool(running))
 
 
