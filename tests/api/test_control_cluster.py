@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from heddle_infra.database import jobs, platform_notes
+from heddle_infra.database.engine import Database
+from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import World
 
 RAY: dict[str, Any] = {
@@ -40,10 +43,12 @@ async def note(world: World, owner: str, ray: dict[str, Any], ago_seconds: int =
 
 
 @pytest.fixture(autouse=True)
-async def nothing_noted(world: World) -> None:
-    async with world.ports.database.platform_transaction() as session:
+async def nothing_noted(empty_postgres_url: str) -> None:
+    """Empty the database before the world is made."""
+    database = Database(DatabaseSettings(database_url=SecretStr(empty_postgres_url)))
+    async with database.platform_transaction() as session:
         await session.execute(text("delete from platform_notes"))
-        await session.execute(text("delete from jobs"))
+    await database.close()
 
 
 async def test_a_cluster_nobody_spoke_of_is_told_as_unknown(world: World) -> None:
