@@ -62,12 +62,16 @@ class RaySettings(_Concern):
     """The Ray cluster the dispatcher drives: `HEDDLE_RAY_ADDRESS` (host:port of the GCS).
 
     A task that encodes or fits takes `ray_task_cpus` CPUs (or all of a smaller node) and as many threads. A worker
+    that encodes takes `ray_encode_gpus` of a GPU (a fraction lets several share one) and `ray_encode_cpus` CPUs where
+    that is set. Every task reserves `ray_task_memory_bytes`, so that Ray puts no more on a node than fits. A worker
     that pretrains reserves `ray_pretrain_cpus`: none, so that hours of it do not keep fits waiting on a small machine;
     on a cluster set it to the recipe's threads.
     """
 
     ray_address: str
     ray_task_cpus: float = Field(2.0, gt=0)
+    ray_task_memory_bytes: int = Field(0, ge=0)
+    ray_encode_cpus: float | None = Field(None, gt=0)
     ray_encode_gpus: float = Field(0.0, ge=0)
     ray_pretrain_cpus: float = Field(0.0, ge=0)
 

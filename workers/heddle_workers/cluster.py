@@ -57,6 +57,7 @@ class Cluster:
         self.cpus = 1
         self.task_cpus = 1.0
         self.encode_gpus = settings.ray_encode_gpus
+        self.encode_cpus = settings.ray_encode_cpus
         self.pretrain_cpus = settings.ray_pretrain_cpus
 
     @property
@@ -202,7 +203,12 @@ class Cluster:
             self._remote[name] = ray.remote(task)
         # no retries of Ray's own: a lost worker costs a lease, and leases are counted and visible
         options = self._remote[name].options(
-            name=name, num_returns="streaming", max_retries=0, num_cpus=cpus, num_gpus=gpus
+            name=name,
+            num_returns="streaming",
+            max_retries=0,
+            num_cpus=cpus,
+            num_gpus=gpus,
+            memory=self._settings.ray_task_memory_bytes or None,
         )
         return options.remote(request)
 

@@ -6,7 +6,7 @@ A driver's own client aborts the process when the head at its address is another
 
 from typing import Any, Final
 
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # it is compiled
 
 _SECONDS: Final = 2.0
 _ALIVE: Final = 0  # GcsNodeInfo.GcsNodeState
