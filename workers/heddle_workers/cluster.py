@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import ray
 import structlog
-from ray.exceptions import RayError
+from ray.exceptions import NodeDiedError, RayError
 
 from heddle_platform.errors import Unavailable
 from heddle_platform.settings import RaySettings
@@ -39,6 +39,12 @@ class WorkerLost(Unavailable):
     """The Ray worker died under the task, or Ray lost it."""
 
     default_code = "worker_lost"
+
+
+class NodeLost(WorkerLost):
+    """The node or the whole cluster died under the task, which is not to blame for it."""
+
+    default_code = "node_lost"
 
 
 class Cluster:
@@ -99,11 +105,13 @@ class Cluster:
             return False
 
     async def connect(self) -> None:
-        """Join the cluster.
+        """Join the cluster, unless that was done.
 
         Raises:
             Unavailable: Ray cannot be reached, or refuses the token.
         """
+        if self.joined:
+            return
         if not await self.reachable():
             raise Unavailable(f"Ray does not answer at {self._settings.ray_address}")
         try:
@@ -188,6 +196,8 @@ class Cluster:
                     raise message.error
                 else:
                     return cast(Result, message)
+        except NodeDiedError as error:
+            raise NodeLost(f"the node that ran {name} was lost") from error
         except (RayError, ConnectionError) as error:
             raise WorkerLost(f"the worker of {name} was lost ({type(error).__name__})") from error
         except asyncio.CancelledError:

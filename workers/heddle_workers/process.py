@@ -77,7 +77,7 @@ async def _join(cluster: Cluster, stop: asyncio.Event) -> Verdict | None:
         except Unavailable as error:
             log.warning("ray_unreachable", detail=str(error), retry_after_seconds=pause)
             await _pause(stop, pause)
-            if cluster.joined:
+            if cluster.joined and not await cluster.attached():
                 return Verdict.STOPPED if stop.is_set() else Verdict.RAY_LOST
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:
