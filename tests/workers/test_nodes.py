@@ -61,5 +61,5 @@ async def test_fits_go_on_when_one_of_several_nodes_dies(
         for number in range(FITS):
             assert [version.version for version in await world.versions(f"fit_{number}")] == [1]
     finally:
-        nodes.shutdown()
+        nodes.shutdown()  # type: ignore[no-untyped-call]
         await database.close()
