@@ -43,10 +43,17 @@ class ListedSource:
     away: bool = False
     fresh_keys: dict[str, tuple[ServedKey, int]] = field(default_factory=dict)
     lookups: int = 0
+    stamped: str | None = None
+    snapshots: int = 0
 
     async def snapshot(self) -> ServingSnapshot:
         self._answer()
+        self.snapshots += 1
         return self.now
+
+    async def stamp(self) -> str | None:
+        self._answer()
+        return self.stamped
 
     async def find_key(self, key_hash: str) -> tuple[ServedKey, int] | None:
         self._answer()
