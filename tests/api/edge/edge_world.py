@@ -27,7 +27,7 @@ from heddle_platform.base.bundle import BaseBundle
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.errors import Unavailable
 from heddle_platform.factors import FactorSet, LevelledFactor, parse_factor_set
-from heddle_platform.ports import Cache
+from heddle_platform.ports import Cache, Looked
 from heddle_platform.rate import Rate, Taken
 from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
 
@@ -68,7 +68,6 @@ class ListedSource:
             raise Unavailable("the database cannot be reached")
 
 
-@dataclass
 class FlakyCache(MemoryCache):
     """A cache that can be taken away."""
 
@@ -85,6 +84,11 @@ class FlakyCache(MemoryCache):
         if self.away:
             raise Unavailable("the cache cannot be reached")
         return await super().take(key, rate)
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        if self.away:
+            raise Unavailable("the cache cannot be reached")
+        return await super().look(first, second, claim, ttl_seconds=ttl_seconds)
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
         if self.away:
