@@ -80,7 +80,8 @@ def edited_key(
 
 def claim_key(edited: str) -> str:
     """Return the key under which a replica says that it is making the edit of another key."""
-    return f"{edited}:claim"
+    start, _, digest = edited.rpartition(":")
+    return f"{start}-claim:{digest}"
 
 
 def _key(tenant_id: str, epoch: int, what: str, *parts: object) -> str:
