@@ -183,6 +183,10 @@ class EditService:
         values = tuple(edit.set[request.factor] for edit in edits)
         return GridAnswer(data, values, cache, target.label, scope.watch.header())
 
+    async def settle(self) -> None:
+        """Wait for what is still being written to the cache."""
+        await self._remembered.settle()
+
     def _scope(self, principal: Principal, deadline_seconds: float | None, background: bool = False) -> EditScope:
         most = self._deadline_seconds
         seconds = most if deadline_seconds is None else min(deadline_seconds, most)
