@@ -23,7 +23,7 @@ from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
 from heddle_adapters.one_thread import one_thread
-from heddle_adapters.read import held_out_reads, read
+from heddle_adapters.read import held_out_reads, scores_of, values_of
 from heddle_adapters.report import Card, ScoreCard
 from heddle_adapters.summary import Evidence, card_of, reading_skills
 from heddle_adapters.trial import Outcome, RoundTrip, draw_targets, draw_trial, judge_trial
@@ -144,7 +144,7 @@ def _judged(
     """Edit each half's rows by the other's fit, draw them all in one batch, and judge."""
     trials, plain, values = [], [], []
     for fold, (adapter, some) in enumerate(zip(halves, rows, strict=True)):
-        values.append(read(adapter, latents_NL[some]).values_BF)
+        values.append(values_of(adapter, scores_of(adapter, latents_NL[some])))
         plain.append(latents_NL[some].astype(np.float32))
         for factor in factors:
             targets_B = draw_targets(adapter, factor, values[-1][:, factor], random)
@@ -157,7 +157,7 @@ def _judged(
     for (fold, trial), pictures in zip(trials, seen[HALVES:], strict=True):
         parts[trial.factor].append(judge_trial(trial, latents_NL, pictures, unedited[fold]))
     survived = [
-        read(adapter, drawn).values_BF == before
+        values_of(adapter, scores_of(adapter, drawn)) == before
         for adapter, drawn, before in zip(halves, unedited, values, strict=True)
     ]
     outcomes = {factor: reduce(Outcome.beside, part) for factor, part in parts.items()}

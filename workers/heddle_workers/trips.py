@@ -50,6 +50,10 @@ class RoundTrips:
         size = min(_CHUNK, max(1, -(-count // self.threads)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
         out_BL = np.empty((count, self.runtime.latents), dtype=np.float32)
+        if self.threads == 1:
+            for part in parts:
+                out_BL[part] = self.runtime.encode(draw(part))
+            return out_BL
         with ThreadPoolExecutor(self.threads) as pool:
             for part, latents_PL in zip(
                 parts, pool.map(lambda part: self.runtime.encode(draw(part)), parts), strict=True
