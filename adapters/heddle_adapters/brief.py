@@ -19,6 +19,7 @@ from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.associations import associations
 from heddle_adapters.crossfit import Progress
+from heddle_adapters.discriminate import DISCRIMINATIVE_ROWS
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
@@ -59,7 +60,12 @@ def score_brief(
         fit = partial(fit_adapter, factor_set=factor_set, base_digest=base_digest, pool_ML=pool_ML)
         adapter = fit(latents_NL, values_NF)
         seconds = time.perf_counter() - started
-        same = partial(fit, ridge=adapter.ridge, residual_share=adapter.residual_share)
+        same = partial(
+            fit,
+            ridge=adapter.ridge,
+            residual_share=adapter.residual_share,
+            temperature_F=_temperature_for_halves(adapter, fold_N),
+        )
         halves = [same(latents_NL[fold_N != fold], values_NF[fold_N != fold]) for fold in range(HALVES)]
         tell("fit", 1.0)
         read_NF, scores_NC = held_out_reads(halves, latents_NL, fold_N)
@@ -92,6 +98,16 @@ def score_brief(
         )
         tell("score", 1.0)
     return adapter, card.model_copy(update={"protocol": {**_kept(card), "brief": _PROTOCOL}})
+
+
+def _temperature_for_halves(adapter: Adapter, fold_N: NDArray[np.intp]) -> Floats | None:
+    """Return the temperatures of all rows, where neither they nor a half have the labels to read discriminatively.
+
+    None: a half holds out rows of its own, which takes five solves more.
+    """
+    fewest = int(np.bincount(fold_N, minlength=HALVES).min())
+    closed = all(kind == "closed_form" for kind in adapter.read_kinds)
+    return adapter.temperature_F.astype(np.float64) if closed and len(fold_N) - fewest < DISCRIMINATIVE_ROWS else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +183,7 @@ def _judged(
 _PROTOCOL: Final = {
     "folds": HALVES,
     "ridge_and_shrinkage": "chosen on all rows, for the halves as well",
+    "temperature": f"as well, with under {DISCRIMINATIVE_ROWS} labels a half",
     "edits_per_factor": EDITS,
     "edits_of_an_unsettled_factor": f"{MORE_EDITS} others, where any of the first missed or leaked",
     "drawn": "decode",
