@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from heddle_adapters.statistics import unpack_statistics
 from heddle_infra.database import jobs
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
@@ -96,12 +97,13 @@ async def test_a_chunk_stores_what_its_keys_say(world: World) -> None:
     dataset = await a_ready_set(world)
     [version] = await world.versions("first")
     assert dataset.digest is not None
-    assert set(version.files) == {ADAPTER_FILE, STATISTICS_FILE, PACK_FILE}
+    assert set(version.files) == {ADAPTER_FILE, PACK_FILE}
     for file, digest in version.files.items():
         stored = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, file))
         assert sha256_hex(stored) == digest
     pack = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, PACK_FILE))
     assert b'"brief"' in unpacked(pack, CARD_FILE)
     assert unpacked(pack, CARD_PAGE).lower().startswith(b"<!doctype html>")
+    assert unpack_statistics(unpacked(pack, STATISTICS_FILE)).labelled.count
     with pytest.raises(NotFound, match="no file"):
         unpacked(pack, "nothing")
