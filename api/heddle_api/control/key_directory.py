@@ -1,4 +1,4 @@
-"""The control plane's key directory: the database is asked once a second and key.
+"""The control plane's key directory: the database is asked about a key once a second; every time about one that ends by itself.
 
 What a replica answers to a request that may have changed something makes it forget all keys: a key that is revoked here
 stops here at once, and within a second at other replicas.
@@ -44,13 +44,17 @@ class DatabaseKeys:
             return known
         changes, asked = self._changes, time.monotonic()
         found = await self._ask(key_hash)
-        if found is not None and changes == self._changes:
+        if found is None:
+            return None
+        principal, ends = found
+        if not ends and changes == self._changes:
             if len(self._known) >= _RATES_MOST:
                 self._known.clear()
-            self._known[key_hash] = (found, asked + _KEY_SECONDS)
-        return found
+            self._known[key_hash] = (principal, asked + _KEY_SECONDS)
+        return principal
 
-    async def _ask(self, key_hash: str) -> Principal | None:
+    async def _ask(self, key_hash: str) -> tuple[Principal, bool] | None:
+        """Return who owns the key, and whether it ends by itself: such a key is asked about every time."""
         async with self._database.platform_transaction() as session:  # whose key it is, is the question
             found = await tenants.find_key(session, key_hash)
             if found is None:
@@ -59,13 +63,14 @@ class DatabaseKeys:
                 return None
             key, tenant = found
             scopes = frozenset(key.scopes)
+            ends = key.expires_at is not None or key.previous_ends_at is not None
             if tenant is None:
-                return Principal(key.id, None, scopes)
+                return Principal(key.id, None, scopes), ends
             rate, until = self._rates.get(tenant.id, (None, 0.0))
             if rate is None or until < time.monotonic():
                 rate = await quotas.rate(session, tenant.id, self._settings)
                 self._remember(tenant.id, rate)
-        return Principal(key.id, tenant.id, scopes, tenant.epoch, rate)
+        return Principal(key.id, tenant.id, scopes, tenant.epoch, rate), ends
 
     def _remember(self, tenant_id: str, rate: Rate) -> None:
         if len(self._rates) >= _RATES_MOST:

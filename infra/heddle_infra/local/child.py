@@ -79,6 +79,9 @@ async def start_child(service: Service, log: Path) -> Child:
             preexec_fn=_tied_to_this_process(service.death_signal),
             **options,  # type: ignore[arg-type]
         )
+    if service.group_niceness:
+        with contextlib.suppress(OSError):  # another system, or a kernel that does not group
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(service.group_niceness))
     return Child(service, process)
 
 
