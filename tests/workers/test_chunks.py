@@ -11,6 +11,7 @@ from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import NotFound
 from heddle_platform.packs import PACK_FILE, unpacked
 from heddle_platform.records import Dataset, Job
+from heddle_workers.chunks import spread
 from heddle_workers.fit import fit_set
 from heddle_workers.fitted import ADAPTER_FILE, CARD_FILE, CARD_PAGE, STATISTICS_FILE
 from heddle_workers.image_set import UnopenedSet
@@ -54,6 +55,23 @@ async def test_many_fits_go_as_one_task_and_a_set_is_encoded_once(world: World) 
     first = (await world.versions("first"))[0]
     assert digests == {first.digest}, "a fit is the same bytes in a chunk of one and of many"
     assert "brief" in done[0].result["card"]["protocol"]  # type: ignore[index]
+
+
+async def test_a_chunk_of_many_rows_goes_as_several_tasks(world: World) -> None:
+    dataset = await a_ready_set(world)
+    assert dataset.images is not None
+    queued = [await world.queue_fit(dataset, f"adapter-{index}", card="brief") for index in range(4)]
+    world.cluster.ran.clear()
+    async with running(world.dispatcher(SMALL.model_copy(update={"chunk_rows": 2 * dataset.images}))):
+        done = [await world.until(job.id) for job in queued]
+    assert all(job.result is not None for job in done)
+    assert world.cluster.ran == ["heddle_fit_chunk"] * 2
+
+
+def test_fits_are_spread_by_their_rows() -> None:
+    assert spread([], 10) == []
+    assert spread([3, 3, 3, 3], 6) == [slice(0, 2), slice(2, 4)]
+    assert spread([20, 1, 1, 9], 10) == [slice(0, 1), slice(1, 3), slice(3, 4)]
 
 
 async def test_one_fit_leaves_a_chunk_and_the_others_go_on(world: World) -> None:
