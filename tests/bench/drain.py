@@ -3,8 +3,8 @@
     python -m tests.bench.drain [--fits 1000] [--tenants 20] [--rows 300] [--card brief] [--small]
 
 Every fit has a set of its own (300 rows drawn from 1,000 avatars, four factors), its latents stored already. Timed:
-POST of all jobs, claims, fits in chunks, gate, export, two objects each, rows; and what all processes used (`control`: mostly the POSTs, "others": what the
-client asked of the database). `--card full` measures full cards.
+POST of all jobs, claims, fits in chunks, gate, export, two objects each, rows. Beside it, the processor time of every
+process ("control" is mostly the POSTs). `--card full` measures full cards.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The control plane's key directory: the database is asked about a key once a second; every time about one that ends by itself.
+"""The control plane's key directory: the database is asked about a key once a second, and each time if it will expire.
 
 What a replica answers to a request that may have changed something makes it forget all keys: a key that is revoked here
 stops here at once, and within a second at other replicas.
