@@ -1,7 +1,8 @@
 """Processor seconds of a stack, by kind of process: on a busy machine they say what wall time cannot."""
 
 import contextlib
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -24,9 +25,9 @@ _KINDS = (
 )
 
 
-def processor_seconds(data_dir: Path) -> Counter[str]:
+def processor_seconds(data_dir: Path) -> dict[str, float]:
     """Return seconds used since the start of each process, those of children that ended included."""
-    used: Counter[str] = Counter()
+    used: dict[str, float] = defaultdict(float)
     for process in stack_processes(data_dir):
         with contextlib.suppress(psutil.Error):
             line = " ".join(process.cmdline()) or process.name()
@@ -36,11 +37,11 @@ def processor_seconds(data_dir: Path) -> Counter[str]:
     return used
 
 
-def table(before: Counter[str], after: Counter[str], fits: int) -> None:
+def table(before: Mapping[str, float], after: Mapping[str, float], fits: int) -> None:
     """Print milliseconds of processor per fit, by kind and in total."""
     total = 0.0
-    for kind, seconds in sorted(after.items(), key=lambda one: before[one[0]] - one[1]):
-        each = 1_000 * (seconds - before[kind]) / fits
+    for kind, seconds in sorted(after.items(), key=lambda one: before.get(one[0], 0.0) - one[1]):
+        each = 1_000 * (seconds - before.get(kind, 0.0)) / fits
         total += each
         print(f"{'  ' + kind:<28}{each:>10.1f} ms of processor per fit")
     print(f"{'  all processes':<28}{total:>10.1f} ms of processor per fit   (two cores: {2_000 / total:.1f} fits/s)")
