@@ -25,7 +25,7 @@ class Basis(BaseModel):
     units_per_second: float | None = Field(description="Cost units done per second in which any of them ran.")
     jobs_ahead: int = Field(description="Waiting jobs, of any tenant, that would go before this one.")
     latents_cached: bool | None = Field(description="Whether the set is encoded already, so that only the fit is left.")
-    sentence: str
+    sentence: str = Field(description="The same in words.")
 
 
 class EstimateView(BaseModel):
@@ -36,9 +36,9 @@ class EstimateView(BaseModel):
     cost_units: float = Field(description="Rows x latents: what your share of the queue is charged.")
     seconds: float | None = Field(description="How long it would run; null where nothing was measured yet.")
     queue_wait_seconds: float | None = Field(description="How long it would wait first; likewise.")
-    estimated_start_at: datetime | None
-    estimated_end_at: datetime | None
-    based_on: Basis
+    estimated_start_at: datetime | None = Field(description="When it would start; null where nothing was measured.")
+    estimated_end_at: datetime | None = Field(description="When it would end; likewise.")
+    based_on: Basis = Field(description="What the estimate rests on.")
 
 
 async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal, wanted: AnyNewJob) -> Reply:
