@@ -69,7 +69,7 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         sentence=_sentence(wanted.type, found, place),
     )
     if found is None:
-        return Reply(_told(wanted.type, rows, cost, basis))
+        return Reply(_told(wanted.type, rows, cost, basis), changes=False)
     now = (await session.execute(select(func.now()))).scalar_one()
     told = waiting_estimate(now, sum(each for _, each in order[:place]), cost, found)
     view = _told(wanted.type, rows, cost, basis)
@@ -79,7 +79,7 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         "estimated_start_at": told.start_at,
         "estimated_end_at": told.end_at,
     }
-    return Reply(view.model_copy(update=update))
+    return Reply(view.model_copy(update=update), changes=False)
 
 
 def _told(job_type: str, rows: int | None, cost: float, basis: Basis) -> EstimateView:

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_adapters.edit import check_request
 from heddle_api.auth import Principal
 from heddle_api.control.once import recalled
+from heddle_api.control.trail import Trail
 from heddle_api.edge.loader import Loader
 from heddle_infra.database import edit_batches, idempotency
 from heddle_infra.database.engine import Database
@@ -118,6 +119,7 @@ class BatchService:
         images: Sequence[bytes],
         edits: Sequence[EditRequest],
         media_type: MediaType,
+        trail: Trail,
         *,
         key: str | None = None,
     ) -> tuple[BatchView, bool]:
@@ -128,6 +130,7 @@ class BatchService:
             images: the files.
             edits: each is done to each image.
             media_type: of the pictures.
+            trail: where the audit event of it begins.
             key: Idempotency-Key; the same one queues once.
 
         Returns:
@@ -172,6 +175,8 @@ class BatchService:
         try:
             async with self._database.transaction(principal.tenant) as session:
                 made, replayed = await _queued(session, values, key)
+                if not replayed:
+                    await trail.note(session, principal, target=made.id, after=made)
             return made, replayed
         finally:
             if made is None or replayed:
@@ -213,7 +218,7 @@ class BatchService:
         batch = await self.get(principal, batch_id)
         return await asyncio.to_thread(self._zip, batch)
 
-    async def remove(self, principal: Principal, batch_id: str) -> None:
+    async def remove(self, principal: Principal, batch_id: str, trail: Trail) -> None:
         """Stop a batch and delete it with its images.
 
         Raises:
@@ -222,6 +227,7 @@ class BatchService:
         batch = await self.get(principal, batch_id)
         async with self._database.transaction(batch.tenant_id) as session:
             await edit_batches.remove(session, batch.tenant_id, batch.id)
+            await trail.note(session, principal, target=batch.id, before=view(batch))
         await asyncio.to_thread(delete_objects, self._objects, batch.tenant_id, batch.id)
 
     def _epoch(self, principal: Principal) -> int:
