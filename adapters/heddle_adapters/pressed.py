@@ -12,17 +12,16 @@ Pressing is a function of the adapter alone, so all replicas edit alike. An adap
 that is no triangle, a spread that is not read' Sigma) comes back from `press` as it went in.
 """
 
+import json
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
-
-import json
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter
-from heddle_adapters.arrays import Floats, Singles
+from heddle_adapters.arrays import Singles
 from heddle_adapters.design import Coding, column_slices, score_slices
 from heddle_adapters.fixed_point import pack_rows, packed_bytes, unpack_rows
 from heddle_adapters.interaction import Interaction, pair_columns

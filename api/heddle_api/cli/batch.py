@@ -21,7 +21,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.served import factor_values
+from heddle_api.cli.edit import factor_values
 from heddle_api.client import BatchInfo, Document, HeddleClient
 
 batch_app = typer.Typer(no_args_is_help=True, help="Batches: edit a whole folder, behind those who wait for answers.")
