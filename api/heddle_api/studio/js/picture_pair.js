@@ -2,7 +2,8 @@
 // differs; and what the edge said about the answer.
 import { difference } from "./difference.js";
 import { fill, h } from "./dom.js";
-import { listed, percent, plain, value } from "./words.js";
+import { whyDrawn } from "./edit_warning.js";
+import { percent } from "./words.js";
 
 const MODES = [["side", "Side by side"], ["split", "Split"], ["hold", "Hold to compare"], ["difference", "Difference"]];
 const CACHES = { hit: "from the cache", latent: "decoded from the kept latent", miss: "encoded and decoded" };
@@ -80,29 +81,6 @@ function factsOf(result) {
     h("span", { class: "badge" }, result.version),
     h("span", { class: "badge" }, CACHES[result.cache] ?? result.cache),
     h("span", { class: "badge" }, `${Math.round(result.ms)} ms`),
-    result.detail && h("span", { class: "badge" }, result.detail === "preserve" ? "only the change is drawn" : "drawn anew"),
+    result.detail && h("span", { class: "badge" }, [result.detail === "preserve" ? "only the change is drawn" : "drawn anew", whyDrawn(result.reason)].filter(Boolean).join(": ")),
   ];
-}
-
-/** What to say of an edit that leaves the range the tenant's pictures cover; null where it does not. */
-export function warningOf(result, set) {
-  if (!result?.extrapolation) return null;
-  const beyond = percent(Number(result.extrapolation) - 1);
-  const names = Object.keys(set).map(plain);
-  const suggested = suggestionOf(result.suggestion);
-  if (suggested?.reason === "image_outside") {
-    return "This picture is unlike your labelled images, so no edit of it can be trusted. Label some like it and fit again.";
-  }
-  const near = Object.entries(suggested?.set ?? {}).map(([name, found]) => `${plain(name)} ${value(found)}`);
-  const fewer = names.length > 1 ? `Set fewer factors at once: leave one of ${listed(names)} as it is.` : "Choose a value nearer to what the picture shows.";
-  const advice = near.length ? `Still inside would be ${listed(near)}.` : fewer;
-  return `This edit goes ${beyond} beyond what your labelled images cover, so details may break. ${advice}`;
-}
-
-function suggestionOf(header) {
-  try {
-    return JSON.parse(header);
-  } catch {
-    return null; // an edge that does not suggest: what is said in general still holds
-  }
 }
