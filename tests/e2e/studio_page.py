@@ -20,6 +20,11 @@ IMAGES = 600
 HELD_OUT = 900
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+LOOKS = {
+    f"{size}{scheme}".removesuffix("-light"): (width, scheme.removeprefix("-"))
+    for size, width in (("wide", DESK), ("phone", PHONE))
+    for scheme in ("-light", "-dark")
+}
 _ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -104,6 +109,10 @@ class Studio:
     def factor(self, name: str) -> Locator:
         return self.page.locator(f'fieldset[data-factor="{name}"]')
 
+    def before(self, name: str) -> Locator:
+        """The cell of a factor's reading before the edit."""
+        return self.page.locator(f'.readings tr[data-factor="{name}"] td').first
+
     def after(self, name: str) -> Locator:
         """The cell of a factor's reading after the edit."""
         return self.page.locator(f'.readings tr[data-factor="{name}"] td:last-child')
@@ -121,8 +130,18 @@ class Studio:
     def screenshot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.evaluate("window.scrollTo(0, 0)")  # what sticks to the window stands at its place
-        self.page.wait_for_timeout(250)  # what moves in has moved in
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True, animations="disabled")
+
+    def shoot(self, name: str) -> None:
+        """Check and picture what is shown, wide and on a phone, light and dark."""
+        for look, (size, scheme) in LOOKS.items():
+            self.page.set_viewport_size(size)
+            self.page.emulate_media(color_scheme=scheme)
+            self.check_layout()
+            self.check_contrast()
+            self.screenshot(f"{name}-{look}")
+        self.page.set_viewport_size(DESK)
+        self.page.emulate_media(color_scheme="light")
 
     def check_layout(self) -> None:
         """Nothing sticks out sideways, and every control has a name."""

@@ -55,7 +55,7 @@ function article(api, endpoint, reload) {
 }
 
 function askNew(api, reload) {
-  const url = h("input", { id: "hook-url", type: "text", inputmode: "url", required: true, maxlength: 2000, placeholder: "https://example.com/heddle" });
+  const url = h("input", { id: "hook-url", type: "text", inputmode: "url", required: true, maxlength: 2000, placeholder: "https://…" });
   const note = h("input", { id: "hook-note", type: "text", maxlength: 200 });
   const events = tickBoxes("It is told of", EVENTS.map((event) => [event, plain(event)]), EVENTS);
   askFor({
