@@ -130,7 +130,8 @@ class Studio:
     def screenshot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.evaluate("window.scrollTo(0, 0)")  # what sticks to the window stands at its place
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True, animations="disabled")
+        whole = self.page.locator("dialog").count() == 0  # a dialog's ground covers the window only
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole, animations="disabled")
 
     def shoot(self, name: str) -> None:
         """Check and picture what is shown, wide and on a phone, light and dark."""

@@ -43,7 +43,7 @@ def test_an_empty_tenant_is_told_what_to_do(open_studio: Callable[..., Any], new
         studio.page.get_by_role("heading", name="No job yet").wait_for()
 
 
-def test_the_editor_can_be_taken_home_and_the_scorecard_opens_in_a_frame_without_scripts(
+def test_the_editor_is_taken_home_and_the_scorecard_runs_no_script(
     open_studio: Callable[..., Any], fitted: Wire
 ) -> None:
     with open_studio(fitted) as studio:

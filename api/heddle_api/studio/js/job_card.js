@@ -1,4 +1,5 @@
 // One job: its head, its progress as it happens, and its history.
+import { sentence } from "./alert.js";
 import { follow } from "./follow.js";
 import { fill, h, notify } from "./dom.js";
 import { ahead, clock, counted, duration, moment, percent, plain, status } from "./words.js";
@@ -62,8 +63,8 @@ export function jobCard(api, reload) {
           job.status === "failed" && h("button", { type: "button", class: job.dead_letter ? "primary" : null, onclick: () => retry(api, job, reload) }, "Retry"),
           open && h("button", { type: "button", disabled: job.cancel_requested, onclick: () => cancel(api, job, reload) }, job.cancel_requested ? "Being cancelled …" : "Cancel"),
           job.result?.version && h("a", { class: "button", href: `#/adapters/${encodeURIComponent(job.adapter)}/${job.result.version}` }, `Version ${job.result.version}`)));
-      fill(trouble, job.error && h("p", { class: "alert" }, job.error.message,
-        job.dead_letter && " All its attempts were used up, for reasons of the platform's and not of your data: nothing is lost, retry it."));
+      fill(trouble, job.error && h("p", { class: "alert" }, sentence(job.error.message),
+        job.dead_letter && " The platform's fault, not your data's: nothing is lost, retry it."));
       if (job.status === "failed") tellAttempts(job);
     }
     bar.hidden = !open;

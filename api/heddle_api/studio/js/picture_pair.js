@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { whyDrawn } from "./edit_warning.js";
 import { percent } from "./words.js";
 
-const MODES = [["side", "Side by side"], ["split", "Split"], ["hold", "Hold to compare"], ["difference", "Difference"]];
+const MODES = [["side", "Side by side"], ["split", "Split"], ["hold", "Hold"], ["difference", "Difference"]];
 const CACHES = { hit: "from the cache", latent: "decoded from the kept latent", miss: "encoded and decoded" };
 
 /** Two figures and, beside them, the facts; `show(editor)` brings all up to date. */
@@ -34,7 +34,7 @@ export function picturePair() {
   const drawn = h("canvas", { class: "difference", role: "img", "aria-label": "What differs between original and edit, four times as strong" });
   const said = h("p", { class: "small muted" });
   const extra = h("div", { class: "compare-extra" });
-  const buttons = MODES.map(([mode, words]) => h("button", { type: "button", "data-mode": mode, "aria-pressed": "false", onclick: () => choose(mode) }, words));
+  const buttons = MODES.map(([mode, words]) => h("button", { type: "button", "data-mode": mode, "aria-pressed": "false", "aria-label": mode === "hold" && "Hold to compare", onclick: () => choose(mode) }, words));
   let latest = null;
   const compare = async () => {
     if (pair.dataset.mode !== "difference" || !latest?.original) return;

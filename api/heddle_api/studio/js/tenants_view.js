@@ -43,7 +43,7 @@ function table(api, tenants, reload) {
       const [words, tone] = status(tenant.status);
       const wanted = tenant.status === "active" ? "suspended" : "active";
       return h("tr", {},
-        h("th", { scope: "row" }, h("a", { href: `#/tenants/${tenant.id}` }, tenant.name), h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id" }, tenant.id)),
+        h("th", { scope: "row" }, h("a", { href: `#/tenants/${tenant.id}` }, tenant.name), h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id wide-only" }, tenant.id)),
         h("td", {}, h("span", { class: `badge ${tone}` }, words)),
         h("td", { class: "number" }, h("button", {
           type: "button", "aria-label": `${wanted === "active" ? "Reactivate" : "Suspend"} ${tenant.name}`,

@@ -42,7 +42,7 @@ export function trialPanel(api, adapter, { alias, versions }, reload) {
 
 function askTrial(adapter, others, put, reload) {
   const version = h("select", { id: "trial-version" }, others.map((each) => h("option", { value: each.version }, `Version ${each.version}`)));
-  const kind = h("select", { id: "trial-kind" }, h("option", { value: "canary" }, "Canary: answers a share of all images"), h("option", { value: "shadow" }, "Shadow: draws along, is never seen"));
+  const kind = h("select", { id: "trial-kind" }, h("option", { value: "canary" }, "Canary: answers a share"), h("option", { value: "shadow" }, "Shadow: draws along, unseen"));
   const weight = h("input", { id: "trial-weight", type: "number", min: 1, max: 100, step: 1, value: 10, required: true });
   const weightField = field("Share of images, in percent", weight, "Chosen by the image: the same picture always gets the same version, and a larger share only adds pictures.");
   const shadowNote = h("p", { class: "small muted", hidden: true }, "How often it agrees with production stands in the edge's /metrics.");

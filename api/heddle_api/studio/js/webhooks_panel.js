@@ -7,7 +7,8 @@ import { showSecret } from "./secret_dialog.js";
 import { moment, plain, status } from "./words.js";
 
 const EVENTS = [
-  "job.succeeded", "job.failed", "job.awaiting_approval", "job.cancelled", "dataset.ready", "dataset.rejected",
+  "job.succeeded", "job.failed", "job.awaiting_approval", "job.cancelled", "dataset.ready", "dataset.rejected", "adapter.alias_moved",
+  "erasure.completed",
 ];
 const PATH = "/v1/webhook_endpoints";
 
@@ -47,7 +48,7 @@ function article(api, endpoint, reload) {
         h("button", { type: "button", onclick: () => (enabled ? change({ status: "disabled" }, "Nothing more is sent there.") : change({ status: "enabled" }, "It is told of events again.")) }, enabled ? "Disable" : "Enable"),
         h("button", { type: "button", onclick: () => askRotate(api, endpoint, reload) }, "New secret"),
         h("button", { type: "button", class: "danger", onclick: () => askDelete(api, endpoint, reload) }, "Delete"))),
-    h("ul", { class: "chips", "aria-label": "Events" }, endpoint.events.map((event) => h("li", { class: "badge" }, plain(event)))),
+    h("ul", { class: "chips", "aria-label": "Events" }, endpoint.events.length === EVENTS.length ? h("li", { class: "badge" }, "every event") : endpoint.events.map((event) => h("li", { class: "badge" }, plain(event)))),
     h("p", { class: "small muted" }, told.filter(Boolean).join(" · ")),
     endpoint.disabled_reason && h("p", { class: "alert warn" }, `Disabled: ${endpoint.disabled_reason}.`),
     enabled && endpoint.failing_since && h("p", { class: "alert warn" }, `It has taken nothing since ${moment(endpoint.failing_since)}. After five days it is disabled.`),
