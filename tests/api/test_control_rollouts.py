@@ -25,7 +25,8 @@ from heddle_infra.database.engine import Database
 from heddle_infra.database.rollout_items import ItemMaterial, ItemOutcome
 from heddle_infra.database.versions import NewVersion
 from heddle_platform.digest import json_digest
-from heddle_platform.records import Job, Rollout
+from heddle_platform.records import Job
+from heddle_platform.rollout_records import Rollout
 from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import Person, World, claim_all
 from tests.api.live import Live

@@ -13,7 +13,8 @@ from heddle_infra.database import adapters, bases, factor_sets, rollout_moves, r
 from heddle_platform import keys
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
-from heddle_platform.records import Alias, Base, JobType, Rollout, RolloutItem
+from heddle_platform.records import Alias, Base, JobType
+from heddle_platform.rollout_records import Rollout, RolloutItem
 from heddle_workers.fitted import ADAPTER_FILE
 from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.work import Work

@@ -16,7 +16,8 @@ from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_platform.errors import Unavailable
 from heddle_platform.ports import Cache, ObjectStore
-from heddle_platform.records import Job, JobError, JobStatus, Rollout, RolloutItem
+from heddle_platform.records import Job, JobError, JobStatus
+from heddle_platform.rollout_records import Rollout, RolloutItem
 from heddle_platform.settings import LimitSettings
 from heddle_workers.cluster import Cluster, WorkerLost
 from heddle_workers.progress import Report, silent

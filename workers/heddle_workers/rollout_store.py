@@ -10,7 +10,8 @@ from heddle_infra.database.rollout_items import ItemMaterial, ItemOutcome, Recor
 from heddle_infra.database.versions import NewVersion
 from heddle_platform import keys
 from heddle_platform.ports import ObjectStore
-from heddle_platform.records import Job, Rollout, RolloutItem
+from heddle_platform.records import Job
+from heddle_platform.rollout_records import Rollout, RolloutItem
 from heddle_workers.clock import Clock
 from heddle_workers.fitted import ADAPTER_FILE
 from heddle_workers.rolled import NotRebased, Predecessor, Rebased, RebaseItem

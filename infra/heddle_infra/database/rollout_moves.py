@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import rollouts
 from heddle_platform.errors import Conflict
-from heddle_platform.records import Rollout
+from heddle_platform.rollout_records import Rollout
 
 # the adapter's row lock serialises moves of its aliases, as `adapters.move_alias` takes it
 _LOCK = """

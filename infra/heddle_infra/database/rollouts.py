@@ -17,7 +17,8 @@ from heddle_infra.database.paging import page
 from heddle_infra.database.rollout_models import RolloutItemRow, RolloutMoveRow, RolloutRow
 from heddle_platform.errors import Conflict, NotFound
 from heddle_platform.ids import new_id
-from heddle_platform.records import Base, Rollout, RolloutItem, RolloutStatus
+from heddle_platform.records import Base
+from heddle_platform.rollout_records import Rollout, RolloutItem, RolloutStatus
 
 OPEN: tuple[RolloutStatus, ...] = ("fitting", "canary")
 

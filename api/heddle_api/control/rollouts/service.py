@@ -11,7 +11,8 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import bases, jobs, rollout_moves, rollouts
 from heddle_infra.database.walls import platform_scope
-from heddle_platform.records import JobError, Rollout, RolloutItem, RolloutOutcome, RolloutStatus
+from heddle_platform.records import JobError
+from heddle_platform.rollout_records import Rollout, RolloutItem, RolloutOutcome, RolloutStatus
 
 TenantId = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LONGEST_WAIT_SECONDS = 30 * 24 * 3600
