@@ -63,7 +63,10 @@ async def _bury(url: str, tenant_id: str, like: str) -> str:
         )
         for attempt in range(1, ATTEMPTS + 1):
             await jobs.add_event(session, job.id, "started", {"status": "running", "attempt": attempt})
-        error = JobError(code="attempts_exhausted", message=f"the job was started {ATTEMPTS} times and its worker died")
+        error = JobError(
+            code="attempts_exhausted",
+            message=f"the job was started {ATTEMPTS} times and its worker died each time; send it again or ask support",
+        )
         await jobs.close(session, job.id, status="failed", error=error)
         await jobs.bury(session, job.id)
         await session.execute(update(JobRow).where(JobRow.id == job.id).values(attempt=ATTEMPTS))

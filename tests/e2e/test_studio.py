@@ -156,7 +156,7 @@ def test_a_dead_letter_is_sent_again_watched_live_approved_and_rolled_back(
         newest = studio.page.locator("article").first
         expect(newest).to_contain_text("nothing is lost, retry it")
         newest.get_by_text("3 attempts").click()
-        expect(newest).to_contain_text("attempt 3: ")
+        expect(newest).to_contain_text("attempt 3,")
         newest.get_by_role("button", name="Retry").click()
         expect(newest.get_by_role("link", name="Version")).to_be_visible(timeout=90_000)
         version = approved.call("GET", f"/v1/jobs/{job}")["result"]["version"]

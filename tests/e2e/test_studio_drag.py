@@ -13,16 +13,17 @@ from tests.e2e.wire import LabelledImages, Wire
 
 pytestmark = pytest.mark.timeout(240)
 STEPS = 40
+MOST = 3.0  # of the number; pictures reach 1 of it
 
 
 @pytest.fixture(scope="module")
-def shades(fitted: Wire, micah: LabelledImages) -> Wire:
-    """The tenant with an adapter whose factors are a number, a switch, and levels."""
+def shades(module_tenant: Wire, micah: LabelledImages) -> Wire:
+    """A tenant with an adapter whose factors are a number, a switch, and levels."""
     shaded = with_numbers(micah)
-    dataset = fitted.dataset(shaded.archive(range(IMAGES)), shaded.factor_set, name="shaded")
-    job = fitted.wait(fitted.queue_fit(dataset["id"], "shades", adapter="shades", card="brief"))
-    fitted.approve("shades", job["result"]["version"])
-    return fitted
+    dataset = module_tenant.dataset(shaded.archive(range(IMAGES)), shaded.factor_set, name="shaded")
+    job = module_tenant.wait(module_tenant.queue_fit(dataset["id"], "shades", adapter="shades", card="brief"))
+    module_tenant.approve("shades", job["result"]["version"])
+    return module_tenant
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,6 @@ def dark(micah: LabelledImages) -> bytes:
 def begin(studio: Studio, picture: bytes) -> list[str]:
     """Open the bench with the picture; returns the addresses of edits as they are asked for."""
     studio.sign_in()
-    studio.page.get_by_role("heading", name="Edit", exact=True).wait_for()
-    studio.page.goto(f"{studio.control_url}/#/edit/shades/production")
-    expect(studio.page.get_by_label("Adapter")).to_have_value("shades")
     studio.choose_picture(picture)
     asked: list[str] = []
     studio.page.on("request", lambda one: asked.append(one.url) if one.url.endswith("/v1/edits") else None)
@@ -60,7 +58,7 @@ def test_a_slider_is_dragged_and_the_picture_follows(
         page.mouse.down()
         seen = set()
         for step in range(1, STEPS + 1):
-            page.mouse.move(box["x"] + 8 + (box["width"] - 16) * step / STEPS, middle)
+            page.mouse.move(box["x"] + 8 + (box["width"] - 16) * step / STEPS / MOST, middle)
             if step % (STEPS // 4) == 0:
                 # the pointer rests for as long as a picture takes, still held down
                 expect(page.locator('[data-picture="edited"]')).to_have_attribute("aria-busy", "false")
@@ -86,7 +84,16 @@ def test_a_number_is_typed_held_against_the_original_and_taken_back(
         original = studio.corner("original")
         page.get_by_label("shade", exact=True).focus()
         page.keyboard.press("End")
-        expect(page.get_by_label("shade, exactly")).to_have_value("1")
+        expect(page.get_by_label("shade, exactly")).to_have_value("3")
+        expect(page.get_by_text("beyond what your labelled images cover")).to_be_visible()
+        studio.shoot("edit-beyond")
+        page.get_by_role("button", name="Apply the suggestion").click()
+        expect(page.get_by_text("beyond what your labelled images cover")).to_have_count(0)
+        assert 0 < float(page.get_by_label("shade, exactly").input_value()) < MOST
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_label("shade, exactly")).to_have_value("3")
+        page.get_by_label("shade, exactly").fill("0.9")
+        page.keyboard.press("Enter")
         expect(studio.after("shade")).not_to_have_text("–")
         expect(studio.factor("spectacles").get_by_role("radio")).to_have_count(3)
         page.get_by_role("button", name="Hold to compare").click()
@@ -113,7 +120,7 @@ def test_a_number_is_typed_held_against_the_original_and_taken_back(
 def with_numbers(micah: LabelledImages) -> LabelledImages:
     """The same pictures labelled otherwise: how light the ground is (a number), and glasses or none (a switch)."""
     factors = [
-        {"name": "shade", "kind": "continuous", "range": [0, 1]},
+        {"name": "shade", "kind": "continuous", "range": [0, MOST]},
         {"name": "spectacles", "kind": "binary"},
         next(spec for spec in micah.factor_set["factors"] if spec["name"] == "skin"),
     ]
