@@ -3,27 +3,28 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, ViewportSize, expect
 
 from tests.e2e.wire import LabelledImages
 
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 IMAGES = 600
 HELD_OUT = 900
-DESK = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
-LOOKS = {
-    f"{size}{scheme}".removesuffix("-light"): (width, scheme.removeprefix("-"))
-    for size, width in (("wide", DESK), ("phone", PHONE))
-    for scheme in ("-light", "-dark")
+DESK = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=390, height=844)
+LOOKS: Final[Mapping[str, tuple[ViewportSize, Literal["light", "dark"]]]] = {
+    "wide": (DESK, "light"),
+    "wide-dark": (DESK, "dark"),
+    "phone": (PHONE, "light"),
+    "phone-dark": (PHONE, "dark"),
 }
 _ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -121,7 +121,7 @@ def test_every_view_of_operators_fits_and_names_its_controls(browser: Browser, s
         studio.shoot("operator-bases")
         studio.open("Rollouts")
         page.locator("main .empty, main article").first.wait_for()
-        studio.shoot("operator-rollouts")
+        studio.shoot("operator-rollouts-empty")
 
 
 def tab(studio: Studio, name: str, there: Locator) -> None:

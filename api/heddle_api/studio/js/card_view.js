@@ -89,7 +89,7 @@ function factorTable(card, gate) {
       const passed = gate.factors?.[factor.name]?.passed;
       return h("tr", {}, h("th", { scope: "row" }, h("div", { class: "row" }, plain(factor.name), h("span", { class: `badge ${passed ? "good" : "bad"}` }, passed ? "passes" : "refused"))),
         h("td", {}, meter(factor.accuracy)), h("td", {}, meter(factor.effect)),
-        h("td", {}, meter(factor.leakage), factor.leakage > 0 && factor.leakage_into && h("span", { class: "small muted into" }, `most into ${plain(factor.leakage_into)}`)));
+        h("td", {}, meter(factor.leakage), factor.leakage > 0 && factor.leakage_into && h("span", { class: "small muted into" }, `into ${plain(factor.leakage_into)}`)));
     }))));
 }
 

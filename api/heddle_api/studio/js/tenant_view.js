@@ -3,7 +3,7 @@ import { askFor, field } from "./ask_dialog.js";
 import { alertOf } from "./alert.js";
 import { fill, h, notify } from "./dom.js";
 import { usagePanel } from "./usage_panel.js";
-import { moment, status } from "./words.js";
+import { bytes, moment, status } from "./words.js";
 
 const FIELDS = [
   ["requests_per_second", "Requests a second", "any"], ["burst", "Requests at once after a pause", 1], ["images", "Images", 1], ["bytes", "Bytes stored", 1],
@@ -45,7 +45,7 @@ async function askLimits(api, path, reload) {
   }
   const inputs = FIELDS.map(([name, , step]) => h("input", {
     id: `limit-${name}`, type: "number", min: 0, step, value: quota.own.includes(name) ? quota.limits[name] : "",
-    placeholder: quota.own.includes(name) ? "the default" : quota.limits[name] === null ? "no limit" : `${quota.limits[name]} (default)`,
+    placeholder: quota.own.includes(name) ? "the default" : quota.limits[name] === null ? "no limit" : name === "bytes" ? bytes(quota.limits.bytes) : quota.limits[name].toLocaleString("en"),
   }));
   askFor({
     title: "Limits of this tenant", verb: "Set", wide: true,

@@ -38,13 +38,12 @@ export function tenantsView(api) {
 
 function table(api, tenants, reload) {
   return h("div", { class: "table-frame" }, h("table", { class: "table" },
-    h("thead", {}, h("tr", {}, ["Name", "Status", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "visually-hidden" }, "Actions"))))),
+    h("thead", {}, h("tr", {}, ["Name", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "visually-hidden" }, "Actions"))))),
     h("tbody", {}, tenants.map((tenant) => {
       const [words, tone] = status(tenant.status);
       const wanted = tenant.status === "active" ? "suspended" : "active";
       return h("tr", {},
-        h("th", { scope: "row" }, h("a", { href: `#/tenants/${tenant.id}` }, tenant.name), h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id wide-only" }, tenant.id)),
-        h("td", {}, h("span", { class: `badge ${tone}` }, words)),
+        h("th", { scope: "row" }, h("div", { class: "row" }, h("a", { href: `#/tenants/${tenant.id}` }, tenant.name), h("span", { class: `badge ${tone}` }, words)), h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id wide-only" }, tenant.id)),
         h("td", { class: "number" }, h("button", {
           type: "button", "aria-label": `${wanted === "active" ? "Reactivate" : "Suspend"} ${tenant.name}`,
           onclick: () => askChange(api, tenant, wanted, reload),
