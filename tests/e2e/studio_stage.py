@@ -38,7 +38,7 @@ def publish_turned(stack: Any) -> str:
 
 
 def dead_letter(stack: Any, wire: Wire) -> str:
-    """Give the tenant a fit like its first one whose workers died each time, closed as the queue closes such jobs.
+    """Give the tenant a brief fit like its first one, whose workers died each time, closed as the queue closes such.
 
     All in one transaction, so that the dispatcher never finds it waiting; in a thread, since the browser's driver
     keeps an event loop in this one.
@@ -57,7 +57,7 @@ async def _bury(url: str, tenant_id: str, like: str) -> str:
             session,
             tenant_id,
             job_type="fit",
-            spec=model.spec,
+            spec=model.spec | {"card": "brief"},
             dataset_id=model.spec["dataset_id"],
             status="queued",
         )
