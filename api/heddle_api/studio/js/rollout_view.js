@@ -13,6 +13,10 @@ const MEANING = {
   rolled_back: "Every alias stands where it stood before.", cancelled: "It was stopped; nothing had moved.", failed: "It could not be done.",
 };
 
+const DONE = {
+  continue: "The rest of what passed has moved.", rollback: "Every alias stands where it stood before.", cancel: "It is being stopped.",
+};
+
 /** The view at #/rollouts/<id>. */
 export function rolloutView(api, [id]) {
   const head = h("div", {}, crumb(), h("h1", {}, "Rollout"));
@@ -56,7 +60,7 @@ function deeds(api, rollout, reload) {
   const ask = (verb, deed, title, say, danger = false) => h("button", { type: "button", class: danger ? "danger" : "primary", onclick: () => askFor({
     title, say, verb, danger, work: () => api.post(`${path}/${deed}`),
     onDone: () => {
-      notify(`${verb}: taken.`);
+      notify(DONE[deed]);
       reload();
     },
   }) }, verb);
@@ -92,13 +96,14 @@ function sections({ rollout, adapters }) {
 
 function table(adapters) {
   return h("div", { class: "table-frame" }, h("table", { class: "table snug" },
-    h("thead", {}, h("tr", {}, ["Adapter", "Outcome", "Mean difference", "Version", "Why"].map((name) => h("th", { scope: "col" }, name)))),
+    h("thead", {}, h("tr", {}, ["Adapter", "Mean difference", "Version", "Why"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, adapters.map((each) => {
       const [words, tone] = each.outcome ? status(each.outcome) : ["being fitted", "live"];
       const mean = (each.numbers.differences ?? []).find(({ factor }) => factor === null);
       return h("tr", {},
-        h("th", { scope: "row" }, each.adapter, h("span", { class: "small muted block id" }, each.tenant)),
-        h("td", {}, h("span", { class: `badge ${tone}` }, words), each.mapped && h("span", { class: "badge warn" }, "mapped"), each.moved && h("span", { class: "badge live" }, "moved")),
+        h("th", { scope: "row" }, h("div", { class: "row" }, each.adapter, h("span", { class: `badge ${tone}` }, words),
+          each.mapped && h("span", { class: "badge warn" }, "mapped"), each.moved && h("span", { class: "badge live" }, "moved")),
+        h("span", { class: "small muted block id" }, each.tenant)),
         h("td", {}, mean ? [signed(mean.difference), h("span", { class: "small muted block" }, `${signed(mean.interval[0])} to ${signed(mean.interval[1])}, ${plain(mean.measure)}`)] : "–"),
         h("td", {}, each.to_version ? `${each.from_version} → ${each.to_version}` : String(each.from_version)),
         h("td", { class: "small" }, each.reasons.length ? each.reasons.join(" ") : "–"));
@@ -106,5 +111,6 @@ function table(adapters) {
 }
 
 function signed(number) {
+  if (Math.abs(number) < 0.005) return ".00";
   return `${number > 0 ? "+" : ""}${share(number)}`;
 }
