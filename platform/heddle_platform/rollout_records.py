@@ -13,7 +13,8 @@ class Rollout(Record):
     """A new base brought to tenants' adapters.
 
     `fitting` while its job works, `reported` where it was a dry run, `canary` once a share of the tenants was moved and
-    the rest waits, until `canary_until` at most.
+    the rest waits, until `canary_until` at most. With `promote` the base alias `default` is moved at the end as well;
+    `promoted_from` and `promoted_revision` say where it was and what became of it.
     """
 
     id: str
@@ -25,6 +26,9 @@ class Rollout(Record):
     canary_share: float
     max_wait_seconds: int | None
     dry_run: bool
+    promote: bool
+    promoted_from: str | None
+    promoted_revision: int | None
     tenants: tuple[str, ...] | None
     key_id: str
     canary_until: datetime | None

@@ -151,8 +151,7 @@ class RolloutWork:
             if rollout.dry_run:
                 await rollouts.set_status(session, rollout.id, "reported")
             elif rollout.canary_share >= 1.0:
-                await rollout_moves.move(session, rollout, "all")
-                await rollouts.set_status(session, rollout.id, "complete")
+                await rollout_moves.complete(session, rollout)
             else:
                 await rollout_moves.move(session, rollout, "canary")
                 await rollouts.set_status(session, rollout.id, "canary")

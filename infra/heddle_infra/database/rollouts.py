@@ -60,6 +60,7 @@ async def create(
     dry_run: bool,
     tenants: Sequence[str] | None,
     key_id: str,
+    promote: bool = False,
 ) -> Rollout:
     """Queue a rollout's job and note the rollout.
 
@@ -78,6 +79,7 @@ async def create(
         canary_share=canary_share,
         max_wait_seconds=max_wait_seconds,
         dry_run=dry_run,
+        promote=promote,
         tenants=None if tenants is None else list(tenants),
         key_id=key_id,
     )
