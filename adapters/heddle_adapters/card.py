@@ -59,6 +59,7 @@ def score_adapter(
     seed: int = 0,
     round_trips: int = 3_000,
     forests: bool = True,
+    curves: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Adapter, Card]:
     """Fit an adapter and write its report card.
@@ -79,6 +80,8 @@ def score_adapter(
         seed: of the cut and of the edits drawn.
         round_trips: budget of pictures to draw, shared by all factors and both modes.
         forests: whether DCI is scored, which takes as long as all the fits of a small set.
+        curves: whether effect curves, signed leakage, preservation and faithfulness are drawn and judged; the gate asks
+            for none of them, and without them the whole budget goes to edits. The card says that they are left out.
         progress: told of each stage ("fit", "tune", "edit", "curves", "score") and the share of it done, 0..1.
 
     Returns:
@@ -107,18 +110,21 @@ def score_adapter(
             if do_harm(*worth):
                 adapters, adapter, _, seconds = fits.all(interacting=False)
                 tried = given_up(tried, *worth)
-        edited = _edit(studio, adapters, fold_N, readable_F, round_trips, seed)
+        kept = reserve(len(skills), round_trips) if curves else 0
+        edited = _edit(studio, adapters, fold_N, readable_F, round_trips - kept, seed)
         adapter = adapter.with_gains(edited.tuned.gains).with_detail(edited.tuned.detail)
         pairs = associations(values_NF, factor_set, seed=seed)
-        measured = measure_edits(
-            adapter,
-            adapters,
-            Set(latents_NL, values_NF, fold_N),
-            edited.reported,
-            pairs,
-            lambda trials, mode: studio.draw(trials, mode, "curves"),
-            rows_per_factor(len(skills), round_trips),
-        )
+        measured = None
+        if curves:
+            measured = measure_edits(
+                adapter,
+                adapters,
+                Set(latents_NL, values_NF, fold_N),
+                edited.reported,
+                pairs,
+                lambda trials, mode: studio.draw(trials, mode, "curves"),
+                rows_per_factor(len(skills), round_trips),
+            )
         tell("score", 0.0)
         card = card_of(
             adapter,
@@ -143,6 +149,10 @@ def score_adapter(
             fit_seconds=seconds,
             forests=forests,
         )
+        if not curves:
+            told = {name: part for name, part in card.protocol.items() if name != "measured"}
+            left_out = ["effect_curves", "signed_leakage", "preservation", *(() if forests else ("dci",))]
+            card = card.model_copy(update={"protocol": {**told, "left_out": left_out}})
         tell("score", 1.0)
     return adapter, card
 
@@ -215,12 +225,11 @@ def _edit(
     adapters: Sequence[Adapter],
     fold_N: NDArray[np.intp],
     readable_F: Mask,
-    round_trips: int,
+    budget: int,
     seed: int,
 ) -> _Edited:
     """Tune on fold 0, then edit rows of the others."""
     latents_NL, factors, modes = studio.latents_NL, len(readable_F), len(studio.modes)
-    budget = round_trips - reserve(factors, round_trips)
     tuning = tuning_rows(fold_N, factors, modes, budget, seed)
     tuned = tune(
         adapters[0],

@@ -12,17 +12,16 @@ Pressing is a function of the adapter alone, so all replicas edit alike. An adap
 that is no triangle, a spread that is not read' Sigma) comes back from `press` as it went in.
 """
 
+import json
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
-
-import json
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter
-from heddle_adapters.arrays import Floats, Singles
+from heddle_adapters.arrays import Singles
 from heddle_adapters.design import Coding, column_slices, score_slices
 from heddle_adapters.fixed_point import pack_rows, packed_bytes, unpack_rows
 from heddle_adapters.interaction import Interaction, pair_columns
@@ -181,8 +180,10 @@ def _opened(head: dict[str, Any], factor_set: FactorSet, data: memoryview) -> Ad
         for index, (kind, levels) in enumerate(head["codings"])
     )
     interactions = tuple(
-        Interaction(factor, on, *numbers[2 * (factors + index) :][:2], tuple((own, other) for own, other in thin))
-        for index, (factor, on, thin) in enumerate(pairs)
+        Interaction(factor, on, gain, error, tuple((own, other) for own, other in thin))
+        for (factor, on, thin), gain, error in zip(
+            pairs, numbers[2 * factors :: 2], numbers[2 * factors + 1 :: 2], strict=True
+        )
     )
     kept_C, columns = _kept(codings), column_slices(codings)[-1].stop
     bias_C, temperature_F, gain_F, usable_F2, mean_L = (

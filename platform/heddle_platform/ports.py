@@ -4,7 +4,8 @@
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from heddle_platform.rate import Rate, Taken
@@ -12,11 +13,24 @@ from heddle_platform.rate import Rate, Taken
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the store knows of an object without its bytes: `size` in bytes, `version` its ETag."""
+    """What the store knows of an object without its bytes: `size` in bytes, `version` its ETag.
+
+    `modified_at` is when it was written, by the store's clock; None where a store does not say.
+    """
 
     key: str
     size: int
     version: str
+    modified_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class OpenMultipart:
+    """A multipart upload that was begun and neither completed nor aborted; None where a store does not say when."""
+
+    key: str
+    multipart_id: str
+    begun_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,9 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List objects whose key starts with `prefix`, in key order."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """List what stands directly below `prefix` as folders (`prefix` and one more part, with its slash), sorted."""
+
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store.
 
@@ -87,6 +104,9 @@ class ObjectStore(Protocol):
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         """Throw the parts away; not an error if there are none."""
+
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        """List multipart uploads under `prefix` that are neither completed nor aborted, by key."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from heddle_api.control.seal import Seal
 from heddle_api.control.webhooks.sender import Sender
 from heddle_infra.database import deliveries, outbox
 from heddle_infra.database.deliveries import Leased, Outcome
-from heddle_platform.records import WEBHOOK_EVENTS
+from heddle_platform.webhook_records import WEBHOOK_EVENTS
 from tests.api.control_world import SECRET, Person, World
 from tests.api.receiver import receiving, until
 

@@ -1,15 +1,16 @@
 """A rollout of a new base to many tenants, on an embedded stack in a temporary folder.
 
     python -m tests.bench.rollout [--tenants 1000] [--rows 300] [--factors 6] [--sets 12] [--base FOLDER]
-                                  [--silent 0] [--report rollout.html]
+                                  [--from FOLDER] [--silent 0] [--report rollout.html]
 
 Timed through the public API: from `POST /v1/bases/{id}/rollout` to the last adapter judged and the canary moved, then
-the rest moved, then all rolled back. Every tenant's pictures are encoded anew, fitted, scored in full, gated and held
-against the predecessor. Seconds by part are the workers' own; `bare fit` is `fit_set` alone, in this process, which is
+the rest moved, then all rolled back. Every tenant's pictures are encoded anew, fitted, scored, gated and held against
+the predecessor. Seconds by part are the workers' own; `bare fit` is `fit_set` alone, in this process, which is
 what the rollout would take if nothing were fetched, encoded, compared or stored.
 
 The second base is the shipped one with its latents turned by a rotation: as much work as any base of its size, and
 every adapter should come out equal. `--silent N` makes it forget N latents, `--base` takes a bundle's folder instead.
+`--from` takes the folder of the base that tenants stand on, and rolls the shipped one out to them: an upgrade.
 """
 
 import argparse
@@ -23,7 +24,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from heddle_api.cli.publish import publish_default_base
 from heddle_api.client import HeddleClient, RolloutInfo
 from heddle_infra import local
 from heddle_infra.database.engine import Database
@@ -105,11 +105,16 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=12, help="how many different sets are fitted as predecessors")
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--base", type=Path, default=None)
+    parser.add_argument("--from", dest="old", type=Path, default=None)
     parser.add_argument("--silent", type=int, default=0)
     parser.add_argument("--report", type=Path, default=None)
     asked = parser.parse_args()
-    bundle = load_bundle(default_bundle_path())
-    new = load_bundle(asked.base) if asked.base else turned_base(bundle, silent=range(64 - asked.silent, 64))[0]
+    shipped = load_bundle(default_bundle_path())
+    bundle = load_bundle(asked.old) if asked.old else shipped
+    if asked.base:
+        new = load_bundle(asked.base)
+    else:
+        new = shipped if asked.old else turned_base(shipped, silent=range(64 - asked.silent, 64))[0]
     sets = [stored_set(bundle, asked.rows, seed, FACTORS[: asked.factors]) for seed in range(asked.sets)]
     bare = sorted(one.fit_cpu_seconds for one in sets)[len(sets) // 2]
     print(
@@ -122,7 +127,8 @@ def main() -> None:
             info = local.start_detached(
                 local.StackConfig(data_dir, ray_cpus=asked.cpus), environment=clean_environment()
             )
-            publish_default_base(info.control_url, info.admin_key)
+            with HeddleClient(info.control_url, api_key=info.admin_key) as client:
+                client.publish_base(zipped(bundle), name="before", alias="default")
             settling = asyncio.run(settled(data_dir, sets, asked.tenants))
             with HeddleClient(info.control_url, api_key=info.admin_key) as client:
                 base = client.publish_base(zipped(new), name=new.manifest.name)

@@ -11,12 +11,16 @@ from heddle_adapters.artifact import unpack
 from heddle_adapters.read import read
 from heddle_infra.database import adapters, bases, factor_sets, rollout_moves, rollouts, tenants
 from heddle_platform import keys
+from heddle_platform.base.bundle import BaseBundle
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
-from heddle_platform.records import Alias, Base, JobType, Rollout, RolloutItem
-from heddle_workers.fitted import ADAPTER_FILE
+from heddle_platform.packs import PACK_FILE, unpacked
+from heddle_platform.records import Alias, Base, JobType
+from heddle_platform.rollout_records import Rollout, RolloutItem
+from heddle_workers.fitted import ADAPTER_FILE, CARD_PAGE, PLAYBOOK_PAGE
 from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.work import Work
+from tests.second_base import second_base
 from tests.turned_base import turned_base
 
 from .polling import until_told
@@ -55,11 +59,16 @@ async def served(world: World) -> Alias:
 
 async def publish(world: World, silent: Sequence[int] = ()) -> tuple[Base, Any]:
     bundle, turn_LL = turned_base(default_bundle(), silent=silent)
+    return await put(world, bundle), turn_LL
+
+
+async def put(world: World, bundle: BaseBundle) -> Base:
+    name = bundle.manifest.name
     for file, data in bundle.all_files().items():
-        await asyncio.to_thread(world.objects.put, keys.base_file("turned", bundle.digest, file), data)
+        await asyncio.to_thread(world.objects.put, keys.base_file(name, bundle.digest, file), data)
     async with world.database.platform_transaction() as session:
-        base, _ = await bases.publish(session, name="turned", digest=bundle.digest, manifest={})
-    return base, turn_LL
+        base, _ = await bases.publish(session, name=name, digest=bundle.digest, manifest={})
+    return base
 
 
 async def ask(world: World, base: Base, **options: Any) -> Rollout:
@@ -132,6 +141,11 @@ async def test_a_base_is_rolled_out_canary_first_and_back_with_one_call(world: W
     assert np.abs(old_latents @ turn_LL - new_latents).max() < 1e-3  # the tenants uploaded the same pictures
     # the one without images was carried over, marked, and reads as it did
     mapped = (await gone.versions())[0]
+    pack = gone.objects.get(keys.adapter_file(gone.tenant.id, mapped.digest, PACK_FILE))
+    for file in (CARD_PAGE, PLAYBOOK_PAGE):
+        page = unpacked(pack, file)
+        assert b"was carried over from version 1" in page
+        assert b"public pictures" in page
     assert mapped.card["mapped"]["from_version"] == 1
     assert mapped.card["base_digest"] == base.digest
     new = unpack(gone.objects.get(keys.adapter_file(gone.tenant.id, mapped.digest, ADAPTER_FILE)))
@@ -197,3 +211,27 @@ async def test_a_canary_that_nobody_decides_on_is_rolled_back(world: World) -> N
         await until(world, rollout, "rolled_back")
     assert (await production(world)).version == 1
     assert len(await world.versions()) == 2
+
+
+async def test_a_base_trained_apart_is_judged_by_what_it_knows(world: World) -> None:
+    second = await asyncio.to_thread(second_base)
+    assert second.manifest.latents != default_bundle().manifest.latents
+    gone = await neighbour(world, "rival")
+    async with running(world.dispatcher()):
+        await served(world)
+        await served(gone)
+    [version] = await gone.versions()
+    images = keys.dataset_images(gone.tenant.id, str((await gone.dataset(version.dataset_id)).digest))
+    await asyncio.to_thread(gone.objects.delete, images)
+    rollout = await ask(world, await put(world, second))
+    async with running(world.dispatcher(works=works(world))):
+        await until(world, rollout, "complete")
+    found = await rows(world, rollout)
+    # it has seen a hundredth of the pictures, and draws none of the parts sharply
+    assert {item.outcome for item in found.values()} == {"worse"}, found
+    assert not any(item.passed or item.moved for item in found.values())
+    differences = {part["factor"]: part for part in found[world.tenant.id].numbers["differences"]}
+    assert differences[None]["after"] > 0.5  # it is a base all the same: far above chance
+    lost = found[gone.tenant.id].numbers["mapped"]
+    assert lost["explained_back"] < lost["explained_forward"] < 1.0  # forty latents cannot tell sixty-four
+    assert [(await production(person)).version for person in (world, gone)] == [1, 1]

@@ -57,6 +57,7 @@ def fit_set(
     *,
     kind: CardKind = "full",
     score: Callable[..., tuple[Adapter, Card]] = score_adapter,
+    strips: bool = True,
 ) -> Fitted:
     """Fit, score, gate and export.
 
@@ -68,6 +69,7 @@ def fit_set(
         kind: "full", or "brief" for a card of a few edits and no pictures (`heddle_adapters.brief`), which asks for
             no image of the set.
         score: what fits and writes a full card: `score_adapter`, or it with a smaller budget.
+        strips: whether pictures before and after are drawn for the page of a full card.
 
     Raises:
         InvalidInput: the labels allow no fit.
@@ -107,8 +109,8 @@ def fit_set(
         )
     report("exporting", _DRAWING)
     with clock.timed("drawing_seconds"):
-        strips = () if kind == "brief" else draw_strips(adapter, table, trips)
-        findings = Findings(adapter, card, verdict, digest_of(packed), table, strips)
+        pictures = draw_strips(adapter, table, trips) if strips and kind != "brief" else ()
+        findings = Findings(adapter, card, verdict, digest_of(packed), table, pictures)
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")
     document = {**card.document(), "gate": gate}

@@ -57,6 +57,11 @@ def playbook_page(findings: Findings) -> bytes:
     return _render("playbook.html", findings)
 
 
+def rendered(template: str, **told: Any) -> bytes:
+    """Return a page of another module's, with the filters of these."""
+    return _environment().get_template(template).render(**told).encode()
+
+
 def _render(template: str, findings: Findings) -> bytes:
     card = findings.card
 

@@ -73,7 +73,7 @@ class Rebased:
         passed: whether it may take the predecessor's place by itself.
         carried: whether it passes with what a person accepted of the predecessor.
         mapped: whether it was carried over without its images.
-        fitted: the version; for a mapped one its files are matrices, graph, editor and card.
+        fitted: the version; for a mapped one its files are matrices, graph, editor, card and pages.
         latents: of the set under the new base, packed, where they were not stored yet.
         numbers: differences and losses, for the report.
         reasons: sentences.

@@ -16,7 +16,8 @@ from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_platform.errors import Unavailable
 from heddle_platform.ports import Cache, ObjectStore
-from heddle_platform.records import Job, JobError, JobStatus, Rollout, RolloutItem
+from heddle_platform.records import Job, JobError, JobStatus
+from heddle_platform.rollout_records import Rollout, RolloutItem
 from heddle_platform.settings import LimitSettings
 from heddle_workers.cluster import Cluster, WorkerLost
 from heddle_workers.progress import Report, silent
@@ -150,8 +151,7 @@ class RolloutWork:
             if rollout.dry_run:
                 await rollouts.set_status(session, rollout.id, "reported")
             elif rollout.canary_share >= 1.0:
-                await rollout_moves.move(session, rollout, "all")
-                await rollouts.set_status(session, rollout.id, "complete")
+                await rollout_moves.complete(session, rollout)
             else:
                 await rollout_moves.move(session, rollout, "canary")
                 await rollouts.set_status(session, rollout.id, "canary")

@@ -10,9 +10,11 @@ from heddle_infra.database.rollout_items import ItemMaterial, ItemOutcome, Recor
 from heddle_infra.database.versions import NewVersion
 from heddle_platform import keys
 from heddle_platform.ports import ObjectStore
-from heddle_platform.records import Job, Rollout, RolloutItem
+from heddle_platform.records import Job
+from heddle_platform.rollout_records import Rollout, RolloutItem
 from heddle_workers.clock import Clock
 from heddle_workers.fitted import ADAPTER_FILE
+from heddle_workers.packed import packed
 from heddle_workers.rolled import NotRebased, Predecessor, Rebased, RebaseItem
 from heddle_workers.store import base_source, presign, put_first, put_fitted, set_source
 from heddle_workers.together import together
@@ -75,7 +77,8 @@ class RolloutStore:
             await put_first(self._objects, key, found.latents)
         if rollout.dry_run:
             return None
-        files = await put_fitted(self._objects, version.tenant_id, found.fitted)
+        # their lesser files in one object, as a chunk's: most pages of a fleet are never opened
+        files = await put_fitted(self._objects, version.tenant_id, packed(found.fitted))
         return NewVersion(
             adapter_name=material.item.adapter_name,
             digest=found.fitted.digest,

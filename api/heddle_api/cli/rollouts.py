@@ -46,6 +46,9 @@ def start(
         int | None, typer.Option(min=1, help="Seconds after which an undecided canary is rolled back by itself.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit, judge and report; store and move nothing.")] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="At the end point the alias `default` at the base, for new fits.")
+    ] = False,
     tenant: Annotated[list[str] | None, typer.Option(help="Only this tenant, by id; repeat it.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until all is fitted and judged, and the canary is moved.")] = True,
     control_url: ControlUrl = None,
@@ -59,7 +62,12 @@ def start(
     """
     with _connected(control_url, admin_key, data_dir) as client:
         found = client.start_rollout(
-            base, canary_share=canary, max_wait_seconds=max_wait, dry_run=dry_run, tenants=tenant
+            base,
+            canary_share=canary,
+            max_wait_seconds=max_wait,
+            dry_run=dry_run,
+            promote=promote,
+            tenants=tenant,
         )
         if wait:
             found = client.wait_for_rollout(found.id)

@@ -15,7 +15,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_platform.records import WEBHOOK_EVENTS
+from heddle_platform.webhook_records import WEBHOOK_EVENTS
 
 webhook_app = typer.Typer(
     no_args_is_help=True, help="Webhooks: events POSTed to your own address, signed as Standard Webhooks say."

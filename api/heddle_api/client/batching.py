@@ -27,7 +27,9 @@ class BatchingCalls(RollingCalls):
             edits: as for `edit`.
             accept: type of the pictures.
         """
-        files = [("image", (str(at), picture_bytes(image), "application/octet-stream")) for at, image in enumerate(images)]
+        files = [
+            ("image", (str(at), picture_bytes(image), "application/octet-stream")) for at, image in enumerate(images)
+        ]
         fields = {"edits": json.dumps([dict(edit) for edit in edits]), "accept": accept}
         answer = self._edge.send("POST", _PATH, data=fields, files=files)
         return BatchInfo.model_validate(answer.json())

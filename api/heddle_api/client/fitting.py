@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from heddle_api.client.accounting import AccountingCalls
 from heddle_api.client.errors import ApiError
+from heddle_api.client.overseeing import OverseeingCalls
 from heddle_api.client.packing import packed_folder, packed_pictures
 from heddle_api.client.pictures import Picture
 from heddle_api.client.planes import segment
@@ -18,7 +18,7 @@ _YAML: Final = "application/yaml"
 T = TypeVar("T")
 
 
-class FittingCalls(AccountingCalls):
+class FittingCalls(OverseeingCalls):
     """Calls of tenants up to a fitted adapter."""
 
     def register_factor_set(self, document: Document | str) -> FactorSetInfo:

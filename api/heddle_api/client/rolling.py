@@ -17,6 +17,7 @@ class RollingCalls(HookingCalls):
         canary_share: float = 0.1,
         max_wait_seconds: int | None = None,
         dry_run: bool = False,
+        promote: bool = False,
         tenants: Sequence[str] | None = None,
     ) -> RolloutInfo:
         """Bring tenants' served adapters to a base.
@@ -26,9 +27,12 @@ class RollingCalls(HookingCalls):
             canary_share: share of the tenants that pass which is moved first; 1 moves all.
             max_wait_seconds: after so long without a decision the canary is rolled back; None: it waits.
             dry_run: fit, judge and report only.
+            promote: at the end point the base alias `default` at the base, so that new fits use it.
             tenants: ids; None: all.
         """
         body: Document = {"canary_share": canary_share, "max_wait_seconds": max_wait_seconds, "dry_run": dry_run}
+        if promote:
+            body["promote"] = True
         if tenants is not None:
             body["tenants"] = list(tenants)
         return RolloutInfo.model_validate(self._control.json("POST", f"/v1/bases/{segment(base)}/rollout", body))

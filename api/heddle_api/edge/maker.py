@@ -92,9 +92,7 @@ class EditMaker:
             return Made(edited, "hit", scope.watch.seconds)
         latents_L = found.latents_L
         with scope.watch.stage("pixels"):
-            picture = await self._pictures.decode(
-                order.upload.data, base.runtime.image_size, deadline=scope.deadline
-            )
+            picture = await self._pictures.decode(order.upload.data, base.runtime.image_size, deadline=scope.deadline)
         work = Work(
             base,
             picture.small_HWC,

@@ -108,9 +108,7 @@ class Remembered:
         """Keep a latent of a tenant."""
         await self._keep(owner, {key: (_packed(latents_L), self._latent_ttl_seconds)}, key)
 
-    def keep_made(
-        self, owner: str, edited: str, image: EditedImage, latent: str, latents_L: Singles | None
-    ) -> None:
+    def keep_made(self, owner: str, edited: str, image: EditedImage, latent: str, latents_L: Singles | None) -> None:
         """Keep a finished edit, and its image's latents unless they are None; nobody waits for it.
 
         Who asks for the edit meanwhile finds its claim, and looks again.

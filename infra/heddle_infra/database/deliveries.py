@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.webhook_models import WebhookDeliveryRow, WebhookEndpointRow
-from heddle_platform.records import WebhookDelivery, WebhookEndpoint
+from heddle_platform.webhook_records import WebhookDelivery, WebhookEndpoint
 
 RETENTION: Final = timedelta(days=30)
 _AT_ONCE_PER_ENDPOINT: Final = 4  # a slow receiver keeps nobody else waiting

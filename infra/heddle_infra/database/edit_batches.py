@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.edge_models import EditBatchRow
 from heddle_infra.database.paging import page
+from heddle_platform.edit_records import EditBatch
 from heddle_platform.errors import NotFound, RateLimited
-from heddle_platform.records import EditBatch
 
 OPEN_AT_ONCE = 4  # of one tenant
 _OPEN = ("queued", "running")

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.edge_models import FeedbackRow
 from heddle_infra.database.paging import page
-from heddle_platform.records import Feedback
+from heddle_platform.edit_records import Feedback
 
 
 async def report(session: AsyncSession, values: dict[str, Any]) -> tuple[Feedback, bool]:

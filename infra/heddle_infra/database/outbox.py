@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.webhook_models import WebhookDeliveryRow, WebhookEndpointRow
 from heddle_platform.ids import new_id
-from heddle_platform.records import Alias, WebhookEvent
+from heddle_platform.records import Alias
+from heddle_platform.webhook_records import WebhookEvent
 
 _OF_STATUS: Final[Mapping[str, WebhookEvent]] = {
     "succeeded": "job.succeeded",

@@ -25,7 +25,8 @@ from heddle_infra.database.models import (
 )
 from heddle_infra.database.rollout_models import RolloutItemRow
 from heddle_infra.database.versions import NewVersion
-from heddle_platform.records import AdapterVersion, Base, Rollout, RolloutItem, RolloutOutcome
+from heddle_platform.records import AdapterVersion, Base
+from heddle_platform.rollout_records import Rollout, RolloutItem, RolloutOutcome
 
 MAX_ATTEMPTS = 5
 

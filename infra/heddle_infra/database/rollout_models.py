@@ -23,6 +23,9 @@ class RolloutRow(Table):
     canary_share: Mapped[float] = mapped_column(Float)
     max_wait_seconds: Mapped[int | None]
     dry_run: Mapped[bool]
+    promote: Mapped[bool] = mapped_column(server_default=text("false"))
+    promoted_from: Mapped[str | None] = mapped_column(Id)
+    promoted_revision: Mapped[int | None]
     tenants: Mapped[list[str] | None] = mapped_column(ARRAY(String))
     key_id: Mapped[str] = mapped_column(Id)
     canary_until: Mapped[datetime | None]

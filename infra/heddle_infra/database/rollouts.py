@@ -17,7 +17,8 @@ from heddle_infra.database.paging import page
 from heddle_infra.database.rollout_models import RolloutItemRow, RolloutMoveRow, RolloutRow
 from heddle_platform.errors import Conflict, NotFound
 from heddle_platform.ids import new_id
-from heddle_platform.records import Base, Rollout, RolloutItem, RolloutStatus
+from heddle_platform.records import Base
+from heddle_platform.rollout_records import Rollout, RolloutItem, RolloutStatus
 
 OPEN: tuple[RolloutStatus, ...] = ("fitting", "canary")
 
@@ -59,6 +60,7 @@ async def create(
     dry_run: bool,
     tenants: Sequence[str] | None,
     key_id: str,
+    promote: bool = False,
 ) -> Rollout:
     """Queue a rollout's job and note the rollout.
 
@@ -77,6 +79,7 @@ async def create(
         canary_share=canary_share,
         max_wait_seconds=max_wait_seconds,
         dry_run=dry_run,
+        promote=promote,
         tenants=None if tenants is None else list(tenants),
         key_id=key_id,
     )

@@ -29,6 +29,7 @@ OPEN_TABLES: Final = frozenset(
 # as sub-selects they are evaluated once for a statement, not once for a row
 _TENANT: Final = "(select current_setting('heddle.tenant_id', true))"
 _SCOPE: Final = "(select current_setting('heddle.scope', true))"
+PLATFORM_ONLY: Final = f"{_SCOPE} = 'platform'"  # the rule of a table that no tenant and no single operator owns
 _SET: Final = text("select set_config('heddle.tenant_id', :tenant, true), set_config('heddle.scope', :scope, true)")
 
 

@@ -11,7 +11,7 @@ from heddle_infra.database.paging import page
 from heddle_infra.database.webhook_models import WebhookDeliveryRow, WebhookEndpointRow
 from heddle_platform.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired
 from heddle_platform.ids import new_id
-from heddle_platform.records import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from heddle_platform.webhook_records import WebhookDelivery, WebhookEndpoint, WebhookEvent
 
 
 async def create(

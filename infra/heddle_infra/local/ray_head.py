@@ -76,6 +76,7 @@ def ray_service(config: StackConfig, paths: StackPaths, ports: Mapping[str, int]
         },
         prepare=prepare,
         ready=ready,
+        alive=ready,  # a raylet that shuts down in good order, as when an agent of its dies, does not end the head
         ready_seconds=90.0,
         death_signal=signal.SIGTERM,  # it ends its own children, which SIGKILL would leave
     )

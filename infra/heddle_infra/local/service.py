@@ -35,6 +35,8 @@ class Service:
         environment: all of it, nothing is inherited.
         ready: returns once the process does its work; raises `NotReady`, `OSError` or a `HeddleError`
             while it does not yet.
+        alive: asked again and again once it is ready, where its process may live on without doing its work; raises as
+            `ready` does. Several refusals in a row end the process, so that it is started anew.
         needs: names of services that must be ready before this one starts.
         prepare: run before every start.
         user: None for our own.
@@ -49,6 +51,7 @@ class Service:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     ready: Step
+    alive: Step | None = None
     needs: tuple[str, ...] = ()
     prepare: Step | None = None
     user: OsUser | None = None

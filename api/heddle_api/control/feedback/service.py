@@ -16,9 +16,9 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.edit_id import EditReceipt, EditSigner
 from heddle_infra.database import adapters, factor_sets, feedback
+from heddle_platform.edit_records import Feedback
 from heddle_platform.errors import Detail, InvalidInput, NotFound
 from heddle_platform.factors import parse_factor_set
-from heddle_platform.records import Feedback
 
 Value = str | bool | float
 

@@ -1,9 +1,9 @@
 """Rollouts: started, read, gone on with, rolled back, cancelled; the work is a job of the dispatcher's."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal
@@ -11,7 +11,8 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import bases, jobs, rollout_moves, rollouts
 from heddle_infra.database.walls import platform_scope
-from heddle_platform.records import JobError, Rollout, RolloutItem, RolloutOutcome, RolloutStatus
+from heddle_platform.records import JobError
+from heddle_platform.rollout_records import Rollout, RolloutItem, RolloutOutcome, RolloutStatus
 
 TenantId = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LONGEST_WAIT_SECONDS = 30 * 24 * 3600
@@ -36,9 +37,20 @@ class NewRollout(BaseModel):
         description="After so long without a decision the canary is rolled back by itself; null: it waits.",
     )
     dry_run: bool = Field(False, description="Fit, judge and report; store no version and move nothing.")
+    promote: bool = Field(
+        False,
+        description="When all that passed is moved, point the base alias `default` at the base too, so that new fits "
+        "use it; a rollback moves it back.",
+    )
     tenants: list[TenantId] | None = Field(
         None, min_length=1, max_length=10_000, description="Only these tenants; null: all active ones."
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.promote and self.dry_run:
+            raise ValueError("a dry run moves nothing, so it cannot promote the base; leave one of the two out")
+        return self
 
 
 class BaseOf(BaseModel):
@@ -75,6 +87,7 @@ class RolloutView(BaseModel):
     max_wait_seconds: int | None
     canary_until: datetime | None = Field(description="When the canary is rolled back if nobody decides.")
     dry_run: bool
+    promote: bool = Field(description="Whether the base alias `default` is moved at the end as well.")
     tenants: list[str] | None
     counts: CountsView
     progress: float = Field(description="Share of the adapters that is done, 0 to 1.")
@@ -127,6 +140,7 @@ async def create(session: AsyncSession, operator: Principal, base: str, wanted: 
             canary_share=wanted.canary_share,
             max_wait_seconds=wanted.max_wait_seconds,
             dry_run=wanted.dry_run,
+            promote=wanted.promote,
             tenants=wanted.tenants,
             key_id=operator.key_id,
         )
@@ -148,7 +162,7 @@ async def view(session: AsyncSession, rollout: Rollout) -> RolloutView:
         error=error,
         **rollout.model_dump(
             include={
-                *("id", "status", "canary_share", "max_wait_seconds", "canary_until", "dry_run"),
+                *("id", "status", "canary_share", "max_wait_seconds", "canary_until", "dry_run", "promote"),
                 *("created_at", "finished_at"),
             }
         ),

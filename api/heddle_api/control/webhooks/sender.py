@@ -21,8 +21,8 @@ from heddle_infra.database import deliveries
 from heddle_infra.database.deliveries import Leased, Outcome
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import HeddleError, Unavailable
-from heddle_platform.records import WebhookEndpoint
 from heddle_platform.settings import WebhookSettings
+from heddle_platform.webhook_records import WebhookEndpoint
 
 SEAL_PURPOSE: Final = b"heddle webhook secrets, version 1"
 _LEASE_OVER_TIMEOUT_SECONDS: Final = 20.0

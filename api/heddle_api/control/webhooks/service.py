@@ -16,7 +16,7 @@ from heddle_api.control.webhooks.sender import SEAL_PURPOSE
 from heddle_api.control.webhooks.signature import new_secret
 from heddle_infra.database import webhooks
 from heddle_platform.errors import InvalidInput
-from heddle_platform.records import (
+from heddle_platform.webhook_records import (
     WEBHOOK_EVENTS,
     DeliveryStatus,
     EndpointStatus,

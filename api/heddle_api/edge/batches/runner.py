@@ -16,10 +16,10 @@ from heddle_api.edge.loader import Loader
 from heddle_api.edge.service import EditService
 from heddle_infra.database import edit_batches
 from heddle_infra.database.engine import Database
+from heddle_platform.edit_records import EditBatch
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import HeddleError, Unavailable
 from heddle_platform.ports import ObjectStore
-from heddle_platform.records import EditBatch
 
 STEP: Final = 8  # items drawn between two notes
 LEASE_SECONDS: Final = 60.0  # a step of the slowest items, each tried again until its patience ends

@@ -18,12 +18,12 @@ from heddle_infra.database import edit_batches
 from heddle_infra.database.engine import Database
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
+from heddle_platform.edit_records import EditBatch
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import NotFound, TooLarge, Unavailable
 from heddle_platform.ids import new_id
 from heddle_platform.image_header import MediaType, read_header
 from heddle_platform.ports import ObjectStore
-from heddle_platform.records import EditBatch
 
 MOST_IMAGES: Final = 200
 MOST_ITEMS: Final = 1_000
