@@ -5,13 +5,13 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from heddle_platform.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
-from heddle_platform.ports import ObjectInfo, OpenMultipart, Part
+from heddle_platform.ports import Looked, ObjectInfo, OpenMultipart, Part
 from heddle_platform.rate import MICROSECONDS, Rate, Taken, take
 
 _PART_MINIMUM_BYTES = 5 * 1024**2  # of every part but the last, as S3 has it
@@ -179,6 +179,18 @@ class MemoryCache:
             return False
         self._values[key] = (bytes(value), self._clock() + ttl_seconds)
         return True
+
+    async def set_many(self, values: Mapping[str, tuple[bytes, int]]) -> None:
+        """Keep several values; see `Cache.set_many`."""
+        for key, (value, ttl_seconds) in values.items():
+            await self.set(key, value, ttl_seconds=ttl_seconds)
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        """Return a value, or another and a claim; see `Cache.look`."""
+        found = await self.get(first)
+        if found is not None:
+            return Looked(found)
+        return Looked(None, await self.get(second), await self.add(claim, b"1", ttl_seconds=ttl_seconds))
 
     async def delete(self, key: str) -> None:
         """Forget a value; see `Cache.delete`."""

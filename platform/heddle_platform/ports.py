@@ -3,7 +3,7 @@
 `heddle_infra` implements them over S3 and Redis, and in memory for tests; one contract suite runs over all.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -109,6 +109,15 @@ class ObjectStore(Protocol):
         """List multipart uploads under `prefix` that are neither completed nor aborted, by key."""
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What `Cache.look` found; `second` and `mine` are asked only where there is no `first`."""
+
+    first: bytes | None
+    second: bytes | None = None
+    mine: bool = False
+
+
 class Cache(Protocol):
     """Bytes by key, lost at any time, and messages. Every call may raise Unavailable; callers go on without."""
 
@@ -120,6 +129,13 @@ class Cache(Protocol):
 
     async def add(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
         """Keep a value for at most `ttl_seconds` if the key has none; return whether it had none."""
+
+    async def set_many(self, values: Mapping[str, tuple[bytes, int]]) -> None:
+        """Keep several values, each with its `ttl_seconds`, in one journey."""
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        """Return the value of `first`; or if there is none, that of `second`, and add `claim` as `add` does; all in
+        one step, so that of many who look at once exactly one is told that the claim is its own."""
 
     async def delete(self, key: str) -> None:
         """Forget a value; not an error if there is none."""

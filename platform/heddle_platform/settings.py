@@ -121,7 +121,8 @@ class QuotaSettings(_Concern):
 class DispatchSettings(_Concern):
     """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`.
 
-    `jobs_in_flight` jobs are leased at once, or two chunks of `chunk_fits` fits with brief cards.
+    `jobs_in_flight` jobs are leased at once, or two chunks of `chunk_fits` fits with brief cards. A Ray task takes as
+    many fits of a chunk as have `chunk_rows` images together.
     """
 
     lease_seconds: float = Field(10.0, gt=0)
@@ -130,6 +131,7 @@ class DispatchSettings(_Concern):
     job_max_attempts: int = Field(5, ge=1)
     jobs_in_flight: int = Field(4, ge=1)
     chunk_fits: int = Field(50, ge=1, le=500)
+    chunk_rows: int = Field(20_000, ge=1)
     task_timeout_seconds: float = Field(1_800.0, gt=0)
     pretrain_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
     rollout_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)

@@ -57,13 +57,14 @@ class FitWork:
         limits: LimitSettings,
         *,
         chunk_fits: int = 50,
+        chunk_rows: int = 20_000,
     ) -> None:
         self._database = database
         self._objects = objects
         self._cache = cache
         self._cluster = cluster
         self._limits = limits
-        self._chunks = Chunks(database, objects, cluster, most=chunk_fits)
+        self._chunks = Chunks(database, objects, cluster, most=chunk_fits, most_rows=chunk_rows)
 
     async def run(self, job: Job, report: Report) -> Ending:
         """Encode what is not encoded, fit, score, gate, export, store; see `Work.run`."""

@@ -97,6 +97,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
             cluster,
             settings.limits,
             chunk_fits=settings.dispatch.chunk_fits,
+            chunk_rows=settings.dispatch.chunk_rows,
         ),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),

@@ -128,20 +128,33 @@ def alias(
     adapter: Adapter,
     name: Annotated[str, typer.Argument(help="Alias, such as production.")],
     version: Version,
+    canary: Annotated[int | None, typer.Option(min=1, help="Version on trial beside it.")] = None,
+    weight: Annotated[float, typer.Option(min=0, max=1, help="Share of images that the canary edits.")] = 0.1,
+    shadow: Annotated[int | None, typer.Option(min=1, help="Version that draws every edit too, unseen.")] = None,
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
+<<<<<<< HEAD
     """Point an alias at a version that passed its gate or was approved.
 
     Example: `heddle adapters alias avatars staging 3`
+=======
+    """Point an alias at a version that passed its gate or was approved; without --canary and --shadow, trials end.
+
+    Example: `heddle adapters alias avatars production 3 --canary 4 --weight .1`
+>>>>>>> main
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         known = client.adapter(adapter).aliases
         etag = client.alias(adapter, name).etag if name in known else None
-        moved = client.move_alias(adapter, name, version, etag=etag)
-    show(moved.document(), as_json, lambda: out.print(f"{adapter}@{name} is version {moved.version}."))
+        trial = None if canary is None else (canary, weight)
+        moved = client.move_alias(adapter, name, version, etag=etag, canary=trial, shadow=shadow)
+    said = f"{adapter}@{name} is version {moved.version}"
+    said += f"; version {canary} edits {100 * weight:g} % of images" if canary is not None else ""
+    said += f"; version {shadow} draws along unseen" if shadow is not None else ""
+    show(moved.document(), as_json, lambda: out.print(f"{said}.", markup=False))
 
 
 @adapters_app.command()

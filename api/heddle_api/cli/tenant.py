@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from heddle_api.cli.audit import audit_app
+from heddle_api.cli.batch import batch_app
 from heddle_api.cli.connection import (
     DEFAULT_DATA_DIR,
     AdminKey,
@@ -110,6 +111,7 @@ def install(root: typer.Typer) -> None:
     root.command("fit")(fit)
     root.command("preview")(preview)
     root.command("edit")(edit)
+    root.add_typer(batch_app, name="batch")
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
     root.add_typer(webhook_app, name="webhook")

@@ -180,6 +180,22 @@ class AliasInfo(_Result):
     etag: str
 
 
+class BatchInfo(_Result):
+    """A batch of edits; `results` holds its items that are over, where one batch was read."""
+
+    id: str
+    status: str
+    items: int
+    done: int = 0
+    failed: int = 0
+    results: tuple[Document, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.status in ("done", "cancelled")
+
+
 class ImageInfo(_Result):
     """An image kept at the edge: every edit of it is only a decode, until it expires."""
 

@@ -126,9 +126,11 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
     gauging = asyncio.create_task(gauges.keep(control))
     try:
         async with meter.flushing(DatabaseSink(ports.database), settings.service.usage_flush_seconds):
+            directory = DatabaseKeys(ports.database, settings.quotas)
             yield {
                 "control": control,
-                "key_directory": DatabaseKeys(ports.database, settings.quotas),
+                "key_directory": directory,
+                "changed": directory.forget,
                 "gate": Gate(ports.cache, meter, "control", default_quota(settings.quotas).rate),
                 "readiness": Readiness(control, admin),
             }

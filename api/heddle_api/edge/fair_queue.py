@@ -58,11 +58,14 @@ class _Lane(Generic[_Work]):
             moved = False
             for owner in list(self.turns):
                 works = self.turns[owner]
-                first = works[0]
-                if taken and (rows + first.rows > most_rows or first.kind is not taken[0].kind):
+                kind = taken[0].kind if taken else works[0].kind
+                # its first of this kind: one whose works alternate between two bases still fills batches
+                found = next((one for one in works if one.kind is kind), None)
+                if found is None or (taken and rows + found.rows > most_rows):
                     continue
-                taken.append(works.popleft())
-                rows += first.rows
+                works.remove(found)
+                taken.append(found)
+                rows += found.rows
                 moved = True
                 if works:
                     self.turns.move_to_end(owner)

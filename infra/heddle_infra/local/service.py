@@ -44,6 +44,7 @@ class Service:
         ready_seconds: from start to ready, at most.
         stop_signal: asks it to end, within `stop_seconds`, before it is killed.
         death_signal: what the kernel sends it when the supervisor is gone.
+        group_niceness: how far its session stands behind others where the kernel groups processes by session.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Service:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     death_signal: signal.Signals = signal.SIGKILL
+    group_niceness: int = 0
 
     @property
     def external(self) -> bool:

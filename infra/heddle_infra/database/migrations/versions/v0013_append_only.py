@@ -6,7 +6,7 @@ That events are neither changed nor deleted by the planes' role is a matter of r
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
