@@ -136,15 +136,9 @@ def alias(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-<<<<<<< HEAD
-    """Point an alias at a version that passed its gate or was approved.
-
-    Example: `heddle adapters alias avatars staging 3`
-=======
     """Point an alias at a version that passed its gate or was approved; without --canary and --shadow, trials end.
 
     Example: `heddle adapters alias avatars production 3 --canary 4 --weight .1`
->>>>>>> main
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         known = client.adapter(adapter).aliases
