@@ -21,7 +21,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.served import factor_values
+from heddle_api.cli.edit import factor_values
 from heddle_api.client import BatchInfo, Document, HeddleClient
 
 batch_app = typer.Typer(no_args_is_help=True, help="Batches: edit a whole folder, behind those who wait for answers.")
@@ -94,7 +94,10 @@ def list_batches(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List batches of the last day, newest first."""
+    """List batches of the last day, newest first.
+
+    Example: `heddle batch list`
+    """
     with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
         found = client.batches()
     rows = [(one.id, one.status, f"{one.done} of {one.items}", one.failed) for one in found]
