@@ -28,7 +28,7 @@ class HookingCalls(ErasingCalls):
         found: Document = self._control.json("GET", f"{_PATH}/{segment(endpoint_id)}")
         return found
 
-    def change_webhook(self, endpoint_id: str, **changes: Any) -> Document:
+    def change_webhook(self, endpoint_id: str, /, **changes: Any) -> Document:
         """Change url, events, description or status, unless somebody else did since it was read for this."""
         path = f"{_PATH}/{segment(endpoint_id)}"
         changed: Document = self._control.json("PATCH", path, changes, headers=self._unchanged(path))
