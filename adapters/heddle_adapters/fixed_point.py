@@ -31,7 +31,8 @@ def pack_rows(values_RN: NDArray[Any], bits: int) -> bytes:
     if extra:
         lowest = (steps & ((1 << extra) - 1)).astype(np.uint8)
         low = np.packbits(np.unpackbits(lowest[:, None], axis=1)[:, -extra:]).tobytes()
-    return upper_R.tobytes() + high + low
+    packed: bytes = upper_R.tobytes() + high + low
+    return packed
 
 
 def packed_bytes(rows: int, columns: int, bits: int) -> int:
@@ -44,7 +45,7 @@ def unpack_rows(data: bytes | memoryview, rows: int, columns: int, bits: int) ->
     """Return what `pack_rows` packed, [R, N]."""
     count, extra = rows * columns, bits - _HIGH
     scale_R = _scales(np.frombuffer(data, "<u2", rows)).astype(np.float64)
-    steps = np.frombuffer(data, "<u2", count, SCALE_BYTES * rows).astype(np.uint32)
+    steps: NDArray[Any] = np.frombuffer(data, "<u2", count, SCALE_BYTES * rows).astype(np.uint32)
     if extra:
         packed = np.frombuffer(data, np.uint8, offset=SCALE_BYTES * rows + 2 * count)
         low = np.unpackbits(packed, count=count * extra).reshape(count, extra)

@@ -180,8 +180,10 @@ def _opened(head: dict[str, Any], factor_set: FactorSet, data: memoryview) -> Ad
         for index, (kind, levels) in enumerate(head["codings"])
     )
     interactions = tuple(
-        Interaction(factor, on, *numbers[2 * (factors + index) :][:2], tuple((own, other) for own, other in thin))
-        for index, (factor, on, thin) in enumerate(pairs)
+        Interaction(factor, on, gain, error, tuple((own, other) for own, other in thin))
+        for (factor, on, thin), gain, error in zip(
+            pairs, numbers[2 * factors :: 2], numbers[2 * factors + 1 :: 2], strict=True
+        )
     )
     kept_C, columns = _kept(codings), column_slices(codings)[-1].stop
     bias_C, temperature_F, gain_F, usable_F2, mean_L = (

@@ -57,8 +57,10 @@ def test_readings_stay(adapter: Adapter, tenant: Any) -> None:
     before, after = read(adapter, latents), read(opened(adapter), latents)
     for name in adapter.factor_set.names:
         assert after[name].confidence == pytest.approx(before[name].confidence, abs=1e-4)
-        if before[name].levels is not None:
-            assert np.array_equal(after[name].levels, before[name].levels)
+        found, known = after[name].levels, before[name].levels
+        if known is not None:
+            assert found is not None
+            assert np.array_equal(found, known)
 
 
 def test_what_is_preserved_is_held_as_still_as_before(adapter: Adapter, tenant: Any) -> None:

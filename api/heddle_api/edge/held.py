@@ -38,7 +38,7 @@ class Held:
         return sum(self._bytes_of.values())
 
     def put(self, owner: str, key: str, value: bytes, *, seconds: float = SECONDS) -> bool:
-        """Hold a value; what its owner, then what anybody has not used for longest makes room. False: it is too large."""
+        """Hold a value; what its owner, then what anybody has not used for longest makes room. False: too large."""
         if len(value) > self._most // _SHARE:
             return False
         self.drop(key)

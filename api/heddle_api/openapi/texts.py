@@ -54,6 +54,7 @@ CONTROL_TAGS: Final[Mapping[str, str]] = {
     "quotas": "How much a tenant may use, and how much of it is used.",
     "usage": "What was used, by hour.",
     "audit": "Who changed what and when: a chain of hashes, so that nothing can be taken out unseen.",
+    "cluster": "For operators: where jobs run, what waits, and whether rows and objects agree.",
     "webhooks": "Events sent to your own address, signed as Standard Webhooks say.",
 }
 

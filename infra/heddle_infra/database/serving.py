@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Executable, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import quotas, served_keys
@@ -154,7 +154,7 @@ async def snapshot(session: AsyncSession) -> ServingSnapshot:
     )
 
 
-async def _parts(session: AsyncSession, statement: Select[Any]) -> AsyncIterator[Any]:
+async def _parts(session: AsyncSession, statement: Executable) -> AsyncIterator[Any]:
     """Yield rows, some at a time, and let others run in between."""
     async for part in (await session.stream(statement)).partitions(_ROWS_AT_ONCE):
         yield part

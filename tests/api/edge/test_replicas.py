@@ -49,7 +49,9 @@ async def drawn(edge: Edge) -> float:
 
 async def until_looked(shared: Shared, looks: int) -> None:
     async with asyncio.timeout(20):
-        while shared.looks < looks:
+        while True:
+            if shared.looks >= looks:
+                return
             await asyncio.sleep(0)
 
 

@@ -5,8 +5,8 @@ That events are neither changed nor deleted by the planes' role is a matter of r
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
