@@ -58,10 +58,14 @@ class _Lane(Generic[_Work]):
             moved = False
             for owner in list(self.turns):
                 works = self.turns[owner]
-                first = works[0]
-                if taken and (rows + first.rows > most_rows or first.kind is not taken[0].kind):
+                # an owner whose works are of several kinds (a canary on another base) is no bar to its own batch; the
+                # oldest of whoever's turn it is chooses the next one's kind, so none waits for ever
+                kind = taken[0].kind if taken else works[0].kind
+                first = next((work for work in works if work.kind is kind), None)
+                if first is None or (taken and rows + first.rows > most_rows):
                     continue
-                taken.append(works.popleft())
+                works.remove(first)
+                taken.append(first)
                 rows += first.rows
                 moved = True
                 if works:
