@@ -1,14 +1,16 @@
 """A bank of many tenants' adapters, so that a batch of mixed tenants is one gather and a few products.
 
-The bank holds each adapter once, as it was unpacked; a batch pads the small matrices of its few rows to one size.
-(Padded copies of all adapters in shared arrays took as much memory again and saved a batch some microseconds.)
+The bank holds each adapter once, pressed (`pressed`), and the few in use unpacked as well; a batch pads the small
+matrices of its rows to one size. (Padded copies of all adapters in shared arrays took as much memory again and saved
+a batch some microseconds.) What it edits by is the pressed form, on every replica and however often it is opened.
 Product columns of interactions are gathered only for rows that have any. Results equal `edit_latents` row by row.
 """
 
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,13 @@ from heddle_adapters.arrays import Floats, Singles
 from heddle_adapters.change import check_request, design_change, edited_factors, interaction_change
 from heddle_adapters.edit import detail_of
 from heddle_adapters.preserve import preserved
+from heddle_adapters.pressed import Pressed, press
 from heddle_adapters.read import Readings, interpret, values_of
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import InvalidInput, NotFound
+
+OPEN: Final = 256  # adapters kept unpacked: 12 MB, so that who edits now pays for unpacking once
+_HEADS_TO_SPARE: Final = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,35 +52,42 @@ class AdapterBank:
     def __init__(self, latents: int) -> None:
         self._latents = latents
         self._lock = threading.Lock()
-        self._adapters: dict[str, Adapter] = {}
+        self._held: dict[str, Pressed | Adapter] = {}
+        self._heads: dict[bytes, bytes] = {}
+        self._open: OrderedDict[str, Adapter] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._adapters)
+        return len(self._held)
 
     def __contains__(self, digest: str) -> bool:
-        return digest in self._adapters
+        return digest in self._held
 
     @property
     def digests(self) -> tuple[str, ...]:
         """Digests of all adapters held, in the order they came."""
-        return tuple(self._adapters)
+        return tuple(self._held)
 
     def add(self, digest: str, adapter: Adapter) -> None:
-        """Hold an adapter; nothing happens if its digest is held already.
+        """Hold an adapter; nothing happens if its digest is held already. Takes a millisecond or two.
 
         Raises:
             InvalidInput: code `latent_mismatch` if it was fitted on another number of latents.
         """
+        adapter.check_latents(self._latents)
+        if digest in self._held:
+            return
+        held = press(adapter, self._heads)
         with self._lock:
-            if digest in self._adapters:
-                return
-            adapter.check_latents(self._latents)
-            self._adapters[digest] = adapter
+            self._held.setdefault(digest, held)
 
     def remove(self, digest: str) -> None:
         """Forget an adapter; not an error if it is not held."""
         with self._lock:
-            self._adapters.pop(digest, None)
+            self._held.pop(digest, None)
+            self._open.pop(digest, None)
+            if len(self._heads) > 2 * len(self._held) + _HEADS_TO_SPARE:
+                named = {held.head for held in self._held.values() if isinstance(held, Pressed)}
+                self._heads = {head: head for head in named}
 
     def get(self, digest: str) -> Adapter:
         """Return an adapter.
@@ -82,9 +95,20 @@ class AdapterBank:
         Raises:
             NotFound: code `adapter_not_loaded`.
         """
-        adapter = self._adapters.get(digest)
-        if adapter is None:
+        with self._lock:
+            adapter = self._open.get(digest)
+            if adapter is not None:
+                self._open.move_to_end(digest)
+                return adapter
+            held = self._held.get(digest)
+        if held is None:
             raise NotFound(f"no adapter with digest {digest[:12]} is loaded; load it first", code="adapter_not_loaded")
+        adapter = held.adapter() if isinstance(held, Pressed) else held
+        with self._lock:
+            if self._held.get(digest) is held:
+                self._open[digest] = adapter
+                if len(self._open) > OPEN:
+                    self._open.popitem(last=False)
         return adapter
 
     def edit(self, latents_BL: NDArray[Any], edits: Sequence[tuple[str, EditRequest]]) -> BankEdits:

@@ -19,11 +19,12 @@ from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats, finite_matrix
 from heddle_adapters.associations import associations
 from heddle_adapters.crossfit import Progress
+from heddle_adapters.discriminate import DISCRIMINATIVE_ROWS
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
 from heddle_adapters.one_thread import one_thread
-from heddle_adapters.read import held_out_reads, read
+from heddle_adapters.read import held_out_reads, scores_of, values_of
 from heddle_adapters.report import Card, ScoreCard
 from heddle_adapters.summary import Evidence, card_of, reading_skills
 from heddle_adapters.trial import Outcome, RoundTrip, draw_targets, draw_trial, judge_trial
@@ -59,7 +60,12 @@ def score_brief(
         fit = partial(fit_adapter, factor_set=factor_set, base_digest=base_digest, pool_ML=pool_ML)
         adapter = fit(latents_NL, values_NF)
         seconds = time.perf_counter() - started
-        same = partial(fit, ridge=adapter.ridge, residual_share=adapter.residual_share)
+        same = partial(
+            fit,
+            ridge=adapter.ridge,
+            residual_share=adapter.residual_share,
+            temperature_F=_temperature_for_halves(adapter, fold_N),
+        )
         halves = [same(latents_NL[fold_N != fold], values_NF[fold_N != fold]) for fold in range(HALVES)]
         tell("fit", 1.0)
         read_NF, scores_NC = held_out_reads(halves, latents_NL, fold_N)
@@ -92,6 +98,16 @@ def score_brief(
         )
         tell("score", 1.0)
     return adapter, card.model_copy(update={"protocol": {**_kept(card), "brief": _PROTOCOL}})
+
+
+def _temperature_for_halves(adapter: Adapter, fold_N: NDArray[np.intp]) -> Floats | None:
+    """Return the temperatures of all rows, where neither they nor a half have the labels to read discriminatively.
+
+    None: a half holds out rows of its own, which takes five solves more.
+    """
+    fewest = int(np.bincount(fold_N, minlength=HALVES).min())
+    closed = all(kind == "closed_form" for kind in adapter.read_kinds)
+    return adapter.temperature_F.astype(np.float64) if closed and len(fold_N) - fewest < DISCRIMINATIVE_ROWS else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +160,7 @@ def _judged(
     """Edit each half's rows by the other's fit, draw them all in one batch, and judge."""
     trials, plain, values = [], [], []
     for fold, (adapter, some) in enumerate(zip(halves, rows, strict=True)):
-        values.append(read(adapter, latents_NL[some]).values_BF)
+        values.append(values_of(adapter, scores_of(adapter, latents_NL[some])))
         plain.append(latents_NL[some].astype(np.float32))
         for factor in factors:
             targets_B = draw_targets(adapter, factor, values[-1][:, factor], random)
@@ -157,7 +173,7 @@ def _judged(
     for (fold, trial), pictures in zip(trials, seen[HALVES:], strict=True):
         parts[trial.factor].append(judge_trial(trial, latents_NL, pictures, unedited[fold]))
     survived = [
-        read(adapter, drawn).values_BF == before
+        values_of(adapter, scores_of(adapter, drawn)) == before
         for adapter, drawn, before in zip(halves, unedited, values, strict=True)
     ]
     outcomes = {factor: reduce(Outcome.beside, part) for factor, part in parts.items()}
@@ -167,6 +183,7 @@ def _judged(
 _PROTOCOL: Final = {
     "folds": HALVES,
     "ridge_and_shrinkage": "chosen on all rows, for the halves as well",
+    "temperature": f"as well, with under {DISCRIMINATIVE_ROWS} labels a half",
     "edits_per_factor": EDITS,
     "edits_of_an_unsettled_factor": f"{MORE_EDITS} others, where any of the first missed or leaked",
     "drawn": "decode",

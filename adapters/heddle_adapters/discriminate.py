@@ -38,12 +38,19 @@ class Walked:
     move_C: Floats
 
 
-def stay(held: HeldOut, latents: int) -> Walked:
+def unmoved(temperature_F: Floats, latents: int, scores: int) -> Walked:
     """Return no walk at all: the closed form as it is."""
-    factors, scores = len(held.temperature_F), held.scores_NC.shape[1]
     return Walked(
-        np.zeros(factors, dtype=np.bool_), held.temperature_F.copy(), np.zeros((latents, scores)), np.zeros(scores)
+        np.zeros(len(temperature_F), dtype=np.bool_),
+        np.array(temperature_F, dtype=np.float64),
+        np.zeros((latents, scores)),
+        np.zeros(scores),
     )
+
+
+def stay(held: HeldOut, latents: int) -> Walked:
+    """Return no walk, as sure as held-out rows allow."""
+    return unmoved(held.temperature_F, latents, held.scores_NC.shape[1])
 
 
 def walk(held: HeldOut, latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding]) -> Walked:

@@ -13,6 +13,7 @@ class Nodes:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
+        self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node with one output; give it a name where others must find it."""
@@ -43,10 +44,8 @@ class Nodes:
         return self.op("Gather", table, self.integers(np.asarray(list(indices))), axis=1)
 
     def _constant(self, values: NDArray[Any]) -> str:
-        for name, tensor in self.constants.items():
-            known = numpy_helper.to_array(tensor)
-            if known.dtype == values.dtype and known.shape == values.shape and known.tobytes() == values.tobytes():
-                return name
-        name = f"constant_{len(self.constants)}"
-        self.constants[name] = numpy_helper.from_array(values, name)
-        return name
+        same = (values.dtype.str, values.shape, values.tobytes())
+        if same not in self._known:
+            name = self._known[same] = f"constant_{len(self.constants)}"
+            self.constants[name] = numpy_helper.from_array(values, name)
+        return self._known[same]

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode, ReadKind
 from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
-from heddle_adapters.discriminate import Walked, stay, walk
+from heddle_adapters.design import score_slices
+from heddle_adapters.discriminate import Walked, stay, unmoved, walk
 from heddle_adapters.held_out import read_held_out
 from heddle_adapters.intake import check_values, codings_of, live_latents
 from heddle_adapters.interaction import Interaction
@@ -44,6 +45,7 @@ def fit_adapter(
     pool_ML: Floats | None = None,
     ridge: float | None = None,
     residual_share: float | None = None,
+    temperature_F: Floats | None = None,
     refine: bool = True,
     interactions: Sequence[Interaction] = (),
 ) -> Adapter:
@@ -57,6 +59,8 @@ def fit_adapter(
         pool_ML: latents of unlabelled images of the same tenant.
         ridge: pseudo-counts per level; None chooses them by leave-one-out (`leave_one_out`).
         residual_share: how far the noise is shrunk; None chooses it where labels are few (`held_out`).
+        temperature_F: how sure readings are (`Adapter.temperature_F`), where that and `residual_share` were chosen
+            before: no rows are held out then, and the read is the closed form. None learns it from held-out rows.
         refine: try the discriminative read where labels are many; without it the read is the closed form, and the
             adapter the one that `fleet` solves for in bulk.
         interactions: pairs whose write directions depend on each other (`discover.find_interactions`); reads and
@@ -75,11 +79,16 @@ def fit_adapter(
         pool_ML = None if pool_ML is None else pool_ML[:, live_L]
         codings = codings_of(latents_NL, values_NF, factor_set, RIDGE)
         ridge = best_ridge(latents_NL, values_NF, codings) if ridge is None else ridge
-        held = read_held_out(latents_NL, values_NF, codings, ridge, residual_share)
-        walked = walk(held, latents_NL, values_NF, codings) if refine else stay(held, latents_NL.shape[1])
-        solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, share=held.share)
+        if temperature_F is not None and residual_share is not None:
+            share = residual_share
+            walked = unmoved(temperature_F, latents_NL.shape[1], score_slices(codings)[-1].stop)
+        else:
+            held = read_held_out(latents_NL, values_NF, codings, ridge, residual_share)
+            share = held.share
+            walked = walk(held, latents_NL, values_NF, codings) if refine else stay(held, latents_NL.shape[1])
+        solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, share=share)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
-        kept = ridge, held.share
+        kept = ridge, share
         adapter = _assemble(factor_set, base_digest, values_NF, images_ML, live_L, solution, walked, kept)
         return _interacting(adapter, latents_NL, values_NF, solution, interactions, ridge) if interactions else adapter
 

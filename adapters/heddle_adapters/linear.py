@@ -31,15 +31,18 @@ def closed_form_read(encoding: Encoding, codings: Sequence[Coding], counts: Sequ
     both_UL = np.vstack([effects_PL, encoding.design_PP @ effects_PL])
     solved_LU = solve_symmetric(encoding.residual_LL + effects_PL.T @ both_UL[columns:], both_UL.T)
     inner_UU = both_UL @ solved_LU
+    inner_2P2P, solved_L2P = inner_UU.reshape(2, columns, 2, columns), solved_LU.reshape(-1, 2, columns)
     directions, offsets = [], []
     for coding, block, count_K in zip(codings, column_slices(codings), counts, strict=True):
-        own = np.r_[block, columns + block.start : columns + block.stop]
-        swap_JJ = -inner_UU[np.ix_(own, own)]
         size = coding.columns
-        swap_JJ[:size, size:] += np.eye(size)
-        swap_JJ[size:, :size] += np.eye(size)
+        own_JJ = inner_2P2P[:, block, :, block].reshape(2 * size, 2 * size)
+        swap_JJ = -own_JJ
+        ones = np.arange(size)
+        swap_JJ[ones, size + ones] += 1.0
+        swap_JJ[size + ones, ones] += 1.0
         swap_JJ[size:, size:] += encoding.design_PP[block, block]
-        weighted_LP = solved_LU[:, block] + solved_LU[:, own] @ np.linalg.solve(swap_JJ, inner_UU[own, block])
+        own_LJ = solved_L2P[:, :, block].reshape(-1, 2 * size)
+        weighted_LP = solved_LU[:, block] + own_LJ @ np.linalg.solve(swap_JJ, own_JJ[:, :size])
         if coding.levels:
             direction_LC, offset_C = _class_scores(encoding, coding, block, weighted_LP, count_K)
         else:

@@ -165,8 +165,8 @@ def held_out_reads(
     logits = [np.empty((len(latents_NL), size)) for size in levels]
     for fold, adapter in enumerate(adapters):
         held_N = fold_N == fold
-        read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
         scores_BC = scores_of(adapter, latents_NL[held_N])
+        read_NF[held_N] = values_of(adapter, scores_BC)
         for index, size in enumerate(levels):
             if size:
                 logits[index][held_N] = scores_BC[:, adapter.score_slices[index]] / adapter.temperature_F[index]

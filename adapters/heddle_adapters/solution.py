@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve
@@ -22,22 +23,24 @@ class Solution:
 
     Attributes:
         encoding: how factors move latents.
-        read: the closed form, score directions [L, C] and offsets [C].
         design_NP: the design rows, missing labels filled with what was expected of them.
         codings: per factor.
         counts: per factor the label counts of its levels; empty for numbers.
     """
 
     encoding: Encoding
-    read: tuple[Floats, Floats]
     design_NP: Floats
     codings: tuple[Coding, ...]
     counts: tuple[Floats, ...]
 
+    @cached_property
+    def read(self) -> tuple[Floats, Floats]:
+        """The closed form, score directions [L, C] and offsets [C]."""
+        return closed_form_read(self.encoding, self.codings, self.counts)
+
     def shrunk(self, share: float) -> "Solution":
         """Return the same read through a residual covariance shrunk by another share; see `solve.shrink_residual`."""
-        encoding = self.encoding.shrunk(share)
-        return replace(self, encoding=encoding, read=closed_form_read(encoding, self.codings, self.counts))
+        return self if share == RESIDUAL_SHARE else replace(self, encoding=self.encoding.shrunk(share))
 
 
 def solve(
@@ -71,12 +74,11 @@ def solve(
     counts = tuple(level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings))
     for left in range(FILL_ROUNDS if missing_NP.any() else 0, -1, -1):
         encoding = encode_jointly(latents_NL, design_NP, penalty_PP, pool_ML)
-        direction_LC, offset_C = closed_form_read(encoding, codings, counts)
         if left:
+            direction_LC, offset_C = closed_form_read(encoding, codings, counts)
             expected_NP = expected_design(latents_NL @ direction_LC + offset_C, codings)
             design_NP = np.where(missing_NP, expected_NP, design_NP)
-    solution = Solution(encoding, (direction_LC, offset_C), design_NP, tuple(codings), counts)
-    return solution if share == RESIDUAL_SHARE else solution.shrunk(share)
+    return Solution(encoding, design_NP, tuple(codings), counts).shrunk(share)
 
 
 def interacting_effects(

@@ -16,7 +16,7 @@ from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles
 from heddle_adapters.calibrate import angle_error
 from heddle_adapters.edit import edit_latents
-from heddle_adapters.read import read
+from heddle_adapters.read import scores_of, values_of
 from heddle_platform.edits import EditRequest
 from heddle_platform.factors import Binary, Continuous, LevelledFactor, Periodic
 
@@ -141,9 +141,9 @@ def judge_trial(trial: Trial, latents_NL: Floats, seen_BL: Singles, unedited_BL:
         unedited_BL: latents of the pictures drawn in the same mode without the edit.
     """
     adapter = trial.adapter
-    before_BF = read(adapter, latents_NL[trial.rows_B]).values_BF
-    after_BF = read(adapter, seen_BL).values_BF
-    unedited_BF = read(adapter, unedited_BL).values_BF
+    before_BF = values_of(adapter, scores_of(adapter, latents_NL[trial.rows_B]))
+    after_BF = values_of(adapter, scores_of(adapter, seen_BL))
+    unedited_BF = values_of(adapter, scores_of(adapter, unedited_BL))
     return Outcome(
         _reached(trial, before_BF[:, trial.factor], after_BF[:, trial.factor]),
         _differ(adapter, after_BF, unedited_BF),

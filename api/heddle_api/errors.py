@@ -233,13 +233,11 @@ def _on_framework_error(request: Request, error: Exception) -> JSONResponse:
 
 def _allowed(request: Request) -> dict[str, str]:
     # the framework names the methods of the first route with this path, and several handlers share a path here
-    methods = {
-        method.upper()
-        for template, operations in request.app.openapi()["paths"].items()
-        for method in operations
-        if compile_path(template)[0].match(request.url.path)
-    }
-    return {"Allow": ", ".join(sorted(methods))} if methods else {}
+    paths = request.app.openapi()["paths"]
+    matching = [template for template in paths if compile_path(template)[0].match(request.url.path)]
+    # a path written out, such as /things/validate, is no /things/{thing}: its own methods are meant
+    template = min(matching, key=lambda found: found.count("{"), default=None)
+    return {"Allow": ", ".join(sorted(method.upper() for method in paths[template]))} if template else {}
 
 
 def _is_json(media_type: str) -> bool:

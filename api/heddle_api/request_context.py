@@ -4,7 +4,7 @@ Query strings and bodies are never logged: presigned URLs and images pass throug
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from heddle_platform.ids import new_id
 # from a cached hit (1 ms) to a slow upload; the bars of issue 2 (5 ms, 40 ms) are edges of their own
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0, 2.5, 10.0)
 DEFAULT_MAX_BODY_BYTES: Final = 16 * 1024**2
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +65,8 @@ def install_request_context(
         app: the plane.
         plane: "control" or "edge".
         max_body_bytes: longest request body that is read; longer ones answer 413 `request_too_large`. An entry
-            `max_body_bytes` of the lifespan state takes its place, for bounds that settings decide.
+            `max_body_bytes` of the lifespan state takes its place, for bounds that settings decide. An entry
+            `changed` is called before the answer to a request that may have changed something goes out.
 
     Returns:
         The metrics, whose registry `/metrics` writes out.
@@ -92,7 +94,8 @@ class RequestContext:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id
         most = state.get("max_body_bytes", self._max_body_bytes)
-        sent = _Sent(send, request_id, state)
+        changed = None if scope["method"] in _SAFE else state.get("changed")
+        sent = _Sent(send, request_id, state, changed)
         place = Place(scope["path"], request_id)
         with structlog.contextvars.bound_contextvars(
             request_id=request_id, process=self._plane, tenant_id=None, key_id=None
@@ -135,8 +138,11 @@ class RequestContext:
 class _Sent:
     """`send` that adds X-Request-Id and what the gate has to say, and remembers the status."""
 
-    def __init__(self, send: Send, request_id: str, state: Mapping[str, Any]) -> None:
+    def __init__(
+        self, send: Send, request_id: str, state: Mapping[str, Any], changed: Callable[[], None] | None
+    ) -> None:
         self._send = send
+        self._changed = changed
         self._state = state
         self._header = (b"x-request-id", request_id.encode())
         self.status: int | None = None
@@ -144,6 +150,8 @@ class _Sent:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self._changed is not None:
+                self._changed()
             told: Mapping[str, str] = self._state.get("answer_headers", {})
             further = [(name.lower().encode(), value.encode()) for name, value in told.items()]
             message["headers"] = [*message.get("headers", ()), self._header, *further]

@@ -7,7 +7,7 @@ few failures in a row the breaker answers for the server, at once, until a singl
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import structlog
@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from heddle_infra.buckets import TAKE, taken_of
 from heddle_platform.errors import Unavailable
+from heddle_platform.ports import Looked
 from heddle_platform.rate import Rate, Taken
 from heddle_platform.settings import CacheSettings
 
@@ -31,6 +32,12 @@ OPEN_SECONDS = 1.0
 _RESUBSCRIBE_SECONDS = (0.1, 2.0)
 _LISTENER_CONNECT_SECONDS = 2.0
 _SCANNED = 1_000  # keys a step of a walk looks at: well under a millisecond, in which nobody else is served
+_LOOK = """
+local first = redis.call('GET', KEYS[1])
+if first then return {first} end
+local mine = redis.call('SET', KEYS[3], '1', 'PX', ARGV[1], 'NX')
+return {false, redis.call('GET', KEYS[2]) or '', mine and 1 or 0}
+"""
 _GLOB = re.compile(r"[*?\[\]\\]")
 
 
@@ -99,6 +106,7 @@ class RedisCache:
         self._redis: Redis | None = None
         self._listener: Redis | None = None
         self._take: AsyncScript | None = None
+        self._look: AsyncScript | None = None
 
     async def get(self, key: str) -> bytes | None:
         """Return the value; see `Cache.get`."""
@@ -113,6 +121,25 @@ class RedisCache:
         """Keep a value if the key has none; see `Cache.add`."""
         milliseconds = max(1, round(1000 * ttl_seconds))
         return bool(await self._call(lambda redis: redis.set(key, value, px=milliseconds, nx=True)))
+
+    async def set_many(self, values: Mapping[str, tuple[bytes, int]]) -> None:
+        """Keep several values; see `Cache.set_many`."""
+
+        async def write(redis: Redis) -> None:
+            pipeline = redis.pipeline(transaction=False)
+            for key, (value, ttl_seconds) in values.items():
+                pipeline.set(key, value, ex=ttl_seconds)
+            await pipeline.execute()
+
+        await self._call(write)
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        """Return a value, or another and a claim; see `Cache.look`."""
+        if self._look is None:
+            self._look = self._calling().register_script(_LOOK)
+        script, arguments = self._look, [max(1, round(1000 * ttl_seconds))]
+        found = await self._call(lambda redis: script(keys=[first, second, claim], args=arguments, client=redis))
+        return Looked(found[0]) if len(found) == 1 else Looked(None, found[1] or None, bool(found[2]))
 
     async def delete(self, key: str) -> None:
         """Forget a value; see `Cache.delete`."""
@@ -179,7 +206,7 @@ class RedisCache:
         for redis in (self._redis, self._listener):
             if redis is not None:
                 await redis.aclose()
-        self._redis = self._listener = self._take = None
+        self._redis = self._listener = self._take = self._look = None
 
     async def _call(self, command: Callable[[Redis], Awaitable[_T]]) -> _T:
         if not self._breaker.allows():

@@ -5,12 +5,13 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from heddle_platform.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
-from heddle_platform.ports import ObjectInfo, Part
+from heddle_platform.ports import Looked, ObjectInfo, OpenMultipart, Part
 from heddle_platform.rate import MICROSECONDS, Rate, Taken, take
 
 _PART_MINIMUM_BYTES = 5 * 1024**2  # of every part but the last, as S3 has it
@@ -26,6 +27,7 @@ class MemoryObjectStore:
 
     objects: dict[str, bytes] = field(default_factory=dict)
     _uploads: dict[str, tuple[str, dict[int, bytes]]] = field(default_factory=dict)
+    _written_at: dict[str, datetime] = field(default_factory=dict)  # of objects, and of uploads by their id
     _signing_key: bytes = field(default_factory=lambda: secrets.token_bytes(16))
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False, if_version: str | None = None) -> str:
@@ -36,6 +38,7 @@ class MemoryObjectStore:
         if not if_absent and if_version is not None and (present is None or present.version != if_version):
             raise PreconditionFailed(f"{key!r} is not at version {if_version!r}")
         self.objects[key] = bytes(data)  # never alias the caller's memory
+        self._written_at[key] = datetime.now(UTC)
         return _etag(data)
 
     def get(self, key: str) -> bytes:
@@ -47,7 +50,7 @@ class MemoryObjectStore:
     def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of an object, or None; see `ObjectStore.head`."""
         data = self.objects.get(key)
-        return None if data is None else ObjectInfo(key, len(data), _etag(data))
+        return None if data is None else ObjectInfo(key, len(data), _etag(data), self._written_at.get(key))
 
     def delete(self, key: str) -> None:
         """Remove an object; see `ObjectStore.delete`."""
@@ -56,11 +59,16 @@ class MemoryObjectStore:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List objects in key order; see `ObjectStore.list`."""
         for key in sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode):
-            yield ObjectInfo(key, len(self.objects[key]), _etag(self.objects[key]))
+            yield ObjectInfo(key, len(self.objects[key]), _etag(self.objects[key]), self._written_at.get(key))
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """List folders directly below a prefix; see `ObjectStore.folders`."""
+        below = (key.removeprefix(prefix) for key in self.objects if key.startswith(prefix))
+        yield from sorted({prefix + rest.partition("/")[0] + "/" for rest in below if "/" in rest}, key=str.encode)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store; see `ObjectStore.copy`."""
-        self.objects[target] = self.get(source)
+        self.put(target, self.get(source))
 
     def presign_get(self, key: str, *, expires_seconds: int) -> str:
         """Return a `memory:` URL; see `ObjectStore.presign_get`."""
@@ -70,6 +78,7 @@ class MemoryObjectStore:
         """Begin a multipart upload; see `ObjectStore.start_multipart`."""
         multipart_id = secrets.token_hex(8)
         self._uploads[multipart_id] = (key, {})
+        self._written_at[multipart_id] = datetime.now(UTC)
         return multipart_id
 
     def presign_part(self, key: str, multipart_id: str, number: int, *, expires_seconds: int) -> str:
@@ -94,6 +103,12 @@ class MemoryObjectStore:
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         """Throw the parts away; see `ObjectStore.abort_multipart`."""
         self._uploads.pop(multipart_id, None)
+
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        """List open multipart uploads; see `ObjectStore.open_multiparts`."""
+        for multipart_id, (key, _) in sorted(self._uploads.items(), key=lambda item: item[1][0].encode()):
+            if key.startswith(prefix):
+                yield OpenMultipart(key, multipart_id, self._written_at.get(multipart_id))
 
     def follow_get(self, url: str) -> bytes:
         """Read what a URL of `presign_get` points at.
@@ -164,6 +179,18 @@ class MemoryCache:
             return False
         self._values[key] = (bytes(value), self._clock() + ttl_seconds)
         return True
+
+    async def set_many(self, values: Mapping[str, tuple[bytes, int]]) -> None:
+        """Keep several values; see `Cache.set_many`."""
+        for key, (value, ttl_seconds) in values.items():
+            await self.set(key, value, ttl_seconds=ttl_seconds)
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        """Return a value, or another and a claim; see `Cache.look`."""
+        found = await self.get(first)
+        if found is not None:
+            return Looked(found)
+        return Looked(None, await self.get(second), await self.add(claim, b"1", ttl_seconds=ttl_seconds))
 
     async def delete(self, key: str) -> None:
         """Forget a value; see `Cache.delete`."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from heddle_infra.s3_errors import translated
 from heddle_platform import keys
 from heddle_platform.errors import InvalidInput, NotFound, PreconditionFailed, Unavailable
-from heddle_platform.ports import ObjectInfo, Part
+from heddle_platform.ports import ObjectInfo, OpenMultipart, Part
 from heddle_platform.settings import ObjectStoreSettings
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class S3ObjectStore:
                 answer = self._client().head_object(Bucket=self._bucket, Key=key)
         except NotFound:
             return None
-        return ObjectInfo(key, answer["ContentLength"], _unquoted(answer["ETag"]))
+        return ObjectInfo(key, answer["ContentLength"], _unquoted(answer["ETag"]), answer["LastModified"])
 
     def delete(self, key: str) -> None:
         """Remove an object; see `ObjectStore.delete`."""
@@ -83,10 +83,19 @@ class S3ObjectStore:
             pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
                 found += [
-                    ObjectInfo(entry["Key"], entry["Size"], _unquoted(entry["ETag"]))
+                    ObjectInfo(entry["Key"], entry["Size"], _unquoted(entry["ETag"]), entry["LastModified"])
                     for entry in page.get("Contents", [])
                 ]
         yield from sorted(found, key=lambda info: info.key.encode())
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """List folders directly below a prefix; see `ObjectStore.folders`."""
+        found: set[str] = set()
+        with translated(prefix):
+            paginator = self._client().get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/"):
+                found |= {entry["Prefix"] for entry in page.get("CommonPrefixes", [])}
+        yield from sorted(found, key=str.encode)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store; see `ObjectStore.copy`."""
@@ -131,6 +140,18 @@ class S3ObjectStore:
                 self._client().abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=multipart_id)
         except NotFound:
             return
+
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        """List open multipart uploads; see `ObjectStore.open_multiparts`."""
+        found: list[OpenMultipart] = []
+        with translated(prefix):
+            paginator = self._client().get_paginator("list_multipart_uploads")
+            for page in paginator.paginate(Bucket=self._bucket, Prefix=prefix):
+                found += [
+                    OpenMultipart(entry["Key"], entry["UploadId"], entry.get("Initiated"))
+                    for entry in page.get("Uploads", [])
+                ]
+        yield from sorted(found, key=lambda upload: upload.key.encode())
 
     def ensure_bucket(self) -> None:
         """Create the bucket unless it is there.

@@ -7,7 +7,7 @@ A factor has a kind, and the kind decides its columns in the design matrix and w
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from heddle_platform.errors import Detail, InvalidInput
@@ -21,6 +21,15 @@ TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off"})
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | str):  # pydantic would read false as 0
+        raise ValueError(f"{str(value)[:60]!r} is no number; write one, without quotes")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_plain)]
+
+
 class FactorAccept(BaseModel):
     """What the tenant calls good enough for one factor; every bound is a share in 0..1.
 
@@ -31,9 +40,9 @@ class FactorAccept(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    accuracy: float | None = Field(None, ge=0, le=1)
-    r2: float | None = Field(None, ge=0, le=1)
-    effect: float | None = Field(None, ge=0, le=1)
+    accuracy: Number | None = Field(None, ge=0, le=1)
+    r2: Number | None = Field(None, ge=0, le=1)
+    effect: Number | None = Field(None, ge=0, le=1)
 
 
 class SetAccept(BaseModel):
@@ -46,15 +55,15 @@ class SetAccept(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    mig: float | None = Field(None, ge=0, le=1)
-    leakage_max: float | None = Field(None, ge=0, le=1)
-    labels_min: int | None = Field(None, ge=1)
+    mig: Number | None = Field(None, ge=0, le=1)
+    leakage_max: Number | None = Field(None, ge=0, le=1)
+    labels_min: Annotated[int, BeforeValidator(_plain)] | None = Field(None, ge=1)
 
 
 class _Factor(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Name
-    importance: float = Field(1.0, gt=0, le=100, description="weight of this factor in whole-set means")
+    importance: Number = Field(1.0, gt=0, le=100, description="weight of this factor in whole-set means")
     accept: FactorAccept = FactorAccept()
     description: str | None = Field(None, max_length=500)
 
@@ -144,7 +153,7 @@ class Continuous(_Factor):
     """A number in a declared range and unit."""
 
     kind: Literal["continuous"]
-    range: tuple[float, float]
+    range: tuple[Number, Number]
     unit: str | None = Field(None, max_length=40)
 
     @model_validator(mode="after")
@@ -166,7 +175,7 @@ class Periodic(_Factor):
     """A number on a circle, such as a hue in degrees."""
 
     kind: Literal["periodic"]
-    period: float = Field(gt=0, allow_inf_nan=False)
+    period: Number = Field(gt=0, allow_inf_nan=False)
     unit: str | None = Field(None, max_length=40)
 
     def parse(self, text: str) -> float:

@@ -30,6 +30,7 @@ Prefix = Literal[
     "dlv",
     "bat",
     "rol",
+    "rec",
 ]
 PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 

@@ -61,6 +61,8 @@ def _with_alpha(picture: ImageFile.ImageFile, bit_depth: int) -> Image.Image:
 
 
 def _over_white(picture: Image.Image) -> Image.Image:
+    if picture.getchannel("A").getextrema() == (255, 255):  # most files with alpha have none to speak of
+        return picture.convert("RGB")
     flat = Image.new("RGB", picture.size, _WHITE)
     flat.paste(picture, mask=picture.getchannel("A"))
     return flat

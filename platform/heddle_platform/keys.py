@@ -6,7 +6,11 @@ SHA-256 in the key, so that writing one twice is harmless and a half-written one
 
 from heddle_platform.errors import InvalidInput
 
-_ADDRESSED = frozenset({"datasets", "latents", "adapters"})
+TENANTS = "tenants/"
+BASES = "bases/"
+OPERATOR = "operator/"
+PROBES = "probes/"
+_ADDRESSED = frozenset({"datasets", "latents", "adapters", "edit_batches"})
 
 
 def _part(text: str) -> str:
@@ -105,9 +109,10 @@ def rate_key(tenant_id: str, plane: str) -> str:
 
 
 def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:
-    """Return the folder ("datasets", "latents", "adapters") and the digest that a key of the tenant stands under.
+    """Return the folder ("datasets", "latents", "adapters", "edit_batches") that a key of the tenant stands in, and the
+    digest, of a batch the id, that it stands under there.
 
-    None for other keys: what lies there is not named by a digest.
+    None for other keys: what lies there is named one by one.
     """
     folder, _, rest = key.removeprefix(tenant_prefix(tenant_id)).partition("/")
     digest, _, file = rest.partition("/")

@@ -3,8 +3,9 @@
 `heddle_infra` implements them over S3 and Redis, and in memory for tests; one contract suite runs over all.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from heddle_platform.rate import Rate, Taken
@@ -12,11 +13,24 @@ from heddle_platform.rate import Rate, Taken
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the store knows of an object without its bytes: `size` in bytes, `version` its ETag."""
+    """What the store knows of an object without its bytes: `size` in bytes, `version` its ETag.
+
+    `modified_at` is when it was written, by the store's clock; None where a store does not say.
+    """
 
     key: str
     size: int
     version: str
+    modified_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class OpenMultipart:
+    """A multipart upload that was begun and neither completed nor aborted; None where a store does not say when."""
+
+    key: str
+    multipart_id: str
+    begun_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,9 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List objects whose key starts with `prefix`, in key order."""
 
+    def folders(self, prefix: str) -> Iterator[str]:
+        """List what stands directly below `prefix` as folders (`prefix` and one more part, with its slash), sorted."""
+
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store.
 
@@ -88,6 +105,18 @@ class ObjectStore(Protocol):
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         """Throw the parts away; not an error if there are none."""
 
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        """List multipart uploads under `prefix` that are neither completed nor aborted, by key."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What `Cache.look` found; `second` and `mine` are asked only where there is no `first`."""
+
+    first: bytes | None
+    second: bytes | None = None
+    mine: bool = False
+
 
 class Cache(Protocol):
     """Bytes by key, lost at any time, and messages. Every call may raise Unavailable; callers go on without."""
@@ -100,6 +129,13 @@ class Cache(Protocol):
 
     async def add(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
         """Keep a value for at most `ttl_seconds` if the key has none; return whether it had none."""
+
+    async def set_many(self, values: Mapping[str, tuple[bytes, int]]) -> None:
+        """Keep several values, each with its `ttl_seconds`, in one journey."""
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        """Return the value of `first`; or if there is none, that of `second`, and add `claim` as `add` does; all in
+        one step, so that of many who look at once exactly one is told that the claim is its own."""
 
     async def delete(self, key: str) -> None:
         """Forget a value; not an error if there is none."""

@@ -208,6 +208,7 @@ class AdapterVersion(Record):
 class Approval(Record):
     """A person's decision on a version."""
 
+    id: int
     adapter_id: str
     version: int
     decision: Literal["approve", "reject"]

@@ -62,12 +62,16 @@ class RaySettings(_Concern):
     """The Ray cluster the dispatcher drives: `HEDDLE_RAY_ADDRESS` (host:port of the GCS).
 
     A task that encodes or fits takes `ray_task_cpus` CPUs (or all of a smaller node) and as many threads. A worker
+    that encodes takes `ray_encode_gpus` of a GPU (a fraction lets several share one) and `ray_encode_cpus` CPUs where
+    that is set. Every task reserves `ray_task_memory_bytes`, so that Ray puts no more on a node than fits. A worker
     that pretrains reserves `ray_pretrain_cpus`: none, so that hours of it do not keep fits waiting on a small machine;
     on a cluster set it to the recipe's threads.
     """
 
     ray_address: str
     ray_task_cpus: float = Field(2.0, gt=0)
+    ray_task_memory_bytes: int = Field(0, ge=0)
+    ray_encode_cpus: float | None = Field(None, gt=0)
     ray_encode_gpus: float = Field(0.0, ge=0)
     ray_pretrain_cpus: float = Field(0.0, ge=0)
 
@@ -117,7 +121,8 @@ class QuotaSettings(_Concern):
 class DispatchSettings(_Concern):
     """How jobs are leased. A job whose dispatcher dies is taken over after `lease_seconds`.
 
-    `jobs_in_flight` jobs are leased at once, or two chunks of `chunk_fits` fits with brief cards.
+    `jobs_in_flight` jobs are leased at once, or two chunks of `chunk_fits` fits with brief cards. A Ray task takes as
+    many fits of a chunk as have `chunk_rows` images together.
     """
 
     lease_seconds: float = Field(10.0, gt=0)
@@ -126,6 +131,7 @@ class DispatchSettings(_Concern):
     job_max_attempts: int = Field(5, ge=1)
     jobs_in_flight: int = Field(4, ge=1)
     chunk_fits: int = Field(50, ge=1, le=500)
+    chunk_rows: int = Field(20_000, ge=1)
     task_timeout_seconds: float = Field(1_800.0, gt=0)
     pretrain_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
     rollout_timeout_seconds: float = Field(7 * 24 * 3600.0, gt=0)
@@ -135,6 +141,17 @@ class DispatchSettings(_Concern):
         if job_type == "rollout":  # as long as there are tenants; each of its tasks is short
             return self.rollout_timeout_seconds
         return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
+
+
+class ReconcileSettings(_Concern):
+    """How often the dispatcher holds rows and objects against each other, and what it does with orphans.
+
+    What was written less than `reconcile_grace_seconds` ago is not judged: longer than any request or write takes.
+    """
+
+    reconcile_every_seconds: float = Field(900.0, gt=0)
+    reconcile_grace_seconds: float = Field(3_600.0, gt=0)
+    reconcile_repair: bool = True
 
 
 class TrackingSettings(_Concern):
@@ -185,6 +202,7 @@ class Settings(BaseModel):
     dispatch: DispatchSettings
     service: ServiceSettings
     tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+    reconcile: ReconcileSettings = Field(default_factory=ReconcileSettings)
     webhooks: WebhookSettings = Field(default_factory=WebhookSettings)
     quotas: QuotaSettings = Field(default_factory=QuotaSettings)
 
@@ -210,6 +228,7 @@ class Settings(BaseModel):
             dispatch=DispatchSettings(),
             service=ServiceSettings(),
             tracking=TrackingSettings(),
+            reconcile=ReconcileSettings(),
             webhooks=WebhookSettings(),
             quotas=QuotaSettings(),
         )

@@ -128,3 +128,19 @@ def test_bad_input_is_refused(draw_tenant: Callable[..., Any]) -> None:
         with pytest.raises(InvalidInput) as error:
             fit_adapter(latents, values, tenant.factor_set, base_digest="b")
         assert error.value.code == code
+
+
+def test_what_was_chosen_before_gives_the_same_bytes_without_holding_rows_out(draw_tenant: Callable[..., Any]) -> None:
+    tenant = draw_tenant(rows=150)
+
+    def fit(**chosen: Any) -> Adapter:
+        return fit_adapter(
+            tenant.latents_NL, tenant.values_NF, tenant.factor_set, base_digest="b" * 64, refine=False, **chosen
+        )
+
+    learnt = fit()
+    chosen = {"ridge": learnt.ridge, "residual_share": learnt.residual_share}
+    assert pack(fit(**chosen, temperature_F=learnt.temperature_F.astype(np.float64))) == pack(learnt)
+    doubled = fit(**chosen, temperature_F=2.0 * learnt.temperature_F)
+    np.testing.assert_allclose(doubled.temperature_F, 2.0 * learnt.temperature_F)
+    np.testing.assert_array_equal(doubled.read_LC, learnt.read_LC)

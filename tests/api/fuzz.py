@@ -13,22 +13,29 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import structlog
+from pydantic import SecretStr
+from sqlalchemy import delete
 
 from heddle_api.edge.app import EdgePorts
 from heddle_api.edge.app import create_app as create_edge
 from heddle_infra.database import outbox
+from heddle_infra.database.engine import Database
+from heddle_infra.database.models import TenantRow
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime
+from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import Person
-from tests.api.edge.edge_world import fit_demo, make_world
+from tests.api.edge.edge_world import OTHER, TENANT, fit_demo, make_world
+from tests.api.edge.edge_world import World as EdgeWorld
 from tests.api.live import open_live, served
 from tests.conftest import only
 
@@ -48,6 +55,7 @@ expected-statuses = {_NEGATIVE}
 """
 
 
+CALLERS: Final = ("tenant", "operator")
 PLANE_PHASES: Final = "examples,coverage,fuzzing,stateful"
 
 
@@ -142,7 +150,9 @@ async def furnish(person: Person) -> dict[str, str]:
     }
 
 
-async def fuzz_control(postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES) -> dict[str, Fuzzed]:
+async def fuzz_control(
+    postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES, callers: Sequence[str] = CALLERS
+) -> dict[str, Fuzzed]:
     """Fuzz a control plane as a tenant beside another, and as an operator."""
     async with open_live(postgres_url) as live:
         tenants = {name: await live.world.tenant(name) for name in ("acme", "rival")}
@@ -154,27 +164,50 @@ async def fuzz_control(postgres_url: str, *, examples: int, seed: int, phases: s
             ("tenant", owners, known[0]),
             ("operator", {"operator": live.world.admin_key}, known[1]),
         ):
+            if who not in callers:
+                continue
             found[who] = await asyncio.to_thread(
                 fuzz, live.url, keys, examples=examples, seed=seed, phases=phases, known=ids
             )
         return found
 
 
-def fuzz_edge(*, examples: int, seed: int, phases: str = PLANE_PHASES) -> Fuzzed:
-    """Fuzz an edge as one of two tenants."""
+def fuzz_edge(postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES) -> Fuzzed:
+    """Fuzz an edge as one of two tenants, each with a batch of its own."""
     bundle = load_bundle(default_bundle_path())
     world = make_world(bundle, fit_demo(BaseRuntime.from_bundle(bundle)))
 
     @asynccontextmanager
     async def ports() -> AsyncIterator[EdgePorts]:
-        yield world.ports()
+        database = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
+        async with database.platform_transaction() as session:
+            await session.execute(delete(TenantRow).where(TenantRow.id.in_((TENANT, OTHER))))
+            session.add_all([TenantRow(id=TENANT, name="one"), TenantRow(id=OTHER, name="other")])
+        yield replace(world.ports(), database=database)
+        await database.close()
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with served(create_edge(ports), lifespan=True) as url:
         keys = {who: world.keys[who] for who in ("tenant", "other")}
-        found = fuzz(url, keys, examples=examples, seed=seed, phases=phases)
+        known = {"batch": _batch(url, world), "item": "0"}
+        found = fuzz(url, keys, examples=examples, seed=seed, phases=phases, known=known)
     structlog.reset_defaults()
     return found
+
+
+def _batch(url: str, world: EdgeWorld) -> str:
+    """Have a batch done and return its id."""
+    edits = json.dumps([{"adapter": "avatars", "set": {"skin": "sand"}}])
+    with httpx.Client(base_url=url, headers=world.headers(), timeout=60) as client:
+        while client.get("/readyz").status_code != 200:
+            time.sleep(0.05)
+        sent = client.post(
+            "/v1/edit_batches", files={"image": ("a.png", world.fitted.images[-1])}, data={"edits": edits}
+        )
+        batch = str(sent.raise_for_status().json()["id"])
+        while client.get(f"/v1/edit_batches/{batch}").json()["status"] != "done":
+            time.sleep(0.05)
+    return batch
 
 
 def main() -> None:
@@ -183,14 +216,18 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=100)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--phases", default=PLANE_PHASES)
+    parser.add_argument("--only", nargs="+", choices=("edge", *CALLERS), default=("edge", *CALLERS))
     asked = parser.parse_args()
-    options = {"examples": asked.examples, "seed": asked.seed, "phases": asked.phases}
-    found = {"edge": fuzz_edge(**options)}
-    sys.stdout.write(f"===== edge =====\n{found['edge'].report}\n")
+    options: dict[str, Any] = {"examples": asked.examples, "seed": asked.seed, "phases": asked.phases}
+    found: dict[str, Fuzzed] = {}
     for variables in only("postgres"):
-        found |= asyncio.run(fuzz_control(variables["HEDDLE_DATABASE_URL"], **options))
-    for who in ("tenant", "operator"):
-        sys.stdout.write(f"===== {who} =====\n{found[who].report}\n")
+        url = variables["HEDDLE_DATABASE_URL"]
+        if "edge" in asked.only:
+            found["edge"] = fuzz_edge(url, **options)
+            sys.stdout.write(f"===== edge =====\n{found['edge'].report}\n")
+        for who in (who for who in CALLERS if who in asked.only):
+            found |= asyncio.run(fuzz_control(url, **options, callers=(who,)))
+            sys.stdout.write(f"===== {who} =====\n{found[who].report}\n")
     for who, fuzzed in found.items():
         sys.stdout.write(f"{who:10} {'nothing found' if fuzzed.clean else 'FAILED'}\n")
     sys.exit(not all(fuzzed.clean for fuzzed in found.values()))

@@ -19,6 +19,7 @@ UNCONDITIONAL = {
     "DELETE /v1/api_keys/{key_id}": "revoking is final, and twice is once",
     "PATCH /v1/admin/tenants/{tenant_id}": "a name and a switch; the last operator's word counts",
     "DELETE /v1/admin/tenants/{tenant_id}": "only a suspended tenant can be deleted: that is the condition",
+    "DELETE /v1/edit_batches/{batch}": "nobody changes a batch; deleting is final",
     "DELETE /v1/datasets/{dataset}": "a labelled set never changes",
     "DELETE /v1/datasets/{dataset}/items/{item}": "it asks for an erasure, and carries an Idempotency-Key",
 }

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from heddle_api.edit_id import EditSigner
+from heddle_platform.edits import EditRequest
 from heddle_platform.ids import new_id
-from tests.api.control_world import FACTORS, Person, World
+from tests.api.control_world import FACTORS, SECRET, Person, World
 
 # method, path with {thing}, body; every route of a tenant's resources that takes an id
 ROUTES: list[tuple[str, str, Any]] = [
@@ -69,6 +71,8 @@ async def things_of(owner: Person) -> dict[str, str]:
         "itm": item["id"],
         "era": erasure["id"],
         "whe": endpoint["id"],
+        "edt": EditSigner(SECRET).sign(owner.id, "avatars@1", version["digest"], EditRequest(adapter="avatars")),
+        "rol": new_id("rol"),  # rollouts belong to no tenant: operators alone are told whether there is one
         "dlv": (await owner.get(f"/v1/webhook_endpoints/{endpoint['id']}/deliveries"))["data"][0]["id"],
     }
 
@@ -95,7 +99,7 @@ async def test_somebody_elses_things_do_not_exist(tenant: Person, other: Person)
 
 
 async def test_every_route_that_takes_an_id_is_on_the_list(world: World) -> None:
-    operators = ("/v1/admin/", "/v1/bases")
+    operators = ("/v1/admin/", "/v1/bases", "/v1/rollouts")
     documented = {
         (method.upper(), re.sub(r"\{[^}]+\}", "{}", path))
         for path, methods in world.app.openapi()["paths"].items()

@@ -52,6 +52,29 @@ async def test_a_weaker_key_cannot_replay_the_reply_that_holds_a_stronger_one(wo
     assert (await world.client(weak).post("/v1/api_keys", json=body, headers=headers)).status_code == 403
 
 
+async def test_a_key_in_use_stops_at_once_when_it_is_revoked_or_its_tenant_suspended(
+    world: World, tenant: Person
+) -> None:
+    made = await tenant.post("/v1/api_keys", {"name": "old", "scopes": ["jobs"]})
+    client = world.client(made["api_key"])
+    assert [(await client.get("/v1/jobs")).status_code for _ in range(3)] == [200] * 3
+    await tenant.http.delete(f"/v1/api_keys/{made['id']}")
+    assert (await client.get("/v1/jobs")).status_code == 401
+    assert (await tenant.http.get("/v1/jobs")).status_code == 200
+    await world.admin.patch(f"/v1/admin/tenants/{tenant.id}", json={"status": "suspended"})
+    assert (await tenant.http.get("/v1/jobs")).json()["code"] == "tenant_suspended"
+
+
+async def test_a_key_is_believed_for_a_second_and_not_for_longer(world: World, tenant: Person) -> None:
+    made = await tenant.post("/v1/api_keys", {"name": "old", "scopes": ["jobs"]})
+    client = world.client(made["api_key"])
+    assert (await client.get("/v1/jobs")).status_code == 200
+    async with world.ports.database.platform_transaction() as session:  # another replica revokes it
+        await session.execute(text("update api_keys set revoked_at = now() where id = :id"), {"id": made["id"]})
+    await asyncio.sleep(1.1)
+    assert (await client.get("/v1/jobs")).status_code == 401
+
+
 async def test_a_revoked_key_stops_at_once_and_stays_listed(world: World, tenant: Person) -> None:
     made = await tenant.post("/v1/api_keys", {"name": "old", "scopes": ["jobs"]})
     async with asyncio.timeout(10):

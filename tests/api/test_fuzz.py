@@ -27,5 +27,5 @@ async def test_the_control_plane(postgres_url: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_edge() -> None:
-    assert_clean(fuzz_edge(examples=EXAMPLES, seed=SEED, phases=PHASES))
+def test_the_edge(postgres_url: str) -> None:
+    assert_clean(fuzz_edge(postgres_url, examples=EXAMPLES, seed=SEED, phases=PHASES))

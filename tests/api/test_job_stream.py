@@ -1,5 +1,6 @@
 """A job's stream: it says that it lives while nothing happens, and outlives a database that is away for a moment."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -33,14 +34,15 @@ def control_of(world: World) -> Faltering:
     return Faltering(world.ports, Seal(world.ports.settings.security.secret_key))
 
 
-def owner(person: Person) -> Principal:
-    """Return who follows."""
-    return Principal("key_x", person.id, frozenset({"jobs"}))
+async def owner(person: Person) -> Principal:
+    """Return who follows, by the tenant's first key."""
+    key = (await person.get("/v1/me"))["key"]
+    return Principal(key["id"], person.id, frozenset({"jobs"}))
 
 
 async def test_silence_is_broken_by_comments(tenant: Person) -> None:
     job_id, _ = await tenant.queue_two_fits()
-    stream = follow(control_of(tenant.world), owner(tenant), job_id, 0, silence_seconds=0.2)
+    stream = follow(control_of(tenant.world), await owner(tenant), job_id, 0, silence_seconds=0.2)
     lines = [await anext(stream) for _ in range(4)]
     assert [line.split("\n")[0][:5] for line in lines] == ["id: " + lines[0][4], "event", ": sti", ": sti"]
     await tenant.post(f"/v1/jobs/{job_id}/cancel")
@@ -50,10 +52,32 @@ async def test_silence_is_broken_by_comments(tenant: Person) -> None:
 
 async def test_it_goes_on_when_the_database_comes_back(tenant: Person) -> None:
     job_id, _ = await tenant.queue_two_fits()
-    stream = follow(control_of(tenant.world), owner(tenant), job_id, 0)
+    stream = follow(control_of(tenant.world), await owner(tenant), job_id, 0)
     assert "event: created" in await anext(stream)
     assert "event: progress" in await anext(stream)
     Faltering.away = 1
     assert (await anext(stream)).startswith(":")
     await tenant.post(f"/v1/jobs/{job_id}/cancel")
     assert ["event: cancelled" in line for line in [line async for line in stream]] == [True]
+
+
+async def test_it_ends_when_the_key_is_revoked(tenant: Person) -> None:
+    job_id, _ = await tenant.queue_two_fits()
+    spare = await tenant.post("/v1/api_keys", {"name": "spare", "scopes": ["jobs"]})
+    stream = follow(control_of(tenant.world), Principal(spare["id"], tenant.id, frozenset({"jobs"})), job_id, 0)
+    assert "event: created" in await anext(stream)
+    assert (await tenant.http.delete(f"/v1/api_keys/{spare['id']}")).status_code == 200
+    async with asyncio.timeout(20):
+        rest = [line async for line in stream]
+    assert ["event: key_ended" in line for line in rest] == [False] * (len(rest) - 1) + [True]
+    assert '"code": "unknown_key"' in rest[-1]
+    assert (await tenant.get(f"/v1/jobs/{job_id}"))["status"] == "queued"
+
+
+async def test_it_ends_when_the_tenant_is_suspended(tenant: Person) -> None:
+    job_id, _ = await tenant.queue_two_fits()
+    stream = follow(control_of(tenant.world), await owner(tenant), job_id, 0)
+    assert "event: created" in await anext(stream)
+    await tenant.world.admin.patch(f"/v1/admin/tenants/{tenant.id}", json={"status": "suspended"})
+    async with asyncio.timeout(20):
+        assert "event: key_ended" in [line async for line in stream][-1]

@@ -1,6 +1,7 @@
 """The studio's files hold together: no build step, nothing from elsewhere, nothing inline, every import there."""
 
 import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +10,9 @@ import pytest
 
 from heddle_api.control import studio
 from heddle_api.control.studio import FOLDER
+from heddle_platform.quota import LIMITS
+from heddle_platform.usage import METRICS
+from heddle_platform.webhook_records import WEBHOOK_EVENTS
 from tests.api.control_world import EDGE_URL, World
 
 STORE_URL = "http://127.0.0.1:1"  # what the world of these tests says of its object store
@@ -105,6 +109,16 @@ def test_the_key_is_kept_in_one_place_and_only_for_the_tab() -> None:
 @pytest.mark.parametrize("path", [*SCRIPTS, *SHEETS], ids=lambda path: path.name)
 def test_files_stay_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [("webhooks_panel.js", WEBHOOK_EVENTS), ("usage_panel.js", METRICS), ("tenant_view.js", LIMITS)],
+)
+def test_lists_that_the_page_repeats_are_the_platforms(script: str, names: Sequence[str]) -> None:
+    text = (FOLDER / "js" / script).read_text()
+    (listed,) = re.findall(r"^const (?:EVENTS|METRICS|FIELDS) = \[\n(.*?)^\];$", text, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"\"([a-z_]+(?:\.[a-z_]+)?)\"", listed)) >= set(names)
 
 
 def test_every_colour_is_named_once_for_light_and_dark() -> None:

@@ -22,6 +22,10 @@ ID_PROVIDERS = {
     "erasure": "era",
     "adapter": "ada",
     "tenant_id": "ten",
+    "endpoint": "whe",
+    "delivery": "dlv",
+    "edit_id": "edt",
+    "rollout": "rol",
 }
 # path parameter -> a value; they are no ids of a tenant's things
 PLAIN = {"version": "1", "alias": "production", "base": "default", "name": "tiny"}

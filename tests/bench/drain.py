@@ -3,7 +3,8 @@
     python -m tests.bench.drain [--fits 1000] [--tenants 20] [--rows 300] [--card brief] [--small]
 
 Every fit has a set of its own (300 rows drawn from 1,000 avatars, four factors), its latents stored already. Timed:
-POST of all jobs, claims, fits in chunks, gate, export, seven objects each, rows. `--card full` measures full cards.
+POST of all jobs, claims, fits in chunks, gate, export, two objects each, rows. Beside it, the processor time of every
+process ("control" is mostly the POSTs). `--card full` measures full cards.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections import Counter
 
 import numpy as np
 
+from tests.bench.processor import processor_seconds, table
 from tests.bench.stage import draw, post_many, stage
 
 
@@ -36,6 +38,7 @@ def main() -> None:
         warm_tenant, warm_sets = queues[0]
         with running.client(warm_tenant) as client:
             running.wait(post_many(client, [(warm_sets[0], "warm")], asked.card), 120)
+        before = processor_seconds(running.stack.data_dir)
         started = time.perf_counter()
         job_ids: list[str] = []
         for tenant, sets in queues:
@@ -44,6 +47,7 @@ def main() -> None:
                 job_ids += post_many(client, wanted, asked.card)
         posted = time.perf_counter() - started
         spans = running.wait(job_ids, 3_600)
+        after = processor_seconds(running.stack.data_dir)
     first, last = min(begun for _, _, begun, _ in spans), max(ended for _, _, _, ended in spans)
     made = min(created for _, created, _, _ in spans)
     whole, drain = (last - made).total_seconds(), (last - first).total_seconds()
@@ -52,6 +56,7 @@ def main() -> None:
     print(f"{'POST of all, s':<28}{posted:>10.1f}")
     print(f"{'first POST to last card, s':<28}{whole:>10.1f}{len(job_ids) / whole:>10.1f} fits/s")
     print(f"{'first start to last card, s':<28}{drain:>10.1f}{len(job_ids) / drain:>10.1f} fits/s   (bar: 50)")
+    table(before, after, len(job_ids))
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ def serve(directory: Path, port: int, redis_url: str) -> None:
         async def snapshot(self) -> ServingSnapshot:
             return snapshot
 
+        async def stamp(self) -> str:
+            return "always the same"
+
         async def find_key(self, key_hash: str) -> None:
             return None
 

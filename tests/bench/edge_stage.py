@@ -45,6 +45,9 @@ class FileSource:
             self._snapshot, self._version = replace(self._snapshot, aliases=aliases), version
         return self._snapshot
 
+    async def stamp(self) -> str:
+        return self._alias_file.read_text()
+
     async def find_key(self, key_hash: str) -> None:
         return None
 

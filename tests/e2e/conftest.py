@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from heddle_infra.s3 import S3ObjectStore
 from heddle_platform.settings import ObjectStoreSettings
 from tests.e2e.studio_page import IMAGES, launch, opened
+from tests.e2e.studio_stage import publish_turned
 from tests.e2e.wire import LabelledImages, Wire
 
 
@@ -80,26 +81,37 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="module")
-def fitted(module_tenant: Wire, micah: LabelledImages) -> Wire:
-    """A tenant whose first version is fitted and waits for a person."""
-    dataset = module_tenant.dataset(micah.archive(range(IMAGES)), micah.factor_set)
-    job = module_tenant.wait(module_tenant.queue_fit(dataset["id"], "avatars"))
+@pytest.fixture(scope="session")
+def fitted(stack: Any, micah: LabelledImages) -> Iterator[Wire]:
+    """A tenant whose first version is fitted and waits for a person; all tests of the studio share it."""
+    wire = create_tenant(stack)
+    dataset = wire.dataset(micah.archive(range(IMAGES)), micah.factor_set)
+    job = wire.wait(wire.queue_fit(dataset["id"], "avatars"))
     assert job["status"] in ("succeeded", "awaiting_approval"), job
-    return module_tenant
+    yield wire
+    wire.close()
 
 
-@pytest.fixture(scope="module")
-def approved(fitted: Wire, browser: Browser, stack: Any) -> Wire:
-    """The same tenant, its first version approved on the page."""
-    with opened(browser, stack.control_url, key_of(fitted)) as studio:
-        studio.sign_in()
-        studio.open("Adapters")
-        studio.page.get_by_role("button", name="Approve").click()
-        studio.page.get_by_label("Comment").fill("looks right")
-        studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
-        studio.page.get_by_text("production: version 1").wait_for()
+@pytest.fixture(scope="session")
+def approved(fitted: Wire) -> Wire:
+    """The same tenant, its first version in production."""
+    fitted.approve("avatars", 1)
     return fitted
+
+
+@pytest.fixture(scope="session")
+def two_versions(approved: Wire) -> Wire:
+    """The same tenant with a second version that passed, which is not in production."""
+    dataset = approved.call("GET", "/v1/datasets")["data"][-1]["id"]
+    job = approved.wait(approved.queue_fit(dataset, "avatars", card="brief"))
+    assert job["result"]["version"] > 1, job
+    return approved
+
+
+@pytest.fixture(scope="session")
+def turned(stack: Any) -> str:
+    """Id of a second base, which no tenant stands on."""
+    return publish_turned(stack)
 
 
 @pytest.fixture

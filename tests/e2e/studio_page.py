@@ -3,23 +3,29 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, ViewportSize, expect
 
 from tests.e2e.wire import LabelledImages
 
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 IMAGES = 600
 HELD_OUT = 900
-DESK = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+DESK = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=390, height=844)
+LOOKS: Final[Mapping[str, tuple[ViewportSize, Literal["light", "dark"]]]] = {
+    "wide": (DESK, "light"),
+    "wide-dark": (DESK, "dark"),
+    "phone": (PHONE, "light"),
+    "phone-dark": (PHONE, "dark"),
+}
 _ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -104,6 +110,10 @@ class Studio:
     def factor(self, name: str) -> Locator:
         return self.page.locator(f'fieldset[data-factor="{name}"]')
 
+    def before(self, name: str) -> Locator:
+        """The cell of a factor's reading before the edit."""
+        return self.page.locator(f'.readings tr[data-factor="{name}"] td').first
+
     def after(self, name: str) -> Locator:
         """The cell of a factor's reading after the edit."""
         return self.page.locator(f'.readings tr[data-factor="{name}"] td:last-child')
@@ -121,8 +131,19 @@ class Studio:
     def screenshot(self, name: str) -> None:
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.evaluate("window.scrollTo(0, 0)")  # what sticks to the window stands at its place
-        self.page.wait_for_timeout(250)  # what moves in has moved in
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        whole = self.page.locator("dialog").count() == 0  # a dialog's ground covers the window only
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole, animations="disabled")
+
+    def shoot(self, name: str) -> None:
+        """Check and picture what is shown, wide and on a phone, light and dark."""
+        for look, (size, scheme) in LOOKS.items():
+            self.page.set_viewport_size(size)
+            self.page.emulate_media(color_scheme=scheme)
+            self.check_layout()
+            self.check_contrast()
+            self.screenshot(f"{name}-{look}")
+        self.page.set_viewport_size(DESK)
+        self.page.emulate_media(color_scheme="light")
 
     def check_layout(self) -> None:
         """Nothing sticks out sideways, and every control has a name."""

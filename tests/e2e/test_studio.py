@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.e2e.studio_page import HELD_OUT, IMAGES, other_level
+from tests.e2e.studio_page import HELD_OUT, other_level
+from tests.e2e.studio_stage import dead_letter
 from tests.e2e.wire import LabelledImages, Wire
 
 pytestmark = pytest.mark.timeout(240)
@@ -42,7 +43,9 @@ def test_an_empty_tenant_is_told_what_to_do(open_studio: Callable[..., Any], new
         studio.page.get_by_role("heading", name="No job yet").wait_for()
 
 
-def test_the_editor_can_be_taken_home(open_studio: Callable[..., Any], fitted: Wire) -> None:
+def test_the_editor_is_taken_home_and_the_scorecard_runs_no_script(
+    open_studio: Callable[..., Any], fitted: Wire
+) -> None:
     with open_studio(fitted) as studio:
         studio.sign_in()
         studio.open("Adapters")
@@ -55,12 +58,6 @@ def test_the_editor_can_be_taken_home(open_studio: Callable[..., Any], fitted: W
         path = "/v1/adapters/avatars/versions/1/download"
         whole = fitted.control.get(path, params={"format": "editor"}).content
         assert download.value.path().read_bytes() == whole
-
-
-def test_the_scorecard_opens_styled_in_a_frame_without_scripts(open_studio: Callable[..., Any], fitted: Wire) -> None:
-    with open_studio(fitted) as studio:
-        studio.sign_in()
-        studio.open("Adapters")
         studio.page.get_by_role("button", name="Open scorecard").last.click()
         frame = studio.page.locator("dialog iframe")
         assert frame.get_attribute("sandbox") == "allow-same-origin"
@@ -95,7 +92,7 @@ def test_a_changed_factor_changes_the_picture_and_reset_brings_it_back(
         assert studio.hosts <= allowed, "the page works without any other host"
 
 
-def test_an_edit_can_be_downloaded_and_copied_as_curl_without_the_key(
+def test_an_edit_is_downloaded_copied_as_curl_without_the_key_and_judged(
     open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
 ) -> None:
     with open_studio(approved, permissions=["clipboard-read", "clipboard-write"]) as studio:
@@ -113,9 +110,18 @@ def test_an_edit_can_be_downloaded_and_copied_as_curl_without_the_key(
         assert "$HEDDLE_API_KEY" in command
         assert studio.key not in command
         assert '"background"' in command
+        expect(studio.page.locator(".facts")).to_contain_text("the scorecard found that better")
+        studio.page.get_by_role("button", name="Kept").click()
+        studio.page.get_by_text("Noted as kept").wait_for()
+        expect(studio.page.get_by_role("button", name="Kept")).to_have_attribute("aria-pressed", "true")
+        (told,) = approved.call("GET", "/v1/feedback")["data"]
+        assert (told["kept"], told["final"]) == (True, {"background": other_level(micah, "background")})
+        studio.page.get_by_role("button", name="Discarded").click()
+        studio.page.get_by_text("Noted as discarded").wait_for()
+        assert [each["kept"] for each in approved.call("GET", "/v1/feedback")["data"]] == [False]
 
 
-def test_factors_are_changed_by_keyboard_and_refused_ones_say_why(
+def test_factors_are_changed_by_keyboard_and_what_is_refused_says_why(
     open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
 ) -> None:
     gate = approved.call("GET", "/v1/adapters/avatars/versions/1")["gate"]["factors"]
@@ -132,95 +138,42 @@ def test_factors_are_changed_by_keyboard_and_refused_ones_say_why(
             expect(studio.factor(name).get_by_role("radio").first).to_be_enabled(enabled=verdict["passed"])
             if not verdict["passed"]:
                 expect(studio.factor(name)).to_contain_text(verdict["reasons"][0])
-
-
-def test_a_file_that_is_no_picture_is_refused_in_words(open_studio: Callable[..., Any], approved: Wire) -> None:
-    with open_studio(approved) as studio:
-        studio.sign_in()
-        studio.page.locator("#picture").wait_for(state="attached")
         broken = {"name": "broken.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\nnot really"}
         studio.page.set_input_files("#picture", broken)
         expect(studio.page.get_by_role("alert")).to_contain_text("image")
 
 
-def test_a_fit_is_watched_live_then_approved_and_rolled_back(open_studio: Callable[..., Any], approved: Wire) -> None:
-    dataset = approved.call("GET", "/v1/datasets")["data"][0]["id"]
+def test_a_dead_letter_is_sent_again_watched_live_approved_and_rolled_back(
+    open_studio: Callable[..., Any], approved: Wire, stack: Any
+) -> None:
     with open_studio(approved) as studio:
         studio.sign_in()
         studio.open("Jobs")
         studio.page.locator("article").first.wait_for()
         before = studio.page.locator("article").count()
-        approved.queue_fit(dataset, "avatars")
-        expect(studio.page.locator("article")).to_have_count(before + 1, timeout=20_000)
+        job = dead_letter(stack, approved)
+        expect(studio.page.locator("article")).to_have_count(before + 1)  # the list finds it by itself
         newest = studio.page.locator("article").first
-        expect(newest.get_by_role("link", name="Version 2")).to_be_visible(timeout=90_000)
+        expect(newest).to_contain_text("nothing is lost, retry it")
+        newest.get_by_text("3 attempts").click()
+        expect(newest).to_contain_text("attempt 3,")
+        newest.get_by_role("button", name="Retry").click()
+        expect(newest.get_by_role("link", name="Version")).to_be_visible(timeout=90_000)
+        version = approved.call("GET", f"/v1/jobs/{job}")["result"]["version"]
         newest.get_by_text("What happened").click()
-        expect(newest.get_by_text("created")).to_be_visible()
-        newest.get_by_role("link", name="Version 2").click()
-        studio.page.get_by_role("heading", name="avatars, version 2").wait_for()
+        expect(newest.get_by_text("sent again")).to_be_visible()
+        newest.get_by_role("link", name=f"Version {version}").click()
+        studio.page.get_by_role("heading", name=f"avatars, version {version}").wait_for()
         studio.page.get_by_role("button", name="Approve").click()
         studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
         studio.page.get_by_text("Approved with key").wait_for()
         studio.open("Adapters")
-        studio.page.get_by_text("production: version 2").wait_for()
+        studio.page.get_by_text(f"production: version {version}").wait_for()
         studio.page.get_by_role("button", name="Roll back to version 1").click()
         dialog = studio.page.get_by_role("dialog")
         expect(dialog).to_contain_text("The same factors stay editable")
         dialog.get_by_role("button", name="Roll back").click()
         studio.page.get_by_text("production: version 1").wait_for()
+        studio.page.get_by_role("link", name="Report card").first.click()
+        expect(studio.page.locator(".timeline")).to_contain_text("was rolled back with key")
     assert approved.call("GET", "/v1/adapters/avatars")["aliases"]["production"] == 1
-
-
-def test_a_number_is_dragged_and_typed_and_a_switch_is_switched(
-    open_studio: Callable[..., Any], fitted: Wire, micah: LabelledImages
-) -> None:
-    shaded = with_numbers(micah)
-    dataset = fitted.dataset(shaded.archive(range(IMAGES)), shaded.factor_set, name="shaded")
-    job = fitted.wait(fitted.queue_fit(dataset["id"], "shades", adapter="shades"))
-    fitted.approve("shades", job["result"]["version"])
-    dark = min(range(IMAGES, len(micah.images)), key=lambda row: float(shaded.labels[row]["shade"]))
-    with open_studio(fitted) as studio:
-        studio.sign_in()
-        studio.page.goto(f"{studio.control_url}/#/edit/shades/production")
-        expect(studio.page.get_by_label("Adapter")).to_have_value("shades")
-        studio.choose_picture(micah.images[dark])
-        original = studio.corner("original")
-        studio.page.get_by_label("shade", exact=True).focus()
-        studio.page.keyboard.press("End")
-        expect(studio.page.get_by_label("shade, exactly")).to_have_value("1")
-        expect(studio.after("shade")).not_to_have_text("–")
-        assert mean_light(studio.corner("edited")) > mean_light(original) + 40
-        expect(studio.factor("spectacles").get_by_role("radio")).to_have_count(3)
-        studio.factor("shade").get_by_role("button", name="as it is").click()
-        expect(studio.page.locator(".facts")).to_be_empty()
-        assert studio.corner("edited") == original
-
-
-def with_numbers(micah: LabelledImages) -> LabelledImages:
-    """The same pictures labelled otherwise: how light the ground is (a number), and glasses or none (a switch)."""
-    factors = [
-        {"name": "shade", "kind": "continuous", "range": [0, 1]},
-        {"name": "spectacles", "kind": "binary"},
-        next(spec for spec in micah.factor_set["factors"] if spec["name"] == "skin"),
-    ]
-    labels = [
-        {
-            "shade": f"{lightness(image):.3f}",
-            "spectacles": "no" if row["glasses"] == "none" else "yes",
-            "skin": row["skin"],
-        }
-        for image, row in zip(micah.images, micah.labels, strict=True)
-    ]
-    return LabelledImages(micah.images, tuple(labels), {"name": "shades", "factors": factors})
-
-
-def lightness(image: bytes) -> float:
-    """How light the upper left corner is, 0..1."""
-    return float(Image.open(io.BytesIO(image)).convert("L").getpixel((2, 2))) / 255  # type: ignore[arg-type]
-
-
-def mean_light(corner: list[int]) -> float:
-    pixels = [
-        corner[start : start + 3] for start in range(2, len(corner), 4)
-    ]  # behind the size: red, green, blue, alpha
-    return sum(sum(pixel) for pixel in pixels) / (3 * len(pixels))

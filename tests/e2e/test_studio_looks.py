@@ -5,98 +5,128 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator
 
 from tests.e2e.studio_page import HELD_OUT, PHONE, Studio, opened, other_level
+from tests.e2e.studio_stage import dead_letter
 from tests.e2e.wire import LabelledImages, Wire
 
 pytestmark = pytest.mark.timeout(240)
-LOOKS: dict[str, dict[str, Any]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "phone": {"color_scheme": "light", "viewport": PHONE, "has_touch": True},
-    "phone-dark": {"color_scheme": "dark", "viewport": PHONE, "has_touch": True},
-}
 
 
 @pytest.fixture(scope="module")
-def furnished(approved: Wire, micah: LabelledImages) -> Wire:
-    """A tenant with a set in production, a rejected set, and a version before the one in production."""
+def furnished(two_versions: Wire, micah: LabelledImages, stack: Any) -> Wire:
+    """A tenant with something to see on every page: sets, versions, jobs, a trial, a webhook."""
     bad = b"file,skin\n00000.png,plaid\nnope.png,ivory\n"
-    approved.dataset(micah.archive(range(3), labels__csv=bad), micah.factor_set, name="second try")
-    return approved
+    two_versions.dataset(micah.archive(range(3), labels__csv=bad), micah.factor_set, name="second try")
+    dead_letter(stack, two_versions)
+    hook = {"url": "https://hooks.example.invalid/heddle", "description": "the shop"}
+    two_versions.call("POST", "/v1/webhook_endpoints", json=hook)
+    return two_versions
 
 
-@pytest.mark.parametrize("look", LOOKS)
 def test_every_view_fits_and_names_its_controls(
-    look: str, open_studio: Callable[..., Any], furnished: Wire, micah: LabelledImages
+    open_studio: Callable[..., Any], furnished: Wire, micah: LabelledImages
 ) -> None:
-    with open_studio(furnished, **LOOKS[look]) as studio:
+    with open_studio(furnished) as studio:
         page = studio.page
         page.goto(studio.control_url)
         page.get_by_label("API key").wait_for()
-        shoot(studio, f"{look}-sign-in")
+        studio.shoot("sign-in")
         studio.sign_in()
         page.goto(f"{studio.control_url}/#/edit/avatars/production")
         page.locator(".drop").wait_for()
-        shoot(studio, f"{look}-edit-empty")
+        studio.shoot("edit-empty")
         studio.choose_picture(micah.images[HELD_OUT])
         studio.set_level("background", other_level(micah, "background"))
         page.get_by_role("button", name="Draw the grid").click()
         page.get_by_text("Pick a picture to set its factor").wait_for()
-        shoot(studio, f"{look}-edit")
+        studio.shoot("edit")
         page.get_by_role("button", name="Split").click()
-        shoot(studio, f"{look}-edit-split")
+        studio.shoot("edit-split")
         page.get_by_role("button", name="Difference").click()
         page.get_by_text("of the pixels differ").wait_for()
-        shoot(studio, f"{look}-edit-difference")
+        studio.shoot("edit-difference")
         studio.open("Data")
         page.get_by_label("Factor set avatars").wait_for()
-        shoot(studio, f"{look}-data")
+        studio.shoot("data")
+        page.get_by_role("button", name="Register factors").click()
+        studio.shoot("dialog-factors")
+        page.keyboard.press("Escape")
         page.get_by_label("Labelled set set").get_by_role("link", name="Validation report").click()
         page.get_by_role("grid", name="Images by").wait_for()
-        shoot(studio, f"{look}-report")
+        studio.shoot("report")
         studio.open("Data")
         page.get_by_label("Labelled set second try").get_by_role("link", name="Validation report").click()
         page.get_by_role("table").first.wait_for()
-        shoot(studio, f"{look}-report-faults")
+        studio.shoot("report-faults")
+        studio.open("Jobs")
+        page.get_by_text("3 attempts").wait_for()
+        studio.shoot("jobs")
+
+
+def test_every_view_of_adapters_and_the_account_fits(open_studio: Callable[..., Any], furnished: Wire) -> None:
+    with open_studio(furnished) as studio:
+        page = studio.page
+        studio.sign_in()
         studio.open("Adapters")
-        page.get_by_role("button", name="Open scorecard").last.wait_for()
-        shoot(studio, f"{look}-adapters")
+        page.get_by_role("button", name="Start a trial").click()
+        studio.shoot("dialog-trial")
+        page.keyboard.press("Escape")
+        studio.shoot("adapters")
         page.get_by_role("link", name="Report card").last.click()
         page.locator(".timeline time").first.wait_for()
-        shoot(studio, f"{look}-card")
+        studio.shoot("card")
         page.get_by_role("button", name="Open scorecard").last.click()
         page.frame_locator("dialog iframe").get_by_text("glasses").first.wait_for()
-        shoot(studio, f"{look}-scorecard")
+        studio.shoot("scorecard")
         page.get_by_role("dialog").get_by_role("button", name="Close").click()
-        studio.open("Jobs")
-        page.locator("article .events li").first.wait_for(state="attached")
-        shoot(studio, f"{look}-jobs")
+        studio.open("Account")
+        page.locator(".hours svg").wait_for()
+        studio.shoot("account-usage")
+        tab(studio, "API keys", page.get_by_role("article").first)
+        studio.shoot("account-keys")
+        page.get_by_role("button", name="New key").click()
+        studio.shoot("dialog-key")
+        page.keyboard.press("Escape")
+        tab(studio, "Webhooks", page.get_by_role("article").first)
+        page.get_by_text("Deliveries").click()
+        page.get_by_text("Nothing was sent yet").wait_for()
+        studio.shoot("account-webhooks")
+        tab(studio, "Activity", page.locator(".timeline time").first)
+        studio.shoot("account-activity")
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_every_view_of_operators_fits_and_names_its_controls(look: str, browser: Browser, stack: Any) -> None:
-    with opened(browser, stack.control_url, stack.admin_key, **LOOKS[look]) as studio:
+def test_every_view_of_operators_fits_and_names_its_controls(browser: Browser, stack: Any, furnished: Wire) -> None:
+    with opened(browser, stack.control_url, stack.admin_key) as studio:
         page = studio.page
         studio.sign_in()
         page.get_by_role("table").wait_for()
-        shoot(studio, f"{look}-operator-tenants")
+        studio.shoot("operator-tenants")
         page.get_by_role("button", name="New tenant").click()
-        shoot(studio, f"{look}-operator-new-tenant")
+        studio.shoot("dialog-tenant")
+        page.keyboard.press("Escape")
+        page.goto(f"{studio.control_url}/#/tenants/{furnished.id}")
+        page.locator(".quota").wait_for()
+        studio.shoot("operator-tenant")
+        page.get_by_role("button", name="Set limits").click()
+        page.get_by_label("Labelled rows").wait_for()
+        studio.shoot("dialog-limits")
         page.keyboard.press("Escape")
         studio.open("Cluster")
         page.locator("main .panel, main .empty").first.wait_for()
-        shoot(studio, f"{look}-operator-cluster")
+        studio.shoot("operator-cluster")
         studio.open("Bases")
         page.get_by_role("button", name="Open model card").first.wait_for()
-        shoot(studio, f"{look}-operator-bases")
+        studio.shoot("operator-bases")
+        studio.open("Rollouts")
+        page.locator("main .empty, main article").first.wait_for()
+        studio.shoot("operator-rollouts-empty")
 
 
-def shoot(studio: Studio, name: str) -> None:
-    studio.check_layout()
-    studio.check_contrast()
-    studio.screenshot(name)
+def tab(studio: Studio, name: str, there: Locator) -> None:
+    studio.page.get_by_role("navigation", name="Account").get_by_role("link", name=name).click()
+    there.wait_for()
 
 
 def test_colours_follow_the_system_until_somebody_chooses(open_studio: Callable[..., Any], approved: Wire) -> None:

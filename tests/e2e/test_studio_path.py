@@ -1,8 +1,11 @@
 """The studio from a zip to an edit and back, as one person walks it; what operators see; and the keyboard alone."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -73,24 +76,27 @@ def test_a_rejected_set_leads_to_its_faulty_rows(
         expect(table).not_to_contain_text("plaid")
 
 
-def test_an_interrupted_upload_goes_on_where_it_stopped(
+def test_an_interrupted_upload_of_a_parquet_file_goes_on_where_it_stopped(
     open_studio: Callable[..., Any], new_tenant: Callable[[], Wire], micah: LabelledImages
 ) -> None:
     wire = new_tenant()
     wire.call("POST", "/v1/factor_sets", json=micah.factor_set)
-    archive = micah.archive(range(40))
+    archive = parquet(micah, 40)
     with open_studio(wire) as studio:
         page = studio.page
         studio.sign_in()
         studio.open("Data")
         page.get_by_label("Factor set avatars").wait_for()
         page.route("**/uploads/**", lambda route: route.abort() if route.request.method == "PUT" else route.continue_())
-        page.set_input_files("#archive", {"name": "late.zip", "mimeType": "application/zip", "buffer": archive})
+        page.set_input_files(
+            "#archive", {"name": "late.parquet", "mimeType": "application/octet-stream", "buffer": archive}
+        )
         page.get_by_role("dialog").get_by_role("button", name="Upload").click()
         expect(page.get_by_role("alert")).to_contain_text("object store cannot be reached", timeout=30_000)
         page.unroute("**/uploads/**")
         page.get_by_role("button", name="Go on").click()
         expect(page.get_by_text("Arrived.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_label("Labelled set late")).to_contain_text("40 images", timeout=30_000)
         studio.faults[:] = [fault for fault in studio.faults if "ERR_FAILED" not in fault]
 
 
@@ -196,11 +202,12 @@ def test_operators_see_tenants_bases_and_the_cluster(browser: Browser, stack: An
         page.get_by_role("dialog").get_by_role("button", name="Suspend").click()
         expect(page.get_by_role("button", name="Reactivate Borealis").first).to_be_visible()
         studio.open("Bases")
-        page.get_by_role("button", name="Open model card").click()
+        card = page.get_by_label("Base default", exact=True).get_by_role("button", name="Open model card")
+        card.click()
         page.frame_locator("dialog iframe").get_by_text("default").first.wait_for()
         page.keyboard.press("Escape")
         expect(page.locator("dialog")).to_have_count(0)
-        expect(page.get_by_role("button", name="Open model card")).to_be_focused()
+        expect(card).to_be_focused()
         studio.open("Cluster")
         page.locator("main .panel, main .empty").first.wait_for()
         studio.check_layout()
@@ -251,3 +258,11 @@ def reach(studio: Studio, link: str) -> None:
         if studio.page.evaluate("document.activeElement.textContent") == link:
             return
     raise AssertionError(f"Tab does not reach {link}")
+
+
+def parquet(micah: LabelledImages, count: int) -> bytes:
+    """The first images as a Parquet file: a column of bytes, then one per factor."""
+    rows = [{"image": image, **labels} for image, labels in zip(micah.images[:count], micah.labels, strict=False)]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer)
+    return buffer.getvalue()

@@ -91,8 +91,9 @@ class Wire:
         made = self.call("POST", "/v1/datasets", json=body)
         return self.poll(f"/v1/datasets/{made['id']}", lambda found: found["status"] != "validating")
 
-    def queue_fit(self, dataset: str, factor_set: str, adapter: str = "avatars") -> str:
+    def queue_fit(self, dataset: str, factor_set: str, adapter: str = "avatars", **more: Any) -> str:
         body = {"type": "fit", "adapter": adapter, "factor_set": factor_set, "dataset": dataset, "base": "default"}
+        body |= more
         return str(self.call("POST", "/v1/jobs", json=body)["id"])
 
     def wait(self, job_id: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from heddle_infra import local
 from heddle_infra.cache import CircuitBreaker, RedisCache
 from heddle_infra.memory import MemoryCache
 from heddle_platform.errors import Unavailable
-from heddle_platform.ports import Cache
+from heddle_platform.ports import Cache, Looked
 from heddle_platform.settings import CacheSettings
 from tests.conftest import clean_environment, new_data_dir
 
@@ -71,6 +71,30 @@ async def test_what_begins_alike_is_forgotten_together(cache: Cache) -> None:
     assert await cache.forget("contract:walk:a:") == 0
     assert await cache.get("contract:walk:a:1") is None
     assert await cache.get("contract:walk:b:1") == b"x"
+
+
+async def test_several_values_are_set_at_once(cache: Cache) -> None:
+    one, two = "contract:many:1", "contract:many:2"
+    await cache.set_many({one: (b"1", 60), two: (b"\x00\xff", 60)})
+    assert [await cache.get(one), await cache.get(two)] == [b"1", b"\x00\xff"]
+
+
+async def test_a_look_finds_the_first_or_else_the_second_and_a_claim(cache: Cache) -> None:
+    first, second, claim = (f"contract:look:{what}" for what in ("first", "second", "claim"))
+    assert await cache.look(first, second, claim, ttl_seconds=60.0) == Looked(None, None, True)
+    assert await cache.look(first, second, claim, ttl_seconds=60.0) == Looked(None, None, False)
+    await cache.set(second, b"\x01", ttl_seconds=60)
+    assert await cache.look(first, second, claim, ttl_seconds=60.0) == Looked(None, b"\x01", False)
+    await cache.set(first, b"\x02", ttl_seconds=60)
+    unclaimed = "contract:look:unclaimed"
+    assert (await cache.look(first, second, unclaimed, ttl_seconds=60.0)).first == b"\x02"
+    assert await cache.get(unclaimed) is None
+
+
+async def test_of_many_who_look_at_once_one_has_the_claim(cache: Cache) -> None:
+    first, second, claim = (f"contract:rush:{what}" for what in ("first", "second", "claim"))
+    looks = [cache.look(first, second, claim, ttl_seconds=60.0) for _ in range(20)]
+    assert sum(found.mine for found in await asyncio.gather(*looks)) == 1
 
 
 async def test_it_answers(cache: Cache) -> None:

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
@@ -297,3 +298,27 @@ def test_a_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(Unavailable) as caught:
         S3ObjectStore(nowhere).put("a", b"one")
     assert caught.value.retryable
+
+
+def test_folders_and_open_multiparts_are_listed(kind: Kind, prefix: str) -> None:
+    for key in ("a/one", "a/two", "b/three", "loose"):
+        kind.store.put(prefix + key, b"x")
+    assert list(kind.store.folders(prefix)) == [prefix + "a/", prefix + "b/"]
+    begun = {kind.store.start_multipart(prefix + name): prefix + name for name in ("c", "d")}
+    found = list(kind.store.open_multiparts(prefix))
+    assert {upload.multipart_id: upload.key for upload in found} == begun
+    for upload in found:
+        assert upload.begun_at is not None
+        kind.store.abort_multipart(upload.key, upload.multipart_id)
+    assert list(kind.store.open_multiparts(prefix)) == []
+
+
+def test_an_object_tells_when_it_was_written(store: ObjectStore, prefix: str) -> None:
+    store.put(prefix + "dated", b"x")
+    [listed] = store.list(prefix + "dated")
+    headed = store.head(prefix + "dated")
+    assert listed.modified_at is not None
+    assert headed is not None
+    assert headed.modified_at is not None
+    assert abs((headed.modified_at - datetime.now(UTC)).total_seconds()) < 60
+    assert abs((listed.modified_at - headed.modified_at).total_seconds()) <= 1

@@ -86,3 +86,11 @@ def test_to_uint8_rounds_and_clips() -> None:
 def test_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; import heddle_platform.base.runtime, heddle_platform.base.rendered"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_seen_again_is_decoding_rounding_and_encoding(runtime: BaseRuntime, avatars: np.ndarray) -> None:
+    latents = runtime.encode(avatars)
+    again = runtime.encode(to_uint8(runtime.decode(latents)))
+    np.testing.assert_array_equal(runtime.seen_again(latents), again)
+    with pytest.raises(InvalidInput, match="not finite"):
+        runtime.seen_again(np.full((1, runtime.latents), np.nan, dtype=np.float32))

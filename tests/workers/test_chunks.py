@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 
+from heddle_adapters.statistics import unpack_statistics
 from heddle_infra.database import jobs
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import NotFound
 from heddle_platform.packs import PACK_FILE, unpacked
 from heddle_platform.records import Dataset, Job
+from heddle_workers.chunks import spread
 from heddle_workers.fit import fit_set
 from heddle_workers.fitted import ADAPTER_FILE, CARD_FILE, CARD_PAGE, STATISTICS_FILE
 from heddle_workers.image_set import UnopenedSet
@@ -55,6 +57,23 @@ async def test_many_fits_go_as_one_task_and_a_set_is_encoded_once(world: World) 
     assert "brief" in done[0].result["card"]["protocol"]  # type: ignore[index]
 
 
+async def test_a_chunk_of_many_rows_goes_as_several_tasks(world: World) -> None:
+    dataset = await a_ready_set(world)
+    assert dataset.images is not None
+    queued = [await world.queue_fit(dataset, f"adapter-{index}", card="brief") for index in range(4)]
+    world.cluster.ran.clear()
+    async with running(world.dispatcher(SMALL.model_copy(update={"chunk_rows": 2 * dataset.images}))):
+        done = [await world.until(job.id) for job in queued]
+    assert all(job.result is not None for job in done)
+    assert world.cluster.ran == ["heddle_fit_chunk"] * 2
+
+
+def test_fits_are_spread_by_their_rows() -> None:
+    assert spread([], 10) == []
+    assert spread([3, 3, 3, 3], 6) == [slice(0, 2), slice(2, 4)]
+    assert spread([20, 1, 1, 9], 10) == [slice(0, 1), slice(1, 3), slice(3, 4)]
+
+
 async def test_one_fit_leaves_a_chunk_and_the_others_go_on(world: World) -> None:
     dataset = await a_ready_set(world)
     queued = [await world.queue_fit(dataset, f"adapter-{index}", card="brief") for index in range(8)]
@@ -96,12 +115,13 @@ async def test_a_chunk_stores_what_its_keys_say(world: World) -> None:
     dataset = await a_ready_set(world)
     [version] = await world.versions("first")
     assert dataset.digest is not None
-    assert set(version.files) == {ADAPTER_FILE, STATISTICS_FILE, PACK_FILE}
+    assert set(version.files) == {ADAPTER_FILE, PACK_FILE}
     for file, digest in version.files.items():
         stored = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, file))
         assert sha256_hex(stored) == digest
     pack = await asyncio.to_thread(world.objects.get, keys.adapter_file(world.tenant.id, version.digest, PACK_FILE))
     assert b'"brief"' in unpacked(pack, CARD_FILE)
     assert unpacked(pack, CARD_PAGE).lower().startswith(b"<!doctype html>")
+    assert unpack_statistics(unpacked(pack, STATISTICS_FILE)).labelled.count
     with pytest.raises(NotFound, match="no file"):
         unpacked(pack, "nothing")

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_infra.database import jobs, queue
 from heddle_platform.errors import InvalidInput, Unavailable
 from heddle_platform.records import Job, JobError, JobType
+from heddle_workers.cluster import NodeLost, WorkerLost
 from heddle_workers.progress import Report
 from heddle_workers.work import Ending, Work
 
@@ -98,17 +99,28 @@ async def test_heartbeats_keep_a_lease_longer_than_it_lasts_and_tell_the_progres
     assert work.recorded == 1
 
 
+async def test_an_attempt_that_died_with_a_store_or_a_node_counts_against_no_limit(world: World) -> None:
+    job = await a_job(world)
+    work = Scripted(Unavailable("the store is away"), NodeLost("the node died"), Unavailable("the store is away"))
+    async with running(world.dispatcher(QUICK.model_copy(update={"job_max_attempts": 1}), only(work))):
+        await asyncio.wait_for(work.started.wait(), 30)
+        work.release.set()
+        ended = await world.until(job.id)
+    assert (ended.status, ended.attempt, ended.tries) == ("succeeded", 4, 1)
+    assert work.recorded == 1
+
+
 async def test_what_may_pass_is_tried_again_up_to_the_limit(world: World) -> None:
     job = await a_job(world)
-    work = Scripted(Unavailable("the store hiccups"), RuntimeError("a bug"), Unavailable("the store is still down"))
+    work = Scripted(WorkerLost("the worker died"), RuntimeError("a bug"), WorkerLost("the worker died again"))
     settings = QUICK.model_copy(update={"job_max_attempts": 3})
     async with running(world.dispatcher(settings, only(work))):
         ended = await world.until(job.id)
     assert (ended.status, ended.attempt) == ("failed", 3)
     assert ended.error is not None
-    assert ended.error.code == "unavailable"
+    assert ended.error.code == "worker_lost"
     assert "3 times" in ended.error.message
-    assert "the store is still down" in ended.error.message
+    assert "the worker died again" in ended.error.message
     assert await world.events(job.id) == [
         *("created", "started", "retrying", "started", "retrying", "started", "failed"),
     ]

@@ -124,7 +124,14 @@ class World:
         """Return a dispatcher of this world."""
         real: dict[JobType, Work] = {
             "validate": ValidationWork(self.database, self.objects, self.cluster, self.limits),
-            "fit": FitWork(self.database, self.objects, self.cache, self.cluster, self.limits),
+            "fit": FitWork(
+                self.database,
+                self.objects,
+                self.cache,
+                self.cluster,
+                self.limits,
+                chunk_rows=settings.chunk_rows,
+            ),
             "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
             "erase": self.erasures(),
         }

@@ -72,7 +72,7 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
             manifest, latents = fetched.result()
             factor_set = parse_factor_set(one.factor_set)
             images = UnopenedSet(manifest.files)
-            trips = RoundTrips(runtime, images, unpack_latents(latents, rows=len(manifest.all)))
+            trips = RoundTrips(runtime, images, unpack_latents(latents, rows=len(manifest.all)), remember=False)
             return packed(fit_set(manifest.table(factor_set), factor_set, trips, unlogged, kind="brief"))
 
         with ThreadPoolExecutor(_AHEAD) as pool:

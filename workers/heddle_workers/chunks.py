@@ -1,5 +1,7 @@
 """Chunks: small fits that were claimed together go to Ray as one task per base; each keeps its own lease and outcome.
 
+Fits of large sets are spread over several tasks, so that no task holds up what waits behind it for long.
+
 A fit that is cancelled leaves the chunk and the others go on; when all have left, the task is cancelled. When the task
 dies, those without an outcome are tried again, each under a lease of its own.
 """
@@ -56,13 +58,17 @@ class Chunks:
         database, objects: where sets and factor sets are.
         cluster: runs the tasks.
         most: fits per task.
+        most_rows: images per task, of all its fits together; a larger set has a task of its own.
     """
 
-    def __init__(self, database: Database, objects: ObjectStore, cluster: Cluster, *, most: int) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, cluster: Cluster, *, most: int, most_rows: int
+    ) -> None:
         self._database = database
         self._objects = objects
         self._cluster = cluster
         self._most = most
+        self._most_rows = most_rows
         self._chunks: dict[str, _Chunk] = {}
 
     def gather(self, jobs: Sequence[Job]) -> None:
@@ -103,11 +109,20 @@ class Chunks:
     async def _run(self, chunk: _Chunk) -> None:
         lost: Exception = WorkerLost("the worker ended before this fit had its turn")
         try:
-            request = await self._request(chunk)
-            if request.fits:
-                await self._cluster.run(
-                    heddle_fit_chunk, request, silent, cpus=_CHUNK_CPUS, told=lambda message: self._told(chunk, message)
-                )
+            requests = await self._requests(chunk)
+            # side by side, and none for the others' sake: a task that dies takes only its own fits with it
+            failures = await asyncio.gather(
+                *(
+                    self._cluster.run(
+                        heddle_fit_chunk, one, silent, cpus=_CHUNK_CPUS, told=lambda message: self._told(chunk, message)
+                    )
+                    for one in requests
+                ),
+                return_exceptions=True,
+            )
+            for failure in failures:
+                if isinstance(failure, BaseException):
+                    raise failure
         except Exception as error:
             if not isinstance(error, HeddleError):
                 log.exception("chunk_broke", fits=len(chunk.members))
@@ -118,9 +133,9 @@ class Chunks:
                     member.outcome.set_exception(lost)
                     member.outcome.exception()  # seen: a member that left already asks no more
 
-    async def _request(self, chunk: _Chunk) -> ChunkRequest:
+    async def _requests(self, chunk: _Chunk) -> list[ChunkRequest]:
         """Look up what the fits run on, a transaction per tenant; a fit that has nothing to run on is told so."""
-        ready: list[tuple[_Member, str, dict[str, Any]]] = []
+        ready: list[_Ready] = []
         by_tenant: dict[str, list[_Member]] = {}
         for member in chunk.members.values():
             by_tenant.setdefault(member.job.tenant, []).append(member)
@@ -129,16 +144,18 @@ class Chunks:
                 ready += await _materials(session, members)
         first = next(iter(chunk.members.values())).job.spec
         names = []
-        for member, digest, _ in ready:
-            tenant_id = member.job.tenant
-            names.append(keys.dataset_manifest(tenant_id, digest))
-            names.append(keys.latents(tenant_id, digest, first["base_digest"]))
+        for one in ready:
+            tenant_id = one.member.job.tenant
+            names.append(keys.dataset_manifest(tenant_id, one.digest))
+            names.append(keys.latents(tenant_id, one.digest, first["base_digest"]))
         urls = await presign(self._objects, names)
-        fits = tuple(
-            SmallFit(member.job.id, urls[2 * place], urls[2 * place + 1], document)
-            for place, (member, _, document) in enumerate(ready)
-        )
-        return ChunkRequest(await self._base(first["base_name"], first["base_digest"]), fits)
+        fits = [
+            SmallFit(one.member.job.id, urls[2 * place], urls[2 * place + 1], one.factor_set)
+            for place, one in enumerate(ready)
+        ]
+        base = await self._base(first["base_name"], first["base_digest"])
+        parts = spread([one.rows for one in ready], self._most_rows)
+        return [ChunkRequest(base, tuple(fits[part])) for part in parts]
 
     async def _base(self, name: str, digest: str) -> BaseSource:
         return await base_source(self._objects, name, digest)
@@ -153,7 +170,29 @@ class Chunks:
                 member.outcome.set_result(message.outcome)
 
 
-async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[tuple[_Member, str, dict[str, Any]]]:
+def spread(rows: Sequence[int], most: int) -> list[slice]:
+    """Cut fits, in their order, into runs of at most `most` rows together; one with more is a run of its own."""
+    parts: list[slice] = []
+    start, held = 0, 0
+    for place, count in enumerate(rows):
+        if place > start and held + count > most:
+            parts.append(slice(start, place))
+            start, held = place, 0
+        held += count
+    return [*parts, slice(start, len(rows))] if rows else parts
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What a fit runs on: the digest of its set, how many images that has, and the factor set's document."""
+
+    member: _Member
+    digest: str
+    rows: int
+    factor_set: dict[str, Any]
+
+
+async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[_Ready]:
     ready = []
     for member in members:
         try:
@@ -167,7 +206,7 @@ async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[
     return ready
 
 
-async def _material(session: AsyncSession, member: _Member) -> tuple[_Member, str, dict[str, Any]]:
+async def _material(session: AsyncSession, member: _Member) -> _Ready:
     spec, tenant_id = member.job.spec, member.job.tenant
     dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
     factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
@@ -177,4 +216,4 @@ async def _material(session: AsyncSession, member: _Member) -> tuple[_Member, st
             code="dataset_not_ready",
             param="dataset",
         )
-    return member, dataset.digest, factors.document
+    return _Ready(member, dataset.digest, dataset.images or 0, factors.document)

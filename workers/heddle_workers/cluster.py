@@ -13,10 +13,11 @@ from typing import Any, Final, TypeVar, cast
 
 import ray
 import structlog
-from ray.exceptions import RayError
+from ray.exceptions import NodeDiedError, RayError
 
 from heddle_platform.errors import Unavailable
 from heddle_platform.settings import RaySettings
+from heddle_workers.nodes import is_alive, view_of
 from heddle_workers.progress import Failed, Progress, Report, Told, silent
 from heddle_workers.tasks import heddle_warm
 
@@ -26,7 +27,9 @@ Task = Callable[[Request], Iterator[Progress | Failed | Told | Result]]
 
 _CANCEL_GRACE_SECONDS: Final = 1.5
 _PROBE_SECONDS: Final = 1.0
+_ATTACHED_SECONDS: Final = 3.0
 _WARM_SECONDS: Final = 0.3
+_WARM_UP_SECONDS: Final = 90.0
 _NAMESPACE: Final = "heddle"
 
 log = structlog.get_logger()
@@ -38,16 +41,29 @@ class WorkerLost(Unavailable):
     default_code = "worker_lost"
 
 
+class NodeLost(WorkerLost):
+    """The node or the whole cluster died under the task, which is not to blame for it."""
+
+    default_code = "node_lost"
+
+
 class Cluster:
-    """A connection to Ray. One per process, for Ray allows no more."""
+    """A connection to Ray. One per process, for Ray allows no more.
+
+    Attributes:
+        joined: whether this process is a driver by now, which it stays: one that lost its cluster must be replaced.
+    """
 
     def __init__(self, settings: RaySettings) -> None:
         self._settings = settings
         self._remote: dict[str, Any] = {}
         self._cancelling: set[asyncio.Task[None]] = set()
+        self._node_id = b""
+        self.joined = False
         self.cpus = 1
         self.task_cpus = 1.0
         self.encode_gpus = settings.ray_encode_gpus
+        self.encode_cpus = settings.ray_encode_cpus
         self.pretrain_cpus = settings.ray_pretrain_cpus
 
     @property
@@ -73,12 +89,29 @@ class Cluster:
             await writer.wait_closed()
         return True
 
+    async def attached(self) -> bool:
+        """Tell whether the cluster that answers is the one we joined, and our node is part of it.
+
+        A head that died and came back at the same address is another cluster: it knows neither our node nor our
+        tasks, and whoever waits for these waits for ever.
+        """
+        if not await self.reachable():
+            return False
+        try:
+            async with asyncio.timeout(_ATTACHED_SECONDS):
+                return await asyncio.to_thread(is_alive, self._settings.ray_address, self._node_id)
+        except (RayError, ConnectionError, RuntimeError, OSError, TimeoutError) as error:
+            log.warning("ray_not_attached", detail=str(error)[:200] or type(error).__name__)
+            return False
+
     async def connect(self) -> None:
-        """Join the cluster.
+        """Join the cluster, unless that was done.
 
         Raises:
             Unavailable: Ray cannot be reached, or refuses the token.
         """
+        if self.joined:
+            return
         if not await self.reachable():
             raise Unavailable(f"Ray does not answer at {self._settings.ray_address}")
         try:
@@ -90,14 +123,38 @@ class Cluster:
         ray.init(
             address=self._settings.ray_address, namespace=_NAMESPACE, log_to_driver=False, logging_level=logging.ERROR
         )
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        sizes = [math.floor(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
+        self.joined = True
+        self._node_id = bytes.fromhex(ray.get_runtime_context().get_node_id())
+        sizes = [math.floor(node["cpus"]) for node in view_of(self._settings.ray_address)["nodes"] if node["alive"]]
         self.cpus, largest = max(1, sum(sizes)), max(1, *sizes)
         self.task_cpus = min(self._settings.ray_task_cpus, float(largest))  # more than a node has would wait for ever
 
+    async def view(self) -> dict[str, Any]:
+        """Return what the cluster is made of now: nodes with their resources, and what of these is free.
+
+        Raises:
+            Unavailable: Ray does not answer.
+        """
+        if not await self.reachable():
+            raise Unavailable(f"Ray does not answer at {self._settings.ray_address}")
+        try:
+            return await asyncio.to_thread(view_of, self._settings.ray_address)
+        except (RayError, ConnectionError, RuntimeError) as error:
+            raise Unavailable(f"Ray does not tell its nodes: {str(error)[:200]}") from error
+
     async def warm(self) -> None:
-        """Have as many worker processes as there are CPUs import our code, so that the first job need not wait."""
-        await asyncio.gather(*(self.run(heddle_warm, _WARM_SECONDS, silent, cpus=1.0) for _ in range(self.cpus)))
+        """Have as many worker processes as there are CPUs import our code, so that the first job need not wait.
+
+        Raises:
+            Unavailable: a worker died, or the cluster died and its successor does not know our tasks.
+        """
+        try:
+            async with asyncio.timeout(_WARM_UP_SECONDS):
+                await asyncio.gather(
+                    *(self.run(heddle_warm, _WARM_SECONDS, silent, cpus=1.0) for _ in range(self.cpus))
+                )
+        except TimeoutError as error:
+            raise WorkerLost(f"no worker was ready within {_WARM_UP_SECONDS:.0f} s") from error
 
     async def run(
         self,
@@ -139,6 +196,8 @@ class Cluster:
                     raise message.error
                 else:
                     return cast(Result, message)
+        except NodeDiedError as error:
+            raise NodeLost(f"the node that ran {name} was lost") from error
         except (RayError, ConnectionError) as error:
             raise WorkerLost(f"the worker of {name} was lost ({type(error).__name__})") from error
         except asyncio.CancelledError:
@@ -154,7 +213,12 @@ class Cluster:
             self._remote[name] = ray.remote(task)
         # no retries of Ray's own: a lost worker costs a lease, and leases are counted and visible
         options = self._remote[name].options(
-            name=name, num_returns="streaming", max_retries=0, num_cpus=cpus, num_gpus=gpus
+            name=name,
+            num_returns="streaming",
+            max_retries=0,
+            num_cpus=cpus,
+            num_gpus=gpus,
+            memory=self._settings.ray_task_memory_bytes or None,
         )
         return options.remote(request)
 

@@ -16,16 +16,23 @@ from heddle_infra.database.engine import Database
 from heddle_platform.errors import HeddleError, LeaseLost, Unavailable
 from heddle_platform.records import Job, JobError, JobType
 from heddle_platform.settings import DispatchSettings
+from heddle_workers.cluster import NodeLost, WorkerLost
 from heddle_workers.lease import Lease
 from heddle_workers.room import Room
 from heddle_workers.work import Ending, Gathering, Work, buried
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 30.0
+_FORGIVING: Final = 10  # a store that is away for an hour must not bury a job; one that is away for it alone must
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _LAST_WRITES_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
+
+
+def not_its_fault(error: HeddleError) -> bool:
+    """Tell whether an attempt failed for what no job can cause: a store or a node was away, and not its own worker."""
+    return isinstance(error, Unavailable) and (isinstance(error, NodeLost) or not isinstance(error, WorkerLost))
 
 
 class Dispatcher:
@@ -48,6 +55,11 @@ class Dispatcher:
         self._room = Room(settings)
         self._leases: dict[str, Lease] = {}
         self._freed = asyncio.Event()
+
+    @property
+    def held(self) -> int:
+        """How many jobs are held at the moment."""
+        return len(self._leases)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is not done and return."""
@@ -168,7 +180,7 @@ class Dispatcher:
             return work.give_up(job, JobError(code="timed_out", message=sentence))
         except HeddleError as error:
             if error.retryable:
-                return await self._again(lease, work, error.code, error.message)
+                return await self._again(lease, work, error.code, error.message, forgive=not_its_fault(error))
             log.info("job_refused", code=error.code, detail=error.message)
             return work.give_up(job, JobError(code=error.code, message=error.message, param=error.param))
         except Exception as error:
@@ -180,22 +192,22 @@ class Dispatcher:
         if lease.stopped == "cancelled":
             return work.cancel(lease.job)
         if lease.stopped == "shutdown":
-            await self._give_back(lease.job, 0.0, "the dispatcher was restarted")
+            await self._give_back(lease.job, 0.0, "the dispatcher was restarted", forgive=True)
         return None
 
-    async def _again(self, lease: Lease, work: Work, code: str, why: str) -> Ending | None:
-        tries = lease.job.tries
-        if tries >= self._settings.job_max_attempts:
-            message = f"the job was tried {tries} times, the last time: {why}; send it again or ask support"
-            return buried(lease.job, work.give_up(lease.job, JobError(code=code, message=message)))
-        wait = min(_FIRST_RETRY_SECONDS * 2 ** (tries - 1), _LONGEST_RETRY_SECONDS)
+    async def _again(self, lease: Lease, work: Work, code: str, why: str, *, forgive: bool = False) -> Ending | None:
+        job, most = lease.job, self._settings.job_max_attempts
+        if job.tries >= most and (not forgive or job.attempt >= most * _FORGIVING):
+            message = f"the job was tried {job.attempt} times, the last time: {why}; send it again or ask support"
+            return buried(job, work.give_up(job, JobError(code=code, message=message)))
+        wait = min(_FIRST_RETRY_SECONDS * 2 ** min(job.attempt - 1, 10), _LONGEST_RETRY_SECONDS)
         log.warning("job_retried", code=code, detail=why, after_seconds=wait, stage=lease.stage)
-        await self._give_back(lease.job, wait, why)
+        await self._give_back(job, wait, why, forgive=forgive)
         return None
 
-    async def _give_back(self, job: Job, after_seconds: float, why: str) -> None:
+    async def _give_back(self, job: Job, after_seconds: float, why: str, *, forgive: bool = False) -> None:
         async with self._database.transaction(job.tenant_id) as session:
-            await queue.give_back(session, job.id, job.attempt, after_seconds=after_seconds, why=why)
+            await queue.give_back(session, job.id, job.attempt, after_seconds=after_seconds, why=why, forgive=forgive)
 
     async def _write(self, job: Job, ending: Ending) -> None:
         failures = 0

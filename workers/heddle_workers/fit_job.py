@@ -57,13 +57,14 @@ class FitWork:
         limits: LimitSettings,
         *,
         chunk_fits: int = 50,
+        chunk_rows: int = 20_000,
     ) -> None:
         self._database = database
         self._objects = objects
         self._cache = cache
         self._cluster = cluster
         self._limits = limits
-        self._chunks = Chunks(database, objects, cluster, most=chunk_fits)
+        self._chunks = Chunks(database, objects, cluster, most=chunk_fits, most_rows=chunk_rows)
 
     async def run(self, job: Job, report: Report) -> Ending:
         """Encode what is not encoded, fit, score, gate, export, store; see `Work.run`."""
@@ -92,31 +93,32 @@ class FitWork:
         with clock.timed("storing_seconds"):
             files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **clock.seconds, **fitted.seconds)
-        return self._finished(job, fitted, files, encoded)
+        return self._finished(job, fitted, files, encoded, clock)
 
     def gather(self, jobs: Sequence[Job]) -> None:
         """Put small fits into chunks; see `Gathering`."""
         self._chunks.gather([job for job in jobs if is_small(job)])
 
     async def _run_small(self, job: Job, report: Report) -> Ending:
-        encoded = 0
+        encoded, clock = 0, Clock()
         try:
             fitted = await self._chunks.fit(job, report)
         except NotEncoded:
             # the first fit of a set: encoded by itself, and then a chunk of one
             material = await self._material(job)
-            encoded = await encode_missing(
-                self._objects,
-                self._cluster,
-                self._limits,
-                material,
-                lambda stage, share: report(stage, _ENCODED * share),
-            )
+            with clock.timed("encoding_seconds"):
+                encoded = await encode_missing(
+                    self._objects,
+                    self._cluster,
+                    self._limits,
+                    material,
+                    lambda stage, share: report(stage, _ENCODED * share),
+                )
             fitted = await self._chunks.fit(job, report)
         fitted = await against_production(self._database, job.tenant, job.spec["adapter"], fitted)
         files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **fitted.seconds)
-        return self._finished(job, fitted, files, encoded)
+        return self._finished(job, fitted, files, encoded, clock)
 
     def give_up(self, job: Job, error: JobError) -> Ending:
         """Fail; see `Work.give_up`."""
@@ -155,7 +157,7 @@ class FitWork:
             base_digest=spec["base_digest"],
         )
 
-    def _finished(self, job: Job, fitted: Fitted, files: dict[str, str], encoded: int) -> Ending:
+    def _finished(self, job: Job, fitted: Fitted, files: dict[str, str], encoded: int, clock: Clock) -> Ending:
         status = _STATUS[fitted.verdict]
         new = NewVersion(
             adapter_name=job.spec["adapter"],
@@ -184,6 +186,7 @@ class FitWork:
                 "verdict": fitted.verdict,
                 "reasons": fitted.gate["reasons"],
                 "card": {**fitted.card, "url": url},
+                "encoding": _encoding(encoded, clock),
             }
             await jobs.close(session, job.id, status=status, result=result, error=error)
             # counted with the version, in the fenced transaction: exactly once, however often the job was tried
@@ -199,3 +202,11 @@ class FitWork:
             await self._cache.publish(CHANGED_CHANNEL, "version")
         except Unavailable:
             log.info("announcement_lost")  # the edges poll as well
+
+
+def _encoding(images: int, clock: Clock) -> dict[str, float] | None:
+    """Return how fast the set was encoded, waiting and fetching included; None where its latents were there."""
+    seconds = clock.seconds.get("encoding_seconds", 0.0)
+    if not images or not seconds:
+        return None
+    return {"images": images, "seconds": seconds, "images_per_second": round(images / seconds, 1)}

@@ -89,6 +89,7 @@ async def _encode(cluster: Cluster, limits: LimitSettings, material: Material, r
             heddle_encode,
             EncodeRequest(material.source, material.base, start, stop, limits, cluster.threads),
             reporter(index),
+            cpus=cluster.encode_cpus,
             gpus=cluster.encode_gpus,
         )
         for index, (start, stop) in enumerate(pairwise(bounds))

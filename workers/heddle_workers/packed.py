@@ -1,7 +1,7 @@
 """Packing: the files of a small version that are read rarely, as one object.
 
 An object costs the store several milliseconds, whatever its size, and most pages of a fleet are never opened. What the
-platform itself reads (the matrices, the statistics) stays apart.
+edges read by the thousand (the matrices) stays apart.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from typing import Final
 
 from heddle_adapters.sealed_zip import zipped
 from heddle_platform.packs import PACK_FILE
-from heddle_workers.fitted import ADAPTER_FILE, STATISTICS_FILE, Fitted
+from heddle_workers.fitted import ADAPTER_FILE, Fitted
 
-_APART: Final = (ADAPTER_FILE, STATISTICS_FILE)
+_APART: Final = (ADAPTER_FILE,)
 
 
 def packed(fitted: Fitted) -> Fitted:

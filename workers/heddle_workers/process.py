@@ -28,6 +28,7 @@ from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.validation_job import ValidationWork
+from heddle_workers.watch import keep_noting, keep_reconciling
 from heddle_workers.work import Work
 
 _WATCH_SECONDS: Final = 1.0
@@ -59,14 +60,15 @@ async def serve(ports: Ports, ray_settings: RaySettings) -> Verdict:
         loop.add_signal_handler(number, stop.set)
     cluster = Cluster(ray_settings)
     try:
-        if not await _join(cluster, stop):
-            return Verdict.STOPPED
+        if verdict := await _join(cluster, stop):
+            return verdict
         return await _work(ports, cluster, stop)
     finally:
         await ports.close()
 
 
-async def _join(cluster: Cluster, stop: asyncio.Event) -> bool:
+async def _join(cluster: Cluster, stop: asyncio.Event) -> Verdict | None:
+    """Join the cluster; return why that came to nothing, or None."""
     pause = 0.2
     while not stop.is_set():
         try:
@@ -75,11 +77,13 @@ async def _join(cluster: Cluster, stop: asyncio.Event) -> bool:
         except Unavailable as error:
             log.warning("ray_unreachable", detail=str(error), retry_after_seconds=pause)
             await _pause(stop, pause)
+            if cluster.joined and not await cluster.attached():
+                return Verdict.STOPPED if stop.is_set() else Verdict.RAY_LOST
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         else:
             log.info("ray_joined", cpus=cluster.cpus, task_cpus=cluster.task_cpus)
-            return True
-    return False
+            return None
+    return Verdict.STOPPED
 
 
 async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
@@ -93,6 +97,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
             cluster,
             settings.limits,
             chunk_fits=settings.dispatch.chunk_fits,
+            chunk_rows=settings.dispatch.chunk_rows,
         ),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
@@ -109,14 +114,19 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     dispatcher = Dispatcher(ports.database, works, settings.dispatch, owner=owner)
     lost = asyncio.Event()
     watching = asyncio.create_task(_watch(cluster, lost, stop))
-    tidying = asyncio.create_task(_tidy(ports))
+    aside = (
+        watching,
+        asyncio.create_task(_tidy(ports)),
+        asyncio.create_task(keep_noting(ports, cluster, owner, lambda: dispatcher.held)),
+        asyncio.create_task(keep_reconciling(ports)),
+    )
     log.info("dispatcher_ready", owner=owner)
     try:
         await dispatcher.run(stop)
     finally:
-        for task in (watching, tidying):
+        for task in aside:
             task.cancel()
-        await asyncio.gather(watching, tidying, return_exceptions=True)
+        await asyncio.gather(*aside, return_exceptions=True)
     if lost.is_set():
         return Verdict.RAY_LOST
     async with asyncio.timeout(_LEAVE_SECONDS):
@@ -128,7 +138,7 @@ async def _watch(cluster: Cluster, lost: asyncio.Event, stop: asyncio.Event) -> 
     misses = 0
     while misses < _MISSES:
         await asyncio.sleep(_WATCH_SECONDS)
-        misses = 0 if await cluster.reachable() else misses + 1
+        misses = 0 if await cluster.attached() else misses + 1
     log.warning("ray_lost")
     lost.set()
     stop.set()

@@ -9,6 +9,7 @@ from heddle_infra.database.engine import Database
 from heddle_infra.database.erasures import Replacement
 from heddle_infra.database.versions import NewVersion
 from heddle_platform import keys
+from heddle_platform.packs import PACK_FILE
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import AdapterVersion, Base, Job
 from heddle_platform.settings import LimitSettings
@@ -163,8 +164,9 @@ class Rewriter:
             keys.latents(tenant_id, after, base.digest),
             keys.adapter_file(tenant_id, version.digest, ADAPTER_FILE),
         ]
-        if STATISTICS_FILE in version.files:
-            names.append(keys.adapter_file(tenant_id, version.digest, STATISTICS_FILE))
+        kept_in = next((file for file in (STATISTICS_FILE, PACK_FILE) if file in version.files), None)
+        if kept_in:
+            names.append(keys.adapter_file(tenant_id, version.digest, kept_in))
         latents, after_latents, adapter, *statistics = await presign(self._objects, names)
         [factors] = {
             factors.id: factors.document
@@ -179,6 +181,7 @@ class Rewriter:
             after_latents,
             adapter,
             statistics[0] if statistics else None,
+            kept_in == PACK_FILE,
             touched.gone,
             factors,
             self._limits,

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
 from heddle_platform.manifest import Manifest
+from heddle_platform.packs import unpacked
 from heddle_platform.ports import Part
 from heddle_platform.settings import LimitSettings
 from heddle_workers.base_source import BaseSource, load_base
 from heddle_workers.encode import encode_rows
 from heddle_workers.fetch import fetch_bytes, fetched_file
-from heddle_workers.fitted import Fitted, Refitted
+from heddle_workers.fitted import STATISTICS_FILE, Fitted, Refitted
 from heddle_workers.image_set import open_image_set
 from heddle_workers.pretrained import Pretrained, PretrainRequest
 from heddle_workers.progress import Failed, Progress, Report, Tell, Told, streamed, streamed_telling
@@ -131,6 +132,7 @@ class RefitRequest:
         base: what encoded both.
         latents_url, after_latents_url: their latents.
         adapter_url, statistics_url: the version's; None where it has no such file.
+        packed: the statistics lie in a pack, which is what `statistics_url` reads.
         gone: SHA-256 of the images that go.
     """
 
@@ -141,6 +143,7 @@ class RefitRequest:
     after_latents_url: str
     adapter_url: str
     statistics_url: str | None
+    packed: bool
     gone: frozenset[str]
     factor_set: dict[str, Any]
     limits: LimitSettings
@@ -240,7 +243,7 @@ def heddle_refit(request: RefitRequest) -> Iterator[Progress | Failed | Refitted
         manifest, kept = _manifest(request.before), _manifest(request.after)
         before = Before(
             fetch_bytes(request.adapter_url, max_bytes=_ARTIFACT_MAX_BYTES),
-            fetch_bytes(request.statistics_url, max_bytes=_ARTIFACT_MAX_BYTES) if request.statistics_url else b"",
+            _statistics(request),
             manifest,
             unpack_latents(fetch_bytes(request.latents_url, max_bytes=_LATENTS_MAX_BYTES), rows=len(manifest.all)),
         )
@@ -254,6 +257,13 @@ def heddle_refit(request: RefitRequest) -> Iterator[Progress | Failed | Refitted
             return refit_without(before, request.gone, factor_set, trips, datetime.now(UTC), report)
 
     yield from streamed(work)
+
+
+def _statistics(request: RefitRequest) -> bytes:
+    if not request.statistics_url:
+        return b""
+    found = fetch_bytes(request.statistics_url, max_bytes=_ARTIFACT_MAX_BYTES)
+    return unpacked(found, STATISTICS_FILE) if request.packed else found
 
 
 def heddle_pretrain(request: PretrainRequest) -> Iterator[Progress | Failed | Told | Pretrained]:

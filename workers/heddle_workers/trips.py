@@ -22,6 +22,7 @@ class RoundTrips:
         images: the set.
         latents_NL: its standardised latents, row for row.
         threads: how many pictures are drawn at once.
+        remember: keep pictures that are drawn; a brief card asks for none twice.
     """
 
     def __init__(
@@ -30,15 +31,20 @@ class RoundTrips:
         images: ImageSet,
         latents_NL: NDArray[np.float32],
         threads: int = 1,
+        *,
+        remember: bool = True,
     ) -> None:
         self.runtime = runtime
         self.images = images
         self.latents_NL = latents_NL
         self.threads = threads
+        self._remember = remember
         self._drawn: dict[bytes, NDArray[np.float16]] = {}
 
     def decoded(self, latents_BL: NDArray[Any]) -> NDArray[np.float32]:
         """Return E(D(z)), [B, L] -> [B, L]: edits with detail "decode"."""
+        if not self._remember:
+            return self.runtime.seen_again(latents_BL)
         return self._seen(lambda part: to_uint8(self._pictures(latents_BL[part])), len(latents_BL))
 
     def preserved(self, rows_B: NDArray[np.intp], latents_BL: NDArray[Any]) -> NDArray[np.float32]:
@@ -50,6 +56,10 @@ class RoundTrips:
         size = min(_CHUNK, max(1, -(-count // self.threads)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
         out_BL = np.empty((count, self.runtime.latents), dtype=np.float32)
+        if self.threads == 1:
+            for part in parts:
+                out_BL[part] = self.runtime.encode(draw(part))
+            return out_BL
         with ThreadPoolExecutor(self.threads) as pool:
             for part, latents_PL in zip(
                 parts, pool.map(lambda part: self.runtime.encode(draw(part)), parts), strict=True

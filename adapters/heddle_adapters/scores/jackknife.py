@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtri, stdtrit
 
 from heddle_adapters.arrays import rows_of
 from heddle_adapters.scores.bounds import folds_of, seed_of
@@ -50,7 +50,7 @@ def jackknife(
     kept_GN = [group_N != group for group in range(groups)]
     values_G = np.array([float(score(codes_NL[kept_N], factors_NF[kept_N])) for kept_N in kept_GN])
     error = np.sqrt((groups - 1) / groups * np.square(values_G - values_G.mean()).sum())
-    reach = float(t.ppf(0.975, groups - 1) * error)
+    reach = float(stdtrit(groups - 1, 0.975) * error)
     return Interval(value, value - reach, value + reach, protocol_of("jackknife", groups=groups, n=rows))
 
 
@@ -59,7 +59,7 @@ def wilson(successes: float, trials: int) -> Interval:
     protocol = protocol_of("wilson", n=trials)
     if trials == 0:
         return Interval(0.5, 0.0, 1.0, protocol)
-    z = float(norm.ppf(0.975))
+    z = float(ndtri(0.975))
     share = successes / trials
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     reach = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))

@@ -45,7 +45,7 @@ def list_events(
 ) -> None:
     """List who did what, newest first.
 
-    Examples: `heddle audit list`; `heddle audit list --action decide`; `heddle audit list --all --json`
+    Example: `heddle audit list --action decide`
     """
     key, variable = (admin_key or admin_key_of(data_dir), "HEDDLE_ADMIN_KEY") if tenant or everybody else (api_key, "")
     with connected(control_url, key, data_dir=data_dir, variable=variable or "HEDDLE_API_KEY") as client:
@@ -90,7 +90,7 @@ def verify(
 
     Exit code 0: every chain is whole; 1: one is broken, or the trail cannot be read.
 
-    Examples: `heddle audit verify`; `heddle audit verify --all --json`
+    Example: `heddle audit verify --all`
     """
     head = _head(remembered)
     key, variable = (admin_key or admin_key_of(data_dir), "HEDDLE_ADMIN_KEY") if tenant or everybody else (api_key, "")

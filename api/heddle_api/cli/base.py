@@ -45,7 +45,7 @@ def train(
 
     Killed or stopped with Ctrl-C it goes on from its last checkpoint when run again with the same --out.
 
-    Example: heddle base train --recipe platform/heddle_platform/base/recipes/default.yaml --out base-output
+    Example: `heddle base train --recipe platform/heddle_platform/base/recipes/default.yaml --out base-output`
     """
     if workers > 1:
         _train_side_by_side(recipe, out, workers, cache, anew)
@@ -93,7 +93,7 @@ def card(bundle: BundleFolder, out: CardFile, cache: CacheFolder = None) -> None
 
     Training writes one already; this makes a new one, of any bundle whose recipe says what it was trained on.
 
-    Example: heddle base card platform/heddle_platform/base/default --out card.html
+    Example: `heddle base card platform/heddle_platform/base/default --out card.html`
     """
     try:
         from heddle_adapters.base_scores import base_scores_with_intervals

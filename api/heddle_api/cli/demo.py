@@ -63,6 +63,8 @@ def demo(
 
     Starts the stack (or takes the one that runs in DATA_DIR), then does what any customer would do, over HTTP.
     Needs no network, no account, nothing but this package. Takes about a minute.
+
+    Example: `heddle demo --images 300 --out report`
     """
     console = Console()
     stack = DemoStack(data_dir)

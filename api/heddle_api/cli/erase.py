@@ -78,7 +78,10 @@ def get(
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Write the certificate of an erasure to a file."""
+    """Write the certificate of an erasure to a file.
+
+    Example: `heddle certificate get era_01jd8x4s5n7k2m3p4q5r6s7t8v --out erased.json`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.erasure(erasure)
         if found.certificate is None:
@@ -98,7 +101,10 @@ def verify(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a certificate is the platform's, letter for letter. Exit code 1 if it is not. Needs no API key."""
+    """Check that a certificate is the platform's, letter for letter. Exit code 1 if it is not. Needs no API key.
+
+    Example: `heddle certificate verify erased.json`
+    """
     signed = _certificate(file)
     try:
         document = check_signature(signed, public_key or _public_key(control_url, data_dir))

@@ -16,7 +16,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.served import factor_values
+from heddle_api.cli.edit import factor_values
 
 feedback_app = typer.Typer(no_args_is_help=True, help="Feedback: which edits were kept, and where sliders were left.")
 
@@ -52,7 +52,10 @@ def list_feedback(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List what became of edits, newest edit first."""
+    """List what became of edits, newest edit first.
+
+    Example: `heddle feedback list --adapter avatars`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.feedback(adapter=adapter)
     rows = [

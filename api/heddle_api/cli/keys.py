@@ -33,7 +33,10 @@ def list_keys(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List your tenant's keys, newest first, without their secrets; revoked ones stay listed."""
+    """List your tenant's keys, newest first, without their secrets; revoked ones stay listed.
+
+    Example: `heddle key list`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.keys()
     rows = [
@@ -113,7 +116,10 @@ def revoke_key(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key invalid from now on, the old secret of a rotated one too; this cannot be undone."""
+    """Make a key invalid from now on, the old secret of a rotated one too; this cannot be undone.
+
+    Example: `heddle key revoke key_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         revoked = client.revoke_key(key_id)
     show(revoked, as_json, lambda: out.print(f"Key {key_id} was revoked at {revoked['revoked_at']}."))

@@ -39,7 +39,8 @@ def register(
 ) -> None:
     """Register a factor set; a changed file under a known name becomes its next version.
 
-    Example file: `{name: avatars, factors: [{name: glasses, kind: categorical, levels: [none, round]}]}`
+    Example: `heddle factors register factors.yaml`, the file being
+    `{name: avatars, factors: [{name: glasses, kind: categorical, levels: [none, round]}]}`
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         made = client.register_factor_set(_document(file))
@@ -54,7 +55,10 @@ def check(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Check a factor set and list every fault; nothing is stored. Exit code 1 if there is one."""
+    """Check a factor set and list every fault; nothing is stored. Exit code 1 if there is one.
+
+    Example: `heddle factors check factors.yaml`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.check_factor_set(_document(file))
     show(found, as_json, lambda: _print_faults(found, "The factor set is valid."))
@@ -69,7 +73,10 @@ def list_factors(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List factor sets in their newest versions."""
+    """List factor sets in their newest versions.
+
+    Example: `heddle factors list`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = [factor_set.document() for factor_set in client.factor_sets()]
     rows = [(item["name"], item["version"], _names(item), item["id"]) for item in found]
@@ -92,6 +99,8 @@ def upload(
 
     labels.csv has a column `file`, then one column per factor; an empty cell is a missing label. A Parquet file has a
     column `image` with the files' bytes instead, and the same columns of labels.
+
+    Example: `heddle data upload faces --factors faces --name spring`
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         with _sending(quiet=as_json) as progress:
@@ -114,7 +123,10 @@ def list_data(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List labelled sets, newest first."""
+    """List labelled sets, newest first.
+
+    Example: `heddle data list`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.datasets()
     rows = [(item.name, item.status, item.images, item.fault_count, item.id) for item in found]
@@ -130,7 +142,10 @@ def report(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the validation of a labelled set found, by row and column."""
+    """Show what the validation of a labelled set found, by row and column.
+
+    Example: `heddle data report spring`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.validation(dataset)
     show(found, as_json, lambda: _print_faults(found, f"The set is {found['status']}."))
@@ -144,7 +159,10 @@ def items(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List the images of a labelled set with their labels."""
+    """List the images of a labelled set with their labels.
+
+    Example: `heddle data items spring`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.items(dataset)
     rows = [

@@ -2,7 +2,7 @@
 
 import typer
 
-from heddle_api.cli import base, demo, ops, score, tenant
+from heddle_api.cli import base, demo, ops, oversee, score, tenant
 
 app = typer.Typer(
     name="heddle",
@@ -18,6 +18,7 @@ app.command()(ops.down)
 app.command()(ops.status)
 tenant.install(app)
 app.add_typer(base.app, name="base")
+app.add_typer(oversee.app, name="ops")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def up(data_dir: DataDirectory = DEFAULT_DATA_DIR, detach: Detach = False, as_js
     To use a server of your own instead of an embedded one, set its address first: HEDDLE_DATABASE_URL,
     HEDDLE_S3_ENDPOINT_URL (with HEDDLE_S3_ACCESS_KEY and HEDDLE_S3_SECRET_KEY), HEDDLE_REDIS_URL, HEDDLE_RAY_ADDRESS.
 
-    Examples: `heddle up` and stop it with Ctrl-C; `heddle up --detach --json` in a script.
+    Example: `heddle up --detach --json` in a script; `heddle up` alone runs until Ctrl-C.
     """
     with _told_in_a_sentence():
         if detach or _describe(data_dir).running:
@@ -64,7 +64,10 @@ def up(data_dir: DataDirectory = DEFAULT_DATA_DIR, detach: Detach = False, as_js
 
 
 def down(data_dir: DataDirectory = DEFAULT_DATA_DIR) -> None:
-    """Stop the stack of a folder, in order, and return when nothing of it runs any more. Its data stays."""
+    """Stop the stack of a folder, in order, and return when nothing of it runs any more. Its data stays.
+
+    Example: `heddle down`
+    """
     from heddle_infra.local import stop
 
     with _told_in_a_sentence():
@@ -77,6 +80,8 @@ def status(data_dir: DataDirectory = DEFAULT_DATA_DIR, as_json: AsJson = False) 
 
     Exit code 0: all is ready; 1: something is not; 3: there is no stack in this folder.
     Memory is proportional: what processes share is divided between them.
+
+    Example: `heddle status --json`
     """
     with _told_in_a_sentence():
         found = _describe(data_dir)

@@ -43,8 +43,7 @@ def quota(
     Requests per second and burst hold for each plane by itself. The weight is the tenant's share of the queue: with 2
     it gets twice the turns of one with 1. A limit below what is used takes nothing away; it refuses more.
 
-    Examples: `heddle tenant quota ten_01jd...`;
-    `heddle tenant quota ten_01jd... --set requests_per_second=50 --set burst=100 --set weight=2`
+    Example: `heddle tenant quota ten_01jd... --set requests_per_second=50 --set burst=100 --set weight=2`
     """
     changes = dict(_parsed(text) for text in change or ())
     with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
@@ -61,7 +60,10 @@ def suspend(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Suspend a tenant: its keys are refused on both planes within a second, its jobs wait. Nothing is lost."""
+    """Suspend a tenant: its keys are refused on both planes within a second, its jobs wait. Nothing is lost.
+
+    Example: `heddle tenant suspend ten_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     _set_status(control_url, admin_key, data_dir, as_json, tenant, "suspended")
 
 
@@ -72,7 +74,10 @@ def resume(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Make a suspended tenant active again: its keys work, its jobs go on."""
+    """Make a suspended tenant active again: its keys work, its jobs go on.
+
+    Example: `heddle tenant resume ten_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     _set_status(control_url, admin_key, data_dir, as_json, tenant, "active")
 
 

@@ -83,7 +83,10 @@ def list_rollouts(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List rollouts, newest first."""
+    """List rollouts, newest first.
+
+    Example: `heddle base rollout list`
+    """
     with _connected(control_url, admin_key, data_dir) as client:
         found = client.rollouts()
     columns = ("id", "base", "status", "adapters", "better", "equal", "worse", "failed", "moved")
@@ -99,7 +102,10 @@ def show_rollout(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a rollout is and what became of the adapters."""
+    """Show how far a rollout is and what became of the adapters.
+
+    Example: `heddle base rollout show rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with _connected(control_url, admin_key, data_dir) as client:
         found = client.rollout(rollout)
     _tell(found, as_json)
@@ -134,7 +140,10 @@ def continue_rollout(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Move the rest of what passed, after the canary."""
+    """Move the rest of what passed, after the canary.
+
+    Example: `heddle base rollout continue rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with _connected(control_url, admin_key, data_dir) as client:
         found = client.continue_rollout(rollout)
     _tell(found, as_json)
@@ -148,7 +157,10 @@ def rollback(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Move every alias of the rollout back to where it was, unless its tenant moved it since."""
+    """Move every alias of the rollout back to where it was, unless its tenant moved it since.
+
+    Example: `heddle base rollout rollback rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with _connected(control_url, admin_key, data_dir) as client:
         found = client.roll_back_rollout(rollout)
     _tell(found, as_json)
@@ -162,7 +174,10 @@ def cancel(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Stop a rollout that is still fitting; nothing was moved yet."""
+    """Stop a rollout that is still fitting; nothing was moved yet.
+
+    Example: `heddle base rollout cancel rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with _connected(control_url, admin_key, data_dir) as client:
         found = client.cancel_rollout(rollout)
     _tell(found, as_json)

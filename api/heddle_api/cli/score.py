@@ -43,7 +43,7 @@ def score(
 ) -> None:
     """Score codes against factors: MIG, DCI, SAP, FactorVAE, beta-VAE, modularity, IRS, InfoMEC, probes, LPS.
 
-    Example: heddle score codes.npz --kinds categorical,ordinal,continuous
+    Example: `heddle score codes.npz --kinds categorical,ordinal,continuous`
     """
     try:
         from heddle_adapters.scores.panel import every_score

@@ -1,4 +1,4 @@
-"""Commands that put adapters to work: cards, decisions, aliases, downloads, edits."""
+"""Commands that put adapters to work: cards, decisions, aliases, downloads."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +11,6 @@ from heddle_api.cli.connection import (
     AsJson,
     ControlUrl,
     DataDir,
-    EdgeUrl,
     connected,
     fail,
     out,
@@ -35,7 +34,10 @@ def list_adapters(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List adapters and where their aliases point."""
+    """List adapters and where their aliases point.
+
+    Example: `heddle adapters list`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.adapters()
     rows = [
@@ -59,7 +61,10 @@ def versions(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List an adapter's versions with the gate's verdict, newest first."""
+    """List an adapter's versions with the gate's verdict, newest first.
+
+    Example: `heddle adapters versions avatars`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = [version.document() for version in client.versions(adapter)]
     rows = [
@@ -107,7 +112,10 @@ def approve(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a version: `production` moves to it, and edits use it within a second. Needs the scope approve."""
+    """Approve a version: `production` moves to it, and edits use it within a second. Needs the scope approve.
+
+    Example: `heddle adapters approve avatars 3 --comment 'looked at the card'`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         decide = client.reject if reject else client.approve
         decided = decide(adapter, version, comment)
@@ -120,17 +128,27 @@ def alias(
     adapter: Adapter,
     name: Annotated[str, typer.Argument(help="Alias, such as production.")],
     version: Version,
+    canary: Annotated[int | None, typer.Option(min=1, help="Version on trial beside it.")] = None,
+    weight: Annotated[float, typer.Option(min=0, max=1, help="Share of images that the canary edits.")] = 0.1,
+    shadow: Annotated[int | None, typer.Option(min=1, help="Version that draws every edit too, unseen.")] = None,
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Point an alias at a version that passed its gate or was approved."""
+    """Point an alias at a version that passed its gate or was approved; without --canary and --shadow, trials end.
+
+    Example: `heddle adapters alias avatars production 3 --canary 4 --weight .1`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         known = client.adapter(adapter).aliases
         etag = client.alias(adapter, name).etag if name in known else None
-        moved = client.move_alias(adapter, name, version, etag=etag)
-    show(moved.document(), as_json, lambda: out.print(f"{adapter}@{name} is version {moved.version}."))
+        trial = None if canary is None else (canary, weight)
+        moved = client.move_alias(adapter, name, version, etag=etag, canary=trial, shadow=shadow)
+    said = f"{adapter}@{name} is version {moved.version}"
+    said += f"; version {canary} edits {100 * weight:g} % of images" if canary is not None else ""
+    said += f"; version {shadow} draws along unseen" if shadow is not None else ""
+    show(moved.document(), as_json, lambda: out.print(f"{said}.", markup=False))
 
 
 @adapters_app.command()
@@ -142,7 +160,10 @@ def rollback(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Point an alias at the version it pointed at before; twice is there and back."""
+    """Point an alias at the version it pointed at before; twice is there and back.
+
+    Example: `heddle adapters rollback avatars`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         moved = client.rollback(adapter, name)
     show(moved.document(), as_json, lambda: out.print(f"{adapter}@{name} is version {moved.version} again."))
@@ -161,7 +182,10 @@ def download(
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Take an adapter home: its matrices (.npz), its graph (.onnx), or with --format editor a whole editor (.onnx)."""
+    """Take an adapter home: its matrices (.npz), its graph (.onnx), or with --format editor a whole editor (.onnx).
+
+    Example: `heddle adapters download avatars --format editor -o avatars.onnx`
+    """
     ending = output.suffix.lower()
     if ending not in (".npz", ".onnx") or (file_format is not None and (file_format == "npz") != (ending == ".npz")):
         fail(f"{ending or 'no ending'!r} is no ending of {file_format or 'a format'}; end the name in .npz or .onnx")
@@ -169,57 +193,6 @@ def download(
     with connected(control_url, api_key, data_dir=data_dir) as client:
         client.download_to(output, adapter, version, file_format=chosen)
     out.print(f"wrote {output}")
-
-
-def edit(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
-    adapter: Annotated[str, typer.Option(help="name, name@alias or name@version; production where neither is given.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .png, .jpg or .webp decides the type.")],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="factor=level, or factor=number in its unit; repeat it. A level like a number: 'size=\"2\"'.",
-        ),
-    ] = None,
-    shift: Annotated[list[str] | None, typer.Option(help="factor=amount to move by; repeat it.")] = None,
-    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
-    detail: Annotated[str, typer.Option(help="auto, preserve (keep the picture's fine detail) or decode.")] = "auto",
-    control_url: ControlUrl = None,
-    edge_url: EdgeUrl = None,
-    api_key: ApiKeyOption = None,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """Edit one image.
-
-    Example: `heddle edit me.png --adapter avatars --set glasses=round -o with-glasses.png`
-    """
-    media_type = _media_type(output)
-    document: Document = {
-        "adapter": adapter,
-        "set": {name: _value(text) for name, text in _pairs(set_ or [], "--set")},
-        "shift": {name: _number(text, name) for name, text in _pairs(shift or [], "--shift")},
-        "preserve": preserve or [],
-        "detail": detail,
-    }
-    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
-        made = client.edit(image, document, accept=media_type)
-        output.write_bytes(made.image)
-    said = {
-        "output": str(output),
-        "edit_id": made.edit_id,
-        "adapter": made.adapter_version,
-        "cache": made.cache,
-        "extrapolation": made.extrapolation,
-    }
-    far = f"; {made.extrapolation:.1f} times beyond the trusted range" if made.extrapolation else ""
-    show(said, as_json, lambda: out.print(f"wrote {output}  ({made.adapter_version}, {made.cache}{far})"))
-
-
-def factor_values(texts: list[str], option: str) -> dict[str, str | bool | float]:
-    """Read options of the form factor=value; fail where one is not."""
-    return {name: _value(text) for name, text in _pairs(texts, option)}
 
 
 def _print_card(found: Document) -> None:
@@ -243,43 +216,3 @@ def _print_card(found: Document) -> None:
 
 def _share(value: Any) -> str | None:
     return None if value is None else f"{value:.3f}"
-
-
-def _pairs(texts: list[str], option: str) -> list[tuple[str, str]]:
-    pairs = []
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            fail(f"{option} {text!r} is not factor=value")
-        pairs.append((name, value))
-    return pairs
-
-
-def _value(text: str) -> str | bool | float:
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        return text[1:-1]
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _number(text: str, name: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        fail(f"--shift {name}={text!r}: an amount is a number")
-
-
-def _media_type(output: Path) -> Literal["image/png", "image/jpeg", "image/webp"]:
-    match output.suffix.lower():
-        case ".png":
-            return "image/png"
-        case ".jpg" | ".jpeg":
-            return "image/jpeg"
-        case ".webp":
-            return "image/webp"
-        case suffix:
-            fail(f"{suffix or 'no ending'!r} is no image type; end the file's name in .png, .jpg or .webp")

@@ -46,7 +46,7 @@ def shards(
     Interrupted, it goes on where it stood when run again. A recipe names the result in corpus.sources, by its path or
     as stored: NAME.
 
-    Example: heddle base shards photos/ stored:photos --size 64
+    Example: `heddle base shards photos/ stored:photos --size 64`
     """
     from heddle_platform.base.sources.place import LocalPlace, StoredPlace
     from heddle_platform.base.sources.read import SourceConfig, open_place

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from heddle_api.cli.audit import audit_app
+from heddle_api.cli.batch import batch_app
 from heddle_api.cli.connection import (
     DEFAULT_DATA_DIR,
     AdminKey,
@@ -18,13 +19,15 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
+from heddle_api.cli.edit import edit
 from heddle_api.cli.erase import certificate_app, erase
 from heddle_api.cli.feedback import feedback_app
-from heddle_api.cli.fits import fit, jobs_app, preview
+from heddle_api.cli.fits import fit, preview
+from heddle_api.cli.jobs import jobs_app
 from heddle_api.cli.keys import keys_app
 from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.quota import quota, resume, suspend
-from heddle_api.cli.served import adapters_app, edit
+from heddle_api.cli.served import adapters_app
 from heddle_api.cli.usage import usage
 from heddle_api.cli.webhook import webhook_app
 
@@ -67,7 +70,10 @@ def list_tenants(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List all tenants, newest first."""
+    """List all tenants, newest first.
+
+    Example: `heddle tenant list`
+    """
     with connected(
         control_url, admin_key or admin_key_of(data_dir), data_dir=data_dir, variable="HEDDLE_ADMIN_KEY"
     ) as (client):
@@ -82,7 +88,10 @@ def whoami(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Show whose key is in use and what it may do."""
+    """Show whose key is in use and what it may do.
+
+    Example: `heddle whoami`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         me = client.me()
     tenant = me["tenant"]["name"] if me["tenant"] else "no tenant: an operator's key"
@@ -102,6 +111,7 @@ def install(root: typer.Typer) -> None:
     root.command("fit")(fit)
     root.command("preview")(preview)
     root.command("edit")(edit)
+    root.add_typer(batch_app, name="batch")
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")
     root.add_typer(webhook_app, name="webhook")

@@ -45,7 +45,7 @@ def usage(
 
     Hours in which nothing was counted are left out. The last few seconds may still be missing.
 
-    Examples: `heddle usage`; `heddle usage --from 7d --by-day`; `heddle usage --tenant ten_01jd... --json`
+    Example: `heddle usage --from 7d --by-day`
     """
     start, end = _moment(since), None if until is None else _moment(until)
     if tenant is None:

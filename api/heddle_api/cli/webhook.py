@@ -58,7 +58,10 @@ def list_endpoints(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List your tenant's endpoints: whether they are enabled, and if not, why."""
+    """List your tenant's endpoints: whether they are enabled, and if not, why.
+
+    Example: `heddle webhook list`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.webhooks()
     rows = [(one["id"], one["status"], one["url"], ",".join(one["events"]), one["disabled_reason"]) for one in found]
@@ -73,7 +76,10 @@ def remove(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Delete an endpoint with all it was or would be sent."""
+    """Delete an endpoint with all it was or would be sent.
+
+    Example: `heddle webhook remove whe_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         client.remove_webhook(endpoint)
     show({"id": endpoint, "removed": True}, as_json, lambda: out.print(f"Endpoint {endpoint} is gone."))
@@ -87,7 +93,10 @@ def enable(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Switch an endpoint on again that failed for too long."""
+    """Switch an endpoint on again that failed for too long.
+
+    Example: `heddle webhook enable whe_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         changed = client.change_webhook(endpoint, status="enabled")
     show(changed, as_json, lambda: out.print(f"Endpoint {endpoint} is enabled; what was given up can be redelivered."))
@@ -101,7 +110,10 @@ def rotate(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Give an endpoint another secret and show it, this once; the old one stays valid for a day."""
+    """Give an endpoint another secret and show it, this once; the old one stays valid for a day.
+
+    Example: `heddle webhook rotate whe_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         rotated = client.rotate_webhook(endpoint)
     until = rotated["previous_secret_until"]
@@ -122,7 +134,10 @@ def deliveries(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List what was or will be sent to an endpoint, newest first."""
+    """List what was or will be sent to an endpoint, newest first.
+
+    Example: `heddle webhook deliveries whe_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         found = client.deliveries(endpoint)
     rows = [
@@ -140,7 +155,10 @@ def redeliver(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Send an event once more, whatever came of it before."""
+    """Send an event once more, whatever came of it before.
+
+    Example: `heddle webhook redeliver whe_01jd8x4s5n7k2m3p4q5r6s7t8v dlv_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
     with connected(control_url, api_key, data_dir=data_dir) as client:
         queued = client.redeliver(endpoint, delivery)
     show(queued, as_json, lambda: out.print(f"{queued['event']} is sent again; see `heddle webhook deliveries`."))

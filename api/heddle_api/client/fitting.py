@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from heddle_api.client.accounting import AccountingCalls
 from heddle_api.client.errors import ApiError
+from heddle_api.client.overseeing import OverseeingCalls
 from heddle_api.client.packing import packed_folder, packed_pictures
 from heddle_api.client.pictures import Picture
 from heddle_api.client.planes import segment
-from heddle_api.client.results import DatasetInfo, Document, FactorSetInfo, JobInfo, PreviewInfo
+from heddle_api.client.results import DatasetInfo, Document, EstimateInfo, FactorSetInfo, JobInfo, PreviewInfo
 from heddle_api.client.upload import Progress
 
 POLL_SECONDS: Final = 0.25
@@ -18,7 +18,7 @@ _YAML: Final = "application/yaml"
 T = TypeVar("T")
 
 
-class FittingCalls(AccountingCalls):
+class FittingCalls(OverseeingCalls):
     """Calls of tenants up to a fitted adapter."""
 
     def register_factor_set(self, document: Document | str) -> FactorSetInfo:
@@ -119,10 +119,42 @@ class FittingCalls(AccountingCalls):
         """
         return self._wait(lambda: self.dataset(reference), lambda found: found.status != "validating", timeout_seconds)
 
-    def fit(self, adapter: str, *, factor_set: str, dataset: str, base: str = "default") -> JobInfo:
-        """Queue a fit that makes the next version of an adapter."""
-        body = {"type": "fit", "adapter": adapter, "factor_set": factor_set, "dataset": dataset, "base": base}
+    def fit(
+        self,
+        adapter: str,
+        *,
+        factor_set: str,
+        dataset: str,
+        base: str = "default",
+        card: str = "full",
+        priority: int = 0,
+    ) -> JobInfo:
+        """Queue a fit that makes the next version of an adapter.
+
+        Args:
+            adapter: its name.
+            factor_set: id, name or name@version; the one the set was labelled with.
+            dataset: id or name of a labelled set.
+            base: alias, id or name.
+            card: "full", or "brief" for fleets of small fits: a card without curves and pictures, much sooner done.
+            priority: -5 to 5, which of your own jobs goes first.
+        """
+        body = _fit(adapter, factor_set, dataset, base, card, priority)
         return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
+
+    def estimate_job(
+        self,
+        adapter: str,
+        *,
+        factor_set: str,
+        dataset: str,
+        base: str = "default",
+        card: str = "full",
+        priority: int = 0,
+    ) -> EstimateInfo:
+        """Say what a fit would cost and when it would be done, without queueing it; arguments as for `fit`."""
+        body = _fit(adapter, factor_set, dataset, base, card, priority)
+        return EstimateInfo.model_validate(self._control.json("POST", "/v1/jobs/estimate", body))
 
     def preview_fit(
         self, dataset: str, *, factor_set: str | None = None, base: str = "default", count: int = 10
@@ -140,9 +172,16 @@ class FittingCalls(AccountingCalls):
             body["factor_set"] = factor_set
         return PreviewInfo.model_validate(self._control.json("POST", "/v1/fits/preview", body))
 
-    def jobs(self, *, status: str | None = None) -> list[JobInfo]:
-        """List jobs, newest first."""
-        query = {"status": status} if status else {}
+    def jobs(self, *, status: str | None = None, dead_letter: bool | None = None) -> list[JobInfo]:
+        """List jobs, newest first.
+
+        Args:
+            status: only jobs in this status.
+            dead_letter: only jobs whose attempts were used up (True), or only others (False).
+        """
+        query: dict[str, Any] = {"status": status} if status else {}
+        if dead_letter is not None:
+            query["dead_letter"] = dead_letter
         return [JobInfo.model_validate(found) for found in self._all("/v1/jobs", **query)]
 
     def job(self, job_id: str) -> JobInfo:
@@ -156,6 +195,10 @@ class FittingCalls(AccountingCalls):
     def cancel_job(self, job_id: str) -> JobInfo:
         """Cancel a job."""
         return JobInfo.model_validate(self._control.json("POST", f"/v1/jobs/{segment(job_id)}/cancel"))
+
+    def retry_job(self, job_id: str) -> JobInfo:
+        """Queue a job that failed again."""
+        return JobInfo.model_validate(self._control.json("POST", f"/v1/jobs/{segment(job_id)}/retry"))
 
     def wait_for_job(
         self,
@@ -196,3 +239,9 @@ def timed_out(timeout_seconds: float) -> ApiError:
     """Return the error of a wait that took too long."""
     sentence = f"after {timeout_seconds:g} seconds it is still not done; ask again later"
     return ApiError(0, {"code": "wait_timed_out", "detail": sentence, "retryable": True})
+
+
+def _fit(adapter: str, factor_set: str, dataset: str, base: str, card: str, priority: int) -> Document:
+    body: Document = {"type": "fit", "adapter": adapter, "factor_set": factor_set, "dataset": dataset, "base": base}
+    # what is as usual is not said: a platform before these options takes the fit, too
+    return body | ({} if card == "full" else {"card": card}) | ({} if priority == 0 else {"priority": priority})

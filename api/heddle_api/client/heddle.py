@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import httpx
 
+from heddle_api.client.batching import BatchingCalls
 from heddle_api.client.pictures import Picture, picture_bytes
 from heddle_api.client.results import Document, EditResult, GridResult, ImageInfo
-from heddle_api.client.rolling import RollingCalls
 
 MediaType = Literal["image/png", "image/jpeg", "image/webp"]
 
 
-class HeddleClient(RollingCalls):
+class HeddleClient(BatchingCalls):
     """A client of both planes, for one key; threads may share it.
 
     Every POST carries an Idempotency-Key of its own, and is sent again after a lost connection, a 429 or a 503

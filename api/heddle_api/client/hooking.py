@@ -1,7 +1,6 @@
 """Webhooks: where events are sent, and what was sent there."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from heddle_api.client.erasing import ErasingCalls
 from heddle_api.client.planes import segment
@@ -28,8 +27,18 @@ class HookingCalls(ErasingCalls):
         found: Document = self._control.json("GET", f"{_PATH}/{segment(endpoint_id)}")
         return found
 
-    def change_webhook(self, endpoint_id: str, **changes: Any) -> Document:
-        """Change url, events, description or status, unless somebody else did since it was read for this."""
+    def change_webhook(
+        self,
+        endpoint_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        description: str | None = None,
+        status: str | None = None,
+    ) -> Document:
+        """Change what is given, unless somebody else changed the endpoint since it was read for this."""
+        given = {"url": url, "events": events and list(events), "description": description, "status": status}
+        changes = {name: value for name, value in given.items() if value is not None}
         path = f"{_PATH}/{segment(endpoint_id)}"
         changed: Document = self._control.json("PATCH", path, changes, headers=self._unchanged(path))
         return changed

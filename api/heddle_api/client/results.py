@@ -117,6 +117,9 @@ class JobInfo(_Result):
     progress: float = 0.0
     stage: str | None = None
     queue_position: int | None = None
+    estimated_start_at: str | None = None
+    estimated_end_at: str | None = None
+    dead_letter: bool = False
     error: Document | None = None
     result: Document | None = None
 
@@ -124,6 +127,19 @@ class JobInfo(_Result):
     def is_final(self) -> bool:
         """Whether the job is over, as far as it gets without a person."""
         return self.status in FINAL_JOB_STATUSES
+
+
+class EstimateInfo(_Result):
+    """What a job would cost and take; None where nothing was measured yet. `based_on` holds a sentence."""
+
+    type: str
+    rows: int | None
+    cost_units: float
+    seconds: float | None
+    queue_wait_seconds: float | None
+    estimated_start_at: str | None
+    estimated_end_at: str | None
+    based_on: Document
 
 
 class PreviewInfo(_Result):
@@ -162,6 +178,22 @@ class AliasInfo(_Result):
     alias: str
     version: int
     etag: str
+
+
+class BatchInfo(_Result):
+    """A batch of edits; `results` holds its items that are over, where one batch was read."""
+
+    id: str
+    status: str
+    items: int
+    done: int = 0
+    failed: int = 0
+    results: tuple[Document, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.status in ("done", "cancelled")
 
 
 class ImageInfo(_Result):

@@ -73,7 +73,16 @@ class ServingCalls(FittingCalls):
         """Read where an alias points, with the ETag that moving it needs."""
         return _alias(self._control.send("GET", f"{_path(adapter)}/aliases/{segment(alias)}"))
 
-    def move_alias(self, adapter: str, alias: str, version: int, *, etag: str | None = None) -> AliasInfo:
+    def move_alias(
+        self,
+        adapter: str,
+        alias: str,
+        version: int,
+        *,
+        etag: str | None = None,
+        canary: tuple[int, float] | None = None,
+        shadow: int | None = None,
+    ) -> AliasInfo:
         """Point an alias at a version.
 
         Args:
@@ -81,13 +90,20 @@ class ServingCalls(FittingCalls):
             alias: name of the alias.
             version: where it shall point.
             etag: the ETag of the state this decision was made on, from `alias`; None makes a new alias.
+            canary: a version on trial, and the share of images (0 to 1) it edits; None ends a canary that runs.
+            shadow: a version that draws every edit too, after the answer; None ends a shadow that runs.
 
         Raises:
             ApiError: 428 `precondition_required`, the alias exists; 412 `precondition_failed`, it was moved since.
         """
         headers = {"If-Match": etag} if etag is not None else {}
         path = f"{_path(adapter)}/aliases/{segment(alias)}"
-        return _alias(self._control.send("PUT", path, json={"version": version}, headers=headers))
+        body: Document = {"version": version}
+        if canary is not None:
+            body["canary"] = {"version": canary[0], "weight": canary[1]}
+        if shadow is not None:
+            body["shadow"] = shadow
+        return _alias(self._control.send("PUT", path, json=body, headers=headers))
 
     def rollback(self, adapter: str, alias: str = "production") -> AliasInfo:
         """Point an alias at the version it pointed at before."""

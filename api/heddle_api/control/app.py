@@ -20,6 +20,8 @@ from heddle_api.control.adapters import file_routes
 from heddle_api.control.adapters import routes as adapter_routes
 from heddle_api.control.audit import routes as audit_routes
 from heddle_api.control.bases import routes as base_routes
+from heddle_api.control.cluster import routes as cluster_routes
+from heddle_api.control.cluster.gauges import ClusterGauges
 from heddle_api.control.context import Control
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.erasures import routes as erasure_routes
@@ -30,6 +32,7 @@ from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.key_directory import DatabaseKeys
 from heddle_api.control.keys import routes as key_routes
 from heddle_api.control.quotas import routes as quota_routes
+from heddle_api.control.reconciliations import routes as reconciliation_routes
 from heddle_api.control.rollouts import routes as rollout_routes
 from heddle_api.control.seal import Seal
 from heddle_api.control.tenants import routes as tenant_routes
@@ -72,6 +75,8 @@ _ROUTERS: Final = (
     quota_routes,
     usage_routes,
     audit_routes,
+    cluster_routes,
+    reconciliation_routes,
 )
 
 _log = structlog.get_logger(__name__)
@@ -88,10 +93,10 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if ports is not None:
-            async with _running(ports) as state:
+            async with _running(ports, gauges) as state:
                 yield state
             return
-        async with open_plane("control") as opened, _running(opened) as state:
+        async with open_plane("control") as opened, _running(opened, gauges) as state:
             yield state
 
     app = FastAPI(
@@ -102,6 +107,7 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
     )
     install_error_handlers(app)
     metrics = install_request_context(app, "control", max_body_bytes=MAX_BODY_BYTES)
+    gauges = ClusterGauges(metrics.registry)
     app.include_router(probe_router(metrics.registry))
     for module in _ROUTERS:
         app.include_router(module.router)
@@ -111,22 +117,25 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
 
 
 @asynccontextmanager
-async def _running(ports: Ports) -> AsyncIterator[dict[str, Any]]:
+async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[str, Any]]:
     control = Control(ports, Seal(ports.settings.security.secret_key))
     settings, meter = ports.settings, Meter()
     admin = asyncio.create_task(_ensure_admin_key(control))
     sender = asyncio.create_task(Sender(control).run())
     noting = asyncio.create_task(note_stored_bytes(control))
+    gauging = asyncio.create_task(gauges.keep(control))
     try:
         async with meter.flushing(DatabaseSink(ports.database), settings.service.usage_flush_seconds):
+            directory = DatabaseKeys(ports.database, settings.quotas)
             yield {
                 "control": control,
-                "key_directory": DatabaseKeys(ports.database, settings.quotas),
+                "key_directory": directory,
+                "changed": directory.forget,
                 "gate": Gate(ports.cache, meter, "control", default_quota(settings.quotas).rate),
                 "readiness": Readiness(control, admin),
             }
     finally:
-        for task in (admin, sender, noting):
+        for task in (admin, sender, noting, gauging):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

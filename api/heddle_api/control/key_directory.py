@@ -1,4 +1,8 @@
-"""The control plane's key directory: every look-up asks the database, so a revoked key stops at once."""
+"""The control plane's key directory: the database is asked about a key once a second, and each time if it will expire.
+
+What a replica answers to a request that may have changed something makes it forget all keys: a key that is revoked here
+stops here at once, and within a second at other replicas.
+"""
 
 import time
 from typing import Final
@@ -11,6 +15,7 @@ from heddle_platform.settings import QuotaSettings
 
 _RATE_SECONDS: Final = 1.0  # how long a tenant's rate is believed: as long as it takes to reach the edges
 _RATES_MOST: Final = 10_000
+_KEY_SECONDS: Final = 1.0
 
 
 class DatabaseKeys:
@@ -20,6 +25,13 @@ class DatabaseKeys:
         self._database = database
         self._settings = settings
         self._rates: dict[str, tuple[Rate, float]] = {}
+        self._known: dict[str, tuple[Principal, float]] = {}
+        self._changes = 0
+
+    def forget(self) -> None:
+        """Ask the database about every key again; what is being asked at the moment is not believed for long."""
+        self._known.clear()
+        self._changes += 1
 
     async def find(self, key_hash: str) -> Principal | None:
         """Return who owns the key of this hash; None if it is unknown, revoked or expired.
@@ -27,6 +39,22 @@ class DatabaseKeys:
         Raises:
             Forbidden: code `tenant_suspended`.
         """
+        known, until = self._known.get(key_hash, (None, 0.0))
+        if known is not None and time.monotonic() < until:
+            return known
+        changes, asked = self._changes, time.monotonic()
+        found = await self._ask(key_hash)
+        if found is None:
+            return None
+        principal, ends = found
+        if not ends and changes == self._changes:
+            if len(self._known) >= _RATES_MOST:
+                self._known.clear()
+            self._known[key_hash] = (principal, asked + _KEY_SECONDS)
+        return principal
+
+    async def _ask(self, key_hash: str) -> tuple[Principal, bool] | None:
+        """Return who owns the key, and whether it ends by itself: such a key is asked about every time."""
         async with self._database.platform_transaction() as session:  # whose key it is, is the question
             found = await tenants.find_key(session, key_hash)
             if found is None:
@@ -35,13 +63,14 @@ class DatabaseKeys:
                 return None
             key, tenant = found
             scopes = frozenset(key.scopes)
+            ends = key.expires_at is not None or key.previous_ends_at is not None
             if tenant is None:
-                return Principal(key.id, None, scopes)
+                return Principal(key.id, None, scopes), ends
             rate, until = self._rates.get(tenant.id, (None, 0.0))
             if rate is None or until < time.monotonic():
                 rate = await quotas.rate(session, tenant.id, self._settings)
                 self._remember(tenant.id, rate)
-        return Principal(key.id, tenant.id, scopes, tenant.epoch, rate)
+        return Principal(key.id, tenant.id, scopes, tenant.epoch, rate), ends
 
     def _remember(self, tenant_id: str, rate: Rate) -> None:
         if len(self._rates) >= _RATES_MOST:

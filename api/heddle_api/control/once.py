@@ -76,7 +76,7 @@ class Post:
                 reply = await work(session)
             else:
                 scope = f"{principal.tenant_id or principal.key_id} {self.route}"
-                stored = await self._recall(session, scope, self.key)
+                stored = await recalled(session, scope, self.key, self.fingerprint)
                 if stored is not None:
                     return _opened(stored, self.control)
                 reply = await work(session)
@@ -86,24 +86,6 @@ class Post:
         if reply.announce is not None:
             await self.control.announce(reply.announce)
         return answer(reply)
-
-    async def _recall(self, session: AsyncSession, scope: str, key: str) -> StoredReply | None:
-        if not await idempotency.lock(session, scope, key):
-            error = Conflict(
-                "a request with this Idempotency-Key is being worked on; wait a moment and send it again",
-                code="idempotency_key_in_flight",
-                param="Idempotency-Key",
-            )
-            error.retryable = True
-            raise error
-        stored = await idempotency.recall(session, scope, key)
-        if stored is not None and stored.fingerprint != self.fingerprint:
-            raise InvalidInput(
-                "this Idempotency-Key was used with another body or path; use a new key for a new request",
-                code="idempotency_key_reused",
-                param="Idempotency-Key",
-            )
-        return stored
 
 
 async def note(trail: Trail, session: AsyncSession, caller: Principal, reply: Reply) -> None:
@@ -130,16 +112,14 @@ def _opened(stored: StoredReply, control: Control) -> Response:
     return Response(envelope["body"], stored.status, headers=headers, media_type="application/json")
 
 
-async def _post(
-    request: Request,
-    control: CurrentControl,
+async def _key(
     idempotency_key: Annotated[
         str | None,
         Header(
             description="Any text of your own, at most 255 characters; the same key does the work once in 24 hours."
         ),
     ] = None,
-) -> Post:
+) -> str | None:
     if idempotency_key is not None and not (
         1 <= len(idempotency_key) <= MAX_KEY_CHARACTERS and idempotency_key.isascii() and idempotency_key.isprintable()
     ):
@@ -149,6 +129,44 @@ async def _post(
             code="malformed_header",
             param="Idempotency-Key",
         )
+    return idempotency_key
+
+
+AskedKey = Annotated[str | None, Depends(_key)]
+
+
+async def recalled(session: AsyncSession, scope: str, key: str, fingerprint: str) -> StoredReply | None:
+    """Take an Idempotency-Key for this transaction and return what was answered under it before.
+
+    Args:
+        session: its transaction does the work, where nothing was answered.
+        scope: the tenant's id (or an operator's key's) and the route.
+        key: what the caller sent.
+        fingerprint: of the request.
+
+    Raises:
+        Conflict: code `idempotency_key_in_flight` (retryable).
+        InvalidInput: code `idempotency_key_reused`: the body or the path differs from the first request's.
+    """
+    if not await idempotency.lock(session, scope, key):
+        error = Conflict(
+            "a request with this Idempotency-Key is being worked on; wait a moment and send it again",
+            code="idempotency_key_in_flight",
+            param="Idempotency-Key",
+        )
+        error.retryable = True
+        raise error
+    stored = await idempotency.recall(session, scope, key)
+    if stored is not None and stored.fingerprint != fingerprint:
+        raise InvalidInput(
+            "this Idempotency-Key was used with another body or path; use a new key for a new request",
+            code="idempotency_key_reused",
+            param="Idempotency-Key",
+        )
+    return stored
+
+
+async def _post(request: Request, control: CurrentControl, idempotency_key: AskedKey) -> Post:
     route = getattr(request.scope.get("route"), "path", request.url.path)
     fingerprint = _fingerprint(request.url.path, await request.body())
     return Post(control, route, fingerprint, idempotency_key, trail_of(request))

@@ -1,6 +1,6 @@
 """Words that requests of several resources share, bounded so that nothing odd reaches the database."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import StringConstraints
@@ -11,5 +11,19 @@ DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 Reference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_PLAIN)]
 # no "@": that separates a name from its alias or version; starts with a letter, so never looks like a version
 Handle = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+def each_once(value: Any) -> Any:
+    """Refuse a list that says something twice, before it becomes a set.
+
+    Raises:
+        ValueError: it does; the sentence names it.
+    """
+    for place, item in enumerate(value if isinstance(value, list) else ()):
+        if item in value[:place]:
+            raise ValueError(f"{str(item)[:60]!r} is listed twice; list each once")
+    return value
+
+
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 AliasName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]

@@ -165,6 +165,7 @@ async def _running(
             with suppress(asyncio.CancelledError):
                 await task
         await shadows.close()
+        await remembered.settle()
         batcher.close()
         pictures.close()
 

@@ -17,7 +17,7 @@ from heddle_platform.factors import Binary, Continuous, FactorSpec, LevelledFact
 from heddle_platform.image_header import MediaType
 from heddle_platform.keys import cache_prefix
 
-ARITHMETIC: Final = 1  # raise it when the same edit of the same image gives other pixels
+ARITHMETIC: Final = 2  # raise it when the same edit of the same image gives other pixels
 
 
 def canonical_edit(adapter: Adapter, request: EditRequest) -> EditRequest:
@@ -80,7 +80,8 @@ def edited_key(
 
 def claim_key(edited: str) -> str:
     """Return the key under which a replica says that it is making the edit of another key."""
-    return f"{edited}:claim"
+    start, _, digest = edited.rpartition(":")
+    return f"{start}-claim:{digest}"
 
 
 def _key(tenant_id: str, epoch: int, what: str, *parts: object) -> str:

@@ -58,15 +58,14 @@ class _Lane(Generic[_Work]):
             moved = False
             for owner in list(self.turns):
                 works = self.turns[owner]
-                # an owner whose works are of several kinds (a canary on another base) is no bar to its own batch; the
-                # oldest of whoever's turn it is chooses the next one's kind, so none waits for ever
                 kind = taken[0].kind if taken else works[0].kind
-                first = next((work for work in works if work.kind is kind), None)
-                if first is None or (taken and rows + first.rows > most_rows):
+                # its first of this kind: one whose works alternate between two bases still fills batches
+                found = next((one for one in works if one.kind is kind), None)
+                if found is None or (taken and rows + found.rows > most_rows):
                     continue
-                works.remove(first)
-                taken.append(first)
-                rows += first.rows
+                works.remove(found)
+                taken.append(found)
+                rows += found.rows
                 moved = True
                 if works:
                     self.turns.move_to_end(owner)

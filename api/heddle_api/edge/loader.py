@@ -1,17 +1,19 @@
 """Loader: keeps the resident state of serving new, and swaps it whole.
 
 Every adapter of every tenant is in memory, so an edit never waits for a load. When the database or the object
-store is away the old state goes on serving; an alias whose new version cannot be read stays on the old one.
+store is away the old state goes on serving; an alias whose new version cannot be read stays on the old one. A poll
+reads the source's stamp, and everything only when that has changed; what takes long for very many tenants is done on
+a thread.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
 
-from heddle_adapters.adapter import Adapter
 from heddle_api.edge.artifacts import fetch_adapter, fetch_base
 from heddle_api.edge.assemble import assemble
 from heddle_api.edge.retiring import Retiring
@@ -54,6 +56,7 @@ class Loader:
         self._wake = asyncio.Event()
         self._refreshing = asyncio.Lock()
         self._snapshot: ServingSnapshot | None = None
+        self._stamp: str | None = None
         self._targets: dict[ServedVersion, Target] = {}
         self._serving: Serving | None = None
         self._taken_at: float | None = None
@@ -94,24 +97,33 @@ class Loader:
             await self._refresh()
 
     async def _refresh(self) -> None:
-        snapshot = await self._source.snapshot()
+        stamp = await self._source.stamp()  # before the snapshot: what changes in between is read twice, not never
+        known = self._snapshot if stamp is not None and stamp == self._stamp else None
+        snapshot = known or await self._source.snapshot()
         self._taken_at = time.monotonic()
-        if snapshot == self._snapshot and not (self._faults or self._unnamed or self._retiring):
+        same = snapshot is self._snapshot or await asyncio.to_thread(lambda: snapshot == self._snapshot)
+        self._stamp = stamp
+        if same and not (self._faults or self._unnamed or self._retiring):
             return
-        needed = {version.base_digest for version in snapshot.versions} | set(snapshot.base_aliases.values())
-        await _gather(self._load_base(snapshot, digest) for digest in needed if digest in snapshot.bases)
+        needed = await asyncio.to_thread(_bases_of, snapshot)
+        before = len(self._bases)
+        await _gather(partial(self._load_base, snapshot, digest) for digest in needed if digest in snapshot.bases)
         present = self._targets
-        missing = [version for version in snapshot.versions if version not in present]
-        for version, target in zip(missing, await _gather(map(self._load_version, missing)), strict=True):
-            if target is not None:
-                present[version] = target
-        self._targets = {version: present[version] for version in snapshot.versions if version in present}
-        self._serving = assemble(snapshot, self._targets, self._bases, self._serving)
+        missing = await asyncio.to_thread(_missing_of, snapshot, present)
+        for version, target in await _gather(partial(self._load_version, version) for version in missing):
+            present[version] = target
+        if not same or missing or len(self._bases) != before:
+            self._targets, self._serving = await asyncio.to_thread(self._assembled, snapshot)
         self._snapshot = snapshot
-        self._drop_unnamed(self._serving)
+        await asyncio.to_thread(self._drop_unnamed, self._serving)
         in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
         for digest in self._retiring.due(self._bases.keys(), needed | in_use):
             _log.info("base_released", name=self._bases.pop(digest).name, digest=digest[:12])
+
+    def _assembled(self, snapshot: ServingSnapshot) -> tuple[dict[ServedVersion, Target], Serving]:
+        present = self._targets
+        targets = {version: present[version] for version in snapshot.versions if version in present}
+        return targets, assemble(snapshot, targets, self._bases, self._serving)
 
     async def run(self, cache: Cache, *, poll_seconds: float) -> None:
         """Refresh for ever: at every message on the channel, and every `poll_seconds` in any case."""
@@ -161,24 +173,20 @@ class Loader:
             self._bases[digest] = loaded
             _log.info("base_loaded", name=base.name, digest=digest[:12])
 
-    async def _load_version(self, version: ServedVersion) -> Target | None:
+    async def _load_version(self, version: ServedVersion) -> tuple[ServedVersion, Target] | None:
         base = self._bases.get(version.base_digest)
         if base is None:
             return None
-        adapter: Adapter | None
-        if version.digest in base.bank:
-            adapter = base.bank.get(version.digest)
-        else:
-            adapter = await self._attempt(
-                version.digest,
-                lambda: asyncio.to_thread(
-                    fetch_adapter, self._objects, version.tenant_id, version.digest, version.base_digest
-                ),
-            )
-            if adapter is None:
+        if version.digest not in base.bank:
+            held = await self._attempt(version.digest, lambda: asyncio.to_thread(self._fetch, base, version))
+            if held is None:
                 return None
-            base.bank.add(version.digest, adapter)
-        return Target(version.tenant_id, version.adapter_name, version.version, version.digest, adapter, base)
+        return version, Target(version.tenant_id, version.adapter_name, version.version, version.digest, base)
+
+    def _fetch(self, base: LoadedBase, version: ServedVersion) -> bool:
+        adapter = fetch_adapter(self._objects, version.tenant_id, version.digest, version.base_digest)
+        base.bank.add(version.digest, adapter)
+        return True
 
     async def _attempt(self, digest: str, load: Callable[[], Awaitable[_Loaded]]) -> _Loaded | None:
         """Load one artifact; on failure log it and leave it alone for a while that doubles each time."""
@@ -200,7 +208,9 @@ class Loader:
         self._faults.pop(digest, None)
         return loaded
 
-    def _drop_unnamed(self, serving: Serving) -> None:
+    def _drop_unnamed(self, serving: Serving | None) -> None:
+        if serving is None:
+            return
         named = {(target.base.digest, target.digest) for target in _groups(serving) if target is not None}
         held = {(base.digest, digest) for base in self._bases.values() for digest in base.bank.digests}
         now = time.monotonic()
@@ -219,12 +229,23 @@ def _groups(serving: Serving) -> Iterator[Target | None]:
         yield from (trial.canary, trial.shadow)
 
 
-async def _gather(steps: Iterable[Awaitable[_Loaded]]) -> list[_Loaded]:
-    """Await all, a few at a time, in order of the steps."""
-    gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
+def _bases_of(snapshot: ServingSnapshot) -> set[str]:
+    return {version.base_digest for version in snapshot.versions} | set(snapshot.base_aliases.values())
 
-    async def one(step: Awaitable[_Loaded]) -> _Loaded:
-        async with gate:
-            return await step
 
-    return list(await asyncio.gather(*(one(step) for step in steps)))
+def _missing_of(snapshot: ServingSnapshot, present: Mapping[ServedVersion, Target]) -> list[ServedVersion]:
+    return [version for version in snapshot.versions if version not in present]
+
+
+async def _gather(steps: Iterable[Callable[[], Awaitable[_Loaded | None]]]) -> list[_Loaded]:
+    """Do all, a few at a time, and return what was loaded; of 100,000 steps never more than a few exist."""
+    waiting, done = iter(steps), list[_Loaded]()
+
+    async def some() -> None:
+        for step in waiting:
+            loaded = await step()
+            if loaded is not None:
+                done.append(loaded)
+
+    await asyncio.gather(*(some() for _ in range(_FETCHES_AT_ONCE)))
+    return done

@@ -77,14 +77,22 @@ class EditMaker:
         scope = shared.timed_anew()
         base = order.target.base
         key = cache_key.latent_key(scope.tenant_id, scope.epoch, base.digest, order.upload.digest)
-        with scope.watch.stage("pixels"):  # the cache is asked first, and answers while the file is decoded
-            latents_L, mine, picture = await asyncio.gather(
-                self._remembered.latent(key, base.runtime.latents),
-                self._remembered.claim(cache_key.claim_key(order.key), CLAIM_SECONDS),
-                self._pictures.decode(order.upload.data, base.runtime.image_size, deadline=scope.deadline),
+        with scope.watch.stage("cache"):
+            found = await self._remembered.look(
+                order.key,
+                key,
+                cache_key.claim_key(order.key),
+                latents=base.runtime.latents,
+                claim_seconds=CLAIM_SECONDS,
             )
-        if not mine and (found := await self._elsewhere(scope, order.key)) is not None:
-            return Made(found, "hit", scope.watch.seconds)
+        edited = found.edited
+        if edited is None and not found.mine:
+            edited = await self._elsewhere(scope, order.key)
+        if edited is not None:
+            return Made(edited, "hit", scope.watch.seconds)
+        latents_L = found.latents_L
+        with scope.watch.stage("pixels"):
+            picture = await self._pictures.decode(order.upload.data, base.runtime.image_size, deadline=scope.deadline)
         work = Work(
             base,
             picture.small_HWC,
@@ -100,11 +108,11 @@ class EditMaker:
         with scope.watch.stage("pixels"):
             data = await self._pictures.finish(picture, drawn, order.media_type)
         image = EditedImage(data, drawn.detail, drawn.extrapolation, drawn.suggestion)
-        with scope.watch.stage("cache"):
-            await self._remembered.keep_edited(order.key, image)
-            if latents_L is None:
-                self._meter.count(scope.tenant_id, "images_encoded")
-                await self._remembered.keep_latent(key, done.latents_L)
+        self._remembered.keep_made(
+            scope.tenant_id, order.key, image, key, done.latents_L if latents_L is None else None
+        )
+        if latents_L is None:
+            self._meter.count(scope.tenant_id, "images_encoded")
         if order.shadow is not None:
             self._shadows.follow(
                 Answered(order.target, order.asked, picture.small_HWC, done.latents_L, drawn), order.shadow
@@ -140,7 +148,7 @@ class EditMaker:
         scope.watch.add(done.seconds)
         if latents_L is None:
             self._meter.count(scope.tenant_id, "images_encoded")
-            await self._remembered.keep_latent(key, done.latents_L)
+            await self._remembered.keep_latent(scope.tenant_id, key, done.latents_L)
         return picture, done, "miss" if latents_L is None else "latent"
 
     async def _elsewhere(self, scope: EditScope, key: str) -> EditedImage | None:

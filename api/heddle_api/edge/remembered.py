@@ -1,9 +1,11 @@
 """Remembered: latents, uploads and finished edits in the cache, as typed values; a cache that fails is no cache.
 
 Latents are 256 bytes and live long, pictures live shorter. Nothing here is the only copy of anything, except an
-image that was sent ahead of its edits, which its sender still has.
+image that was sent ahead of its edits, which its sender still has. While the cache is away, such images and latents
+are held by this process (`held`).
 """
 
+import asyncio
 import json
 import struct
 from dataclasses import asdict, dataclass
@@ -15,6 +17,8 @@ from prometheus_client import Counter
 
 from heddle_adapters.adapter import DetailMode
 from heddle_adapters.arrays import Singles
+from heddle_api.edge.held import SECONDS as HELD_SECONDS
+from heddle_api.edge.held import Held
 from heddle_platform.errors import Unavailable
 from heddle_platform.ports import Cache
 
@@ -40,62 +44,112 @@ class EditedImage:
     suggestion: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is known of an edit before it is made.
+
+    Attributes:
+        edited: the finished edit.
+        latents_L: the image's latents.
+        mine: nobody else is making it.
+    """
+
+    edited: EditedImage | None
+    latents_L: Singles | None = None
+    mine: bool = True
+
+
 class Remembered:
     """The cache behind the edge; reads answer None and writes do nothing while it is away."""
 
-    def __init__(self, cache: Cache, failures: Counter, *, latent_ttl_seconds: int, image_ttl_seconds: int) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        failures: Counter,
+        *,
+        latent_ttl_seconds: int,
+        image_ttl_seconds: int,
+        held: Held | None = None,
+    ) -> None:
         self._cache = cache
         self._failures = failures
         self._latent_ttl_seconds = latent_ttl_seconds
-        self.image_ttl_seconds = image_ttl_seconds
+        self._image_ttl_seconds = image_ttl_seconds
+        self._held = held or Held()
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def look(self, edited: str, latent: str, claim: str, *, latents: int, claim_seconds: float) -> Found:
+        """Look for a finished edit; if there is none, for its image's latents, and claim the making of it.
+
+        Args:
+            edited: key of the finished edit.
+            latent: key of the latents, which are `latents` numbers.
+            claim: key of the claim, which lasts `claim_seconds`.
+        """
+        try:
+            looked = await self._cache.look(edited, latent, claim, ttl_seconds=claim_seconds)
+        except Unavailable:
+            self._failures.inc()
+            return Found(None, _latents(self._held.get(latent), latents))
+        if (image := _edited(looked.first)) is not None:
+            return Found(image)
+        mine = looked.mine or looked.first is not None  # what is there and unreadable is made anew
+        return Found(None, _latents(looked.second, latents), mine)
 
     async def latent(self, key: str, latents: int) -> Singles | None:
         """Return the latent under `key` if it is there and has `latents` numbers."""
-        data = await self._get(key)
-        if data is None or len(data) != 4 * latents:
-            return None
-        return np.frombuffer(data, "<f4").astype(np.float32)
-
-    async def keep_latent(self, key: str, latents_L: Singles) -> None:
-        """Keep a latent."""
-        await self._set(key, latents_L.astype("<f4").tobytes(), self._latent_ttl_seconds)
+        return _latents(await self._get(key) or self._held.get(key), latents)
 
     async def edited(self, key: str) -> EditedImage | None:
         """Return the finished edit under `key`."""
-        found = _unframe(await self._get(key))
-        if found is None:
-            return None
-        head, data = found
-        return EditedImage(data, head["detail"], head["extrapolation"], head.get("suggestion"))
+        return _edited(await self._get(key))
 
-    async def keep_edited(self, key: str, image: EditedImage) -> None:
-        """Keep a finished edit."""
+    async def keep_latent(self, owner: str, key: str, latents_L: Singles) -> None:
+        """Keep a latent of a tenant."""
+        await self._keep(owner, {key: (_packed(latents_L), self._latent_ttl_seconds)}, key)
+
+    def keep_made(self, owner: str, edited: str, image: EditedImage, latent: str, latents_L: Singles | None) -> None:
+        """Keep a finished edit, and its image's latents unless they are None; nobody waits for it.
+
+        Who asks for the edit meanwhile finds its claim, and looks again.
+        """
         head = {name: value for name, value in asdict(image).items() if name != "data"}
-        await self._set(key, _frame(head, image.data), self.image_ttl_seconds)
+        values = {edited: (_frame(head, image.data), self._image_ttl_seconds)}
+        if latents_L is not None:
+            values[latent] = (_packed(latents_L), self._latent_ttl_seconds)
+        task = asyncio.create_task(self._keep(owner, values, latent))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
-    async def claim(self, key: str, seconds: float) -> bool:
-        """Take the making of an edit upon oneself; False: another replica has, less than `seconds` ago."""
-        try:
-            return await self._cache.add(key, b"1", ttl_seconds=seconds)
-        except Unavailable:
-            return True  # the read beside it counts the failure
+    async def settle(self) -> None:
+        """Wait for what is being written."""
+        await asyncio.gather(*self._writing, return_exceptions=True)
 
     async def upload(self, key: str) -> Upload | None:
         """Return the image sent ahead under `key`.
 
         Raises:
-            Unavailable: the cache is away, so nobody can say whether the image is still there.
+            Unavailable: the cache is away and this process does not hold it, so nobody can say whether it is there.
         """
-        found = _unframe(await self._cache.get(key))
+        value = self._held.get(key)
+        found = _unframe(await self._cache.get(key) if value is None else value)
         return None if found is None else Upload(found[1], found[0]["digest"])
 
-    async def keep_upload(self, key: str, upload: Upload) -> None:
-        """Keep an image sent ahead.
+    async def keep_upload(self, owner: str, key: str, upload: Upload) -> float:
+        """Keep an image sent ahead by a tenant, in this process where the cache is away; return for how many seconds.
 
         Raises:
-            Unavailable: the cache is away; unlike the others this cannot be done without it.
+            Unavailable: the cache is away, and the image too large to be held.
         """
-        await self._cache.set(key, _frame({"digest": upload.digest}, upload.data), ttl_seconds=self.image_ttl_seconds)
+        value = _frame({"digest": upload.digest}, upload.data)
+        try:
+            await self._cache.set(key, value, ttl_seconds=self._image_ttl_seconds)
+        except Unavailable:
+            self._failures.inc()
+            if not self._held.put(owner, key, value):
+                raise
+            return HELD_SECONDS
+        return self._image_ttl_seconds
 
     async def _get(self, key: str) -> bytes | None:
         try:
@@ -104,11 +158,31 @@ class Remembered:
             self._failures.inc()
             return None
 
-    async def _set(self, key: str, value: bytes, ttl_seconds: int) -> None:
+    async def _keep(self, owner: str, values: dict[str, tuple[bytes, int]], latent: str) -> None:
         try:
-            await self._cache.set(key, value, ttl_seconds=ttl_seconds)
+            await self._cache.set_many(values)
         except Unavailable:
             self._failures.inc()
+            if latent in values:
+                self._held.put(owner, latent, values[latent][0])
+
+
+def _packed(latents_L: Singles) -> bytes:
+    return latents_L.astype("<f4").tobytes()
+
+
+def _latents(data: bytes | None, latents: int) -> Singles | None:
+    if data is None or len(data) != 4 * latents:
+        return None
+    return np.frombuffer(data, "<f4").astype(np.float32)
+
+
+def _edited(value: bytes | None) -> EditedImage | None:
+    found = _unframe(value)
+    if found is None:
+        return None
+    head, data = found
+    return EditedImage(data, head["detail"], head["extrapolation"], head.get("suggestion"))
 
 
 def _frame(head: dict[str, object], data: bytes) -> bytes:

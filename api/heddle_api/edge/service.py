@@ -96,13 +96,8 @@ class EditService:
             edit=edit,
             media_type=media_type,
         )
-        with scope.watch.stage("cache"):
-            found = await self._remembered.edited(key)
-        if found is None:
-            made = await self._fly(scope, Order(target, shadow, upload, request, edit, media_type, key))
-            scope.watch.add(made.seconds)
-        else:
-            made = Made(found, "hit", {})
+        made = await self._fly(scope, Order(target, shadow, upload, request, edit, media_type, key))
+        scope.watch.add(made.seconds)
         self._count(made, scope.watch)
         self._meter.count(scope.tenant_id, "edits")
         return EditAnswer(
@@ -122,7 +117,7 @@ class EditService:
         Raises:
             InvalidInput: the image cannot be read.
             NotFound: an unknown adapter.
-            Unavailable: code `image_not_kept`: the cache is away.
+            Unavailable: code `image_not_kept`: the cache is away, and the image too large to be held here meanwhile.
         """
         scope = self._scope(principal, deadline_seconds)
         target = None
@@ -136,7 +131,9 @@ class EditService:
         image_id = new_id("img")
         picture, done, _ = await self._maker.draw(scope, base, upload, (), target)
         try:
-            await self._remembered.keep_upload(cache_key.upload_key(scope.tenant_id, scope.epoch, image_id), upload)
+            seconds = await self._remembered.keep_upload(
+                scope.tenant_id, cache_key.upload_key(scope.tenant_id, scope.epoch, image_id), upload
+            )
         except Unavailable:
             raise Unavailable(
                 "images cannot be kept at the moment; send the image itself with each edit", code="image_not_kept"
@@ -148,7 +145,7 @@ class EditService:
             height,
             None if done.readings is None else done.readings.as_json(0),
             target.label if target else None,
-            datetime.now(UTC) + timedelta(seconds=self._remembered.image_ttl_seconds),
+            datetime.now(UTC) + timedelta(seconds=seconds),
             scope.watch.header(),
         )
 
@@ -185,6 +182,10 @@ class EditService:
         self._meter.count(scope.tenant_id, "edits", len(edits))
         values = tuple(edit.set[request.factor] for edit in edits)
         return GridAnswer(data, values, cache, target.label, scope.watch.header())
+
+    async def settle(self) -> None:
+        """Wait for what is still being written to the cache."""
+        await self._remembered.settle()
 
     def _scope(self, principal: Principal, deadline_seconds: float | None, background: bool = False) -> EditScope:
         most = self._deadline_seconds

@@ -40,7 +40,7 @@ class LoadedBase:
     bank: AdapterBank
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Target:
     """What an edit runs on: one version of a tenant's adapter, and its base."""
 
@@ -48,8 +48,12 @@ class Target:
     name: str
     version: int
     digest: str
-    adapter: Adapter
     base: LoadedBase
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter, as its bank holds it."""
+        return self.base.bank.get(self.digest)
 
     @property
     def label(self) -> str:

@@ -17,6 +17,13 @@ class SnapshotSource(Protocol):
             Unavailable: the source cannot be reached.
         """
 
+    async def stamp(self) -> str | None:
+        """Return what is different whenever `snapshot` would be; None: nobody can tell, ask for it.
+
+        Raises:
+            Unavailable: the source cannot be reached.
+        """
+
     async def find_key(self, key_hash: str) -> tuple[ServedKey, int] | None:
         """Return the valid key of this hash and its tenant's epoch (0: no tenant), or None.
 
@@ -35,6 +42,10 @@ class DatabaseSource:
         # it asks several times, and an alias must not name a version that an earlier answer did not have yet
         async with self._database.platform_transaction(one_snapshot=True) as session:
             return await serving.snapshot(session)
+
+    async def stamp(self) -> str:
+        async with self._database.platform_transaction() as session:
+            return await serving.stamp(session)
 
     async def find_key(self, key_hash: str) -> tuple[ServedKey, int] | None:
         async with self._database.platform_transaction() as session:

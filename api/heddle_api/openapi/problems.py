@@ -80,7 +80,7 @@ def statuses_of(operation: Mapping[str, Any], method: str, *, secured: bool, neg
     """
     parameters = operation.get("parameters", ())
     headers = {found["name"].lower() for found in parameters if found["in"] == "header"}
-    in_path = any(found["in"] == "path" for found in parameters)
+    names_a_thing = any(found["in"] == "path" or found["name"].endswith("_id") for found in parameters)
     body = "requestBody" in operation
     found = {500, 503}
     if secured:
@@ -89,7 +89,7 @@ def statuses_of(operation: Mapping[str, Any], method: str, *, secured: bool, neg
         found |= {422}
     if headers or body:
         found |= {400}
-    if in_path or body:
+    if names_a_thing or body:
         found |= {404}
     if body:
         found |= {413, 415}

@@ -47,13 +47,17 @@ CONTROL_TAGS: Final[Mapping[str, str]] = {
     "jobs": "Fits and trainings: queued, followed, cancelled.",
     "fits": "Fits that are answered at once and store nothing.",
     "adapters": "What was fitted: versions, cards, files, approvals, and the aliases that serve them.",
+    "feedback": "What became of edits: kept or not, and where their people left the sliders.",
+    "rollouts": "For operators: every tenant's served adapters brought to another base, judged, moved, and back.",
     "erasure": "Images taken out of everything that knew them, with a signed certificate.",
     "quotas": "How much a tenant may use, and how much of it is used.",
     "usage": "What was used, by hour.",
     "audit": "Who changed what and when: a chain of hashes, so that nothing can be taken out unseen.",
+    "cluster": "For operators: where jobs run, what waits, and whether rows and objects agree.",
     "webhooks": "Events sent to your own address, signed as Standard Webhooks say.",
 }
 
 EDGE_TAGS: Final[Mapping[str, str]] = {
     "edits": "Images edited, read, and drawn at every level of a factor.",
+    "edit batches": "Many images edited in the background; their pictures are kept for a day.",
 }

@@ -10,13 +10,15 @@ from heddle_api.openapi.examples import DIGEST, TIME, ULID
 
 _IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ada": ("AdapterView",),
-    "bas": ("BaseDetail", "BaseRef", "BaseView"),
+    "bas": ("BaseDetail", "BaseOf", "BaseRef", "BaseView"),
+    "bat": ("BatchDetail", "BatchView"),
     "ds": ("DatasetView",),
     "era": ("ErasureView",),
     "fs": ("FactorSetRef", "FactorSetView"),
     "itm": ("ItemView",),
     "job": ("JobView",),
-    "key": ("CreatedKey", "KeyView"),
+    "key": ("CreatedKey", "KeyView", "RotatedKey"),
+    "rol": ("RolloutView",),
     "ten": ("CreatedTenant", "TenantView"),
     "up": ("StartedUpload", "UploadView"),
 }
@@ -135,7 +137,9 @@ FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
 # Text fields of multipart forms, whose schemas their routes write by hand
 FORM_FIELDS: Final[Mapping[str, str]] = {
     "adapter": "avatars@production",
+    "accept": "image/webp",
     "edit": '{"adapter": "avatars", "set": {"glasses": "round"}, "preserve": ["hair"]}',
+    "edits": '[{"adapter": "avatars", "set": {"glasses": "round"}}, {"adapter": "avatars", "set": {"hair": "red"}}]',
     "grid": '{"adapter": "avatars", "factor": "glasses"}',
     "image_id": f"img_{ULID}",
 }
@@ -144,6 +148,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Any]]] = {
     "adapter": ("Id or name of the adapter.", "avatars"),
     "alias": ("Name of the alias.", "production"),
     "base": ("Id, alias, digest or name of the base.", "default"),
+    "batch": ("Id of the batch.", f"bat_{ULID}"),
     "dataset": ("Id of the labelled set, or a name: the newest not rejected one.", f"ds_{ULID}"),
     "delivery": ("Id of the delivery.", f"dlv_{ULID}"),
     "endpoint": ("Id of the webhook endpoint.", f"whe_{ULID}"),
@@ -158,6 +163,7 @@ PARAMETERS: Final[Mapping[str, tuple[str, Any]]] = {
     "last-event-id": ("", "17"),
     "limit": ("", 20),
     "name": ("Name of the base.", "default"),
+    "rollout": ("Id of the rollout.", f"rol_{ULID}"),
     "tenant_id": ("Id of the tenant.", f"ten_{ULID}"),
     "upload_id": ("Id of the upload.", f"up_{ULID}"),
     "version": ("Number of the version.", 3),

@@ -125,8 +125,10 @@ async def decide(
     return approval, await version(session, tenant_id, adapter_id, number)
 
 
-async def list_approvals(session: AsyncSession, tenant_id: str, adapter_id: str, number: int) -> list[Approval]:
-    """Return the decisions on a version, oldest first.
+async def list_approvals(
+    session: AsyncSession, tenant_id: str, adapter_id: str, number: int, *, after: int, limit: int
+) -> list[Approval]:
+    """Return the decisions on a version with ids above `after`, oldest first.
 
     Raises:
         NotFound: code `unknown_version`.
@@ -135,7 +137,9 @@ async def list_approvals(session: AsyncSession, tenant_id: str, adapter_id: str,
     rows = await session.scalars(
         select(ApprovalRow)
         .where(ApprovalRow.tenant_id == tenant_id, ApprovalRow.adapter_id == adapter_id, ApprovalRow.version == number)
+        .where(ApprovalRow.id > after)
         .order_by(ApprovalRow.id)
+        .limit(limit)
     )
     return [Approval.model_validate(row) for row in rows]
 

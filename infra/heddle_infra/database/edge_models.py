@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, func
+from sqlalchemy import BigInteger, ForeignKey, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,3 +43,11 @@ class EditBatchRow(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+
+
+class ServingChangeRow(Table):
+    """How often transactions of one connection changed what edges serve by; triggers write it."""
+
+    __tablename__ = "serving_changes"
+    backend: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    changes: Mapped[int] = mapped_column(BigInteger, server_default="1")

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from heddle_infra.database import liveness
 from heddle_infra.database.walls import Scope, set_scope
 from heddle_platform.errors import InvalidInput, Unavailable
 from heddle_platform.settings import DatabaseSettings
@@ -26,9 +27,9 @@ class Database:
             pool_size=settings.database_pool_size,
             max_overflow=settings.database_pool_size,
             pool_timeout=settings.database_connect_timeout_seconds,
-            pool_pre_ping=True,  # a restarted server costs one ping, not one failed request
             connect_args={"timeout": settings.database_connect_timeout_seconds},
         )
+        liveness.watch(self._engine)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     def transaction(self, tenant_id: str | None) -> AbstractAsyncContextManager[AsyncSession]:

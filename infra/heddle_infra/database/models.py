@@ -277,3 +277,12 @@ class IdempotencyRow(Table):
     status: Mapped[int]
     sealed_body: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
+
+
+class PlatformNoteRow(Table):
+    """What a process of the platform tells the others: one document by name, the last one said."""
+
+    __tablename__ = "platform_notes"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    written_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -107,6 +107,11 @@ async def _lease(session: AsyncSession, leased: dict[str, float], owner: str, le
     return claimed
 
 
+async def hold_claims(session: AsyncSession) -> None:
+    """Have no job claimed by anybody until this transaction ends; those that are leased already go on."""
+    await session.execute(text(_CLAIMING))
+
+
 async def _reject_unvalidated(session: AsyncSession, row: JobRow, tenant_id: str) -> None:
     error = _exhausted(row.attempt - row.forgiven)
     report = {
@@ -172,8 +177,10 @@ async def fence(session: AsyncSession, job_id: str, attempt: int) -> Job:
     return Job.model_validate(row)
 
 
-async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_seconds: float, why: str) -> None:
-    """Put a job back into the queue, to be tried again after a while.
+async def give_back(
+    session: AsyncSession, job_id: str, attempt: int, *, after_seconds: float, why: str, forgive: bool = False
+) -> None:
+    """Put a job back into the queue, to be tried again after a while; a forgiven attempt counts against no limit.
 
     Raises:
         LeaseLost: the lease is another's, or the job is over.
@@ -186,6 +193,7 @@ async def give_back(session: AsyncSession, job_id: str, attempt: int, *, after_s
             status="queued",
             lease_owner=None,
             lease_expires_at=None,
+            forgiven=JobRow.forgiven + int(forgive),
             stage="waiting_to_retry",
             not_before=_in_seconds(after_seconds),
         )

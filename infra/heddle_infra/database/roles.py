@@ -4,6 +4,8 @@ The application's role is no superuser, owns nothing and does not bypass row-lev
 whatever it is made to say; it may not TRUNCATE either, which no policy stops.
 """
 
+from typing import Final
+
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +17,13 @@ _GRANTS = (
     "grant select, insert, update, delete on all tables in schema public to {role}",
     "grant usage, select on all sequences in schema public to {role}",
     "revoke insert, update, delete on alembic_version from {role}",
+)
+# the audit trail is only ever added to; a chain's end moves on, which a trigger holds to one step forward
+APPEND_ONLY: Final = frozenset({"audit_events", "audit_heads"})
+_APPEND_ONLY = (
+    "revoke update, delete on audit_events from {role}",
+    "revoke update, delete on audit_heads from {role}",
+    "grant update (sequence, hash) on audit_heads to {role}",
 )
 
 
@@ -43,7 +52,8 @@ def admit(connection: Connection, application_url: str) -> None:
                 f"may not make roles; run as a superuser: create role {quoted} login password '...'",
                 code="role_missing",
             ) from None  # the statement holds the password
-    for grant in _GRANTS:
+    trail = connection.scalar(text("select to_regclass('public.audit_events') is not null"))
+    for grant in (*_GRANTS, *(_APPEND_ONLY if trail else ())):
         connection.exec_driver_sql(grant.format(role=quoted))
     connection.commit()
 

@@ -173,6 +173,16 @@ async def is_suspended(session: AsyncSession, secret_hash: str) -> bool:
     return found is not None
 
 
+async def is_valid(session: AsyncSession, key_id: str) -> bool:
+    """Whether a key that was valid still is: neither revoked nor expired, and its tenant active."""
+    found = await session.scalar(
+        select(ApiKeyRow.id)
+        .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
+        .where(ApiKeyRow.id == key_id, *_valid())
+    )
+    return found is not None
+
+
 async def find_key(session: AsyncSession, secret_hash: str) -> tuple[ApiKey, Tenant | None] | None:
     """Return the valid key with this hash and its tenant, or None.
 
@@ -185,9 +195,7 @@ async def find_key(session: AsyncSession, secret_hash: str) -> tuple[ApiKey, Ten
             .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
             .where(
                 has_secret(secret_hash),
-                ApiKeyRow.revoked_at.is_(None),
-                or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
-                or_(ApiKeyRow.tenant_id.is_(None), TenantRow.status == "active"),
+                *_valid(),
             )
         )
     ).first()
@@ -232,3 +240,11 @@ async def revoke_key(session: AsyncSession, tenant_id: str | None, key_id: str) 
     )
     session.expire_all()
     return await get_key(session, tenant_id, key_id)
+
+
+def _valid() -> tuple[ColumnElement[bool], ...]:
+    return (
+        ApiKeyRow.revoked_at.is_(None),
+        or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > func.now()),
+        or_(ApiKeyRow.tenant_id.is_(None), TenantRow.status == "active"),
+    )

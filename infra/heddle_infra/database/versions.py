@@ -56,33 +56,31 @@ async def add_version(
         replaces: the version this one takes the place of.
         status: where it stands with the gate; None: where the verdict puts it.
     """
-    await session.execute(
-        insert(AdapterRow)
-        .values(id=new_id("ada"), tenant_id=tenant_id, name=new.adapter_name)
-        .on_conflict_do_nothing(index_elements=[AdapterRow.tenant_id, AdapterRow.name])
+    named = insert(AdapterRow).values(id=new_id("ada"), tenant_id=tenant_id, name=new.adapter_name)
+    # the update changes nothing: it holds the row, so that the next statement sees every version before this one
+    adapter_id = await session.scalar(
+        named.on_conflict_do_update(
+            index_elements=[AdapterRow.tenant_id, AdapterRow.name], set_={"name": named.excluded.name}
+        ).returning(AdapterRow.id)
     )
-    head = (
-        await session.scalars(
-            select(AdapterRow)
-            .where(AdapterRow.tenant_id == tenant_id, AdapterRow.name == new.adapter_name)
-            .with_for_update()
+    latest = (
+        select(func.coalesce(func.max(AdapterVersionRow.version), 0))
+        .where(AdapterVersionRow.adapter_id == adapter_id)
+        .scalar_subquery()
+    )
+    row = await session.scalar(
+        insert(AdapterVersionRow)
+        .values(
+            adapter_id=adapter_id,
+            version=latest + 1,
+            tenant_id=tenant_id,
+            job_id=job_id,
+            status=status or STATUS_OF_VERDICT[new.verdict],
+            replaces=replaces,
+            **{name: getattr(new, name) for name in _COPIED},
         )
-    ).one()
-    latest = await session.scalar(
-        select(func.coalesce(func.max(AdapterVersionRow.version), 0)).where(AdapterVersionRow.adapter_id == head.id)
+        .returning(AdapterVersionRow)
     )
-    row = AdapterVersionRow(
-        adapter_id=head.id,
-        version=int(latest or 0) + 1,
-        tenant_id=tenant_id,
-        job_id=job_id,
-        status=status or STATUS_OF_VERDICT[new.verdict],
-        replaces=replaces,
-        **{name: getattr(new, name) for name in _COPIED},
-    )
-    session.add(row)
-    await session.flush()
-    await session.refresh(row)
     return AdapterVersion.model_validate(row)
 
 

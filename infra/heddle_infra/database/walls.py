@@ -21,12 +21,15 @@ Scope = Literal["", "operator", "platform"]
 
 POLICY: Final = "tenant_wall"
 # read by everybody, written by platform work: bases and their rollouts belong to no tenant, nor does how far a process
-# has counted
-OPEN_TABLES: Final = frozenset({"bases", "base_aliases", "rollouts", "alembic_version", "usage_sources"})
+# has counted, nor how often what edges serve by has changed
+OPEN_TABLES: Final = frozenset(
+    {"bases", "base_aliases", "rollouts", "alembic_version", "usage_sources", "serving_changes"}
+)
 
 # as sub-selects they are evaluated once for a statement, not once for a row
 _TENANT: Final = "(select current_setting('heddle.tenant_id', true))"
 _SCOPE: Final = "(select current_setting('heddle.scope', true))"
+PLATFORM_ONLY: Final = f"{_SCOPE} = 'platform'"  # the rule of a table that no tenant and no single operator owns
 _SET: Final = text("select set_config('heddle.tenant_id', :tenant, true), set_config('heddle.scope', :scope, true)")
 
 

@@ -79,6 +79,8 @@ async def start_child(service: Service, log: Path) -> Child:
             preexec_fn=_tied_to_this_process(service.death_signal),
             **options,  # type: ignore[arg-type]
         )
+    if service.group_niceness:
+        _step_back(process.pid, service.group_niceness)
     return Child(service, process)
 
 
@@ -188,6 +190,11 @@ def _tied_to_this_process(death_signal: signal.Signals) -> Callable[[], None] | 
             os._exit(1)  # the supervisor died before the setting took hold
 
     return tie
+
+
+def _step_back(pid: int, niceness: int) -> None:
+    with contextlib.suppress(OSError):  # another system, or a kernel that does not group processes by session
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 async def _gone(processes: list[psutil.Process], seconds: float) -> None:

@@ -24,6 +24,8 @@ _LONGEST_BACKOFF_SECONDS: Final = 10.0
 _STEADY_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 0.05
 _FIRST_START_ATTEMPTS: Final = 3
+_ALIVE_SECONDS: Final = 1.0
+_ALIVE_MISSES: Final = 5
 
 
 class _Ended(Exception):
@@ -135,7 +137,7 @@ class Keeper:
         try:
             await self._wait_ready(ended)
             self._became_ready("ready", time.monotonic() - began)
-            raise _Ended(await ended)
+            raise _Ended(await self._stay(ended))
         finally:
             ended.cancel()
 
@@ -154,6 +156,21 @@ class Keeper:
         if ended.done():
             raise _Ended(ended.result())
         raise _Ended(f"was not ready within {self.service.ready_seconds:.0f} s ({why})")
+
+    async def _stay(self, ended: asyncio.Future[str]) -> str:
+        """Return how the process ended; one that lives but does not work any more is as good as ended."""
+        misses = 0
+        while self.service.alive is not None and not (await asyncio.wait([ended], timeout=_ALIVE_SECONDS))[0]:
+            try:
+                async with asyncio.timeout(_ALIVE_SECONDS):
+                    await self.service.alive()
+                misses = 0
+            except (NotReady, OSError, HeddleError, TimeoutError) as error:
+                misses += 1
+                if misses >= _ALIVE_MISSES:
+                    self.kill()
+                    return f"did its work no more ({str(error) or type(error).__name__})"
+        return await ended
 
     def _became_ready(self, state: ServiceState, seconds: float) -> None:
         self._was_ready = True

@@ -13,6 +13,8 @@ from heddle_infra.local.environment import RAY_LOOPBACK, python_environment
 from heddle_infra.local.ports import LOOPBACK, RAY_WORKER_PORTS
 from heddle_infra.local.service import Service, port_answers
 
+# of the session: where the kernel groups processes by session, a worker's own niceness ranks it among Ray's alone
+_GROUP_NICENESS: Final = 10
 _PORT_FLAGS: Final = {
     "--port": "gcs",
     "--object-manager-port": "object_manager",
@@ -69,14 +71,16 @@ def ray_service(config: StackConfig, paths: StackPaths, ports: Mapping[str, int]
             **python_environment(),
             **ray_client_environment(paths),
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
-            # behind the planes, but not, as by default (15), behind everything else on a laptop
-            "RAY_worker_niceness": "5",
+            # far behind the planes: who asks for a job shall not wait for those that run
+            "RAY_worker_niceness": "15",
             # else SIGTERM waits up to 30 s for running tasks, which a supervisor that is gone cannot
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         },
         prepare=prepare,
         ready=ready,
+        alive=ready,  # a raylet that shuts down in good order, as when an agent of its dies, does not end the head
         ready_seconds=90.0,
+        group_niceness=_GROUP_NICENESS,
         death_signal=signal.SIGTERM,  # it ends its own children, which SIGKILL would leave
     )
 

@@ -35,6 +35,8 @@ class Service:
         environment: all of it, nothing is inherited.
         ready: returns once the process does its work; raises `NotReady`, `OSError` or a `HeddleError`
             while it does not yet.
+        alive: asked again and again once it is ready, where its process may live on without doing its work; raises as
+            `ready` does. Several refusals in a row end the process, so that it is started anew.
         needs: names of services that must be ready before this one starts.
         prepare: run before every start.
         user: None for our own.
@@ -42,6 +44,7 @@ class Service:
         ready_seconds: from start to ready, at most.
         stop_signal: asks it to end, within `stop_seconds`, before it is killed.
         death_signal: what the kernel sends it when the supervisor is gone.
+        group_niceness: how far its session stands behind others where the kernel groups processes by session.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Service:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     ready: Step
+    alive: Step | None = None
     needs: tuple[str, ...] = ()
     prepare: Step | None = None
     user: OsUser | None = None
@@ -57,6 +61,7 @@ class Service:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     death_signal: signal.Signals = signal.SIGKILL
+    group_niceness: int = 0
 
     @property
     def external(self) -> bool:

@@ -85,17 +85,42 @@ class BaseRuntime:
         Raises:
             InvalidInput: wrong shape, or a value that is not finite.
         """
-        if latents_NL.ndim != 2 or latents_NL.shape[1] != self.latents:
-            raise InvalidInput(f"latents are {list(latents_NL.shape)}, the base takes [N, {self.latents}]")
-        if not np.isfinite(latents_NL).all():
-            raise InvalidInput("latents hold values that are not finite; decode needs numbers")
-        raw_NL = latents_NL.astype(np.float32) * self.std_L + self.mean_L
+        raw_NL = self._raw(latents_NL)
         shape = (len(raw_NL), self.image_size, self.image_size, 3)
         images_NHWC = np.empty(shape, dtype=np.float32)
         for start in range(0, len(raw_NL), _CHUNK):
             decoded = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
             images_NHWC[start : start + _CHUNK] = decoded.transpose(0, 2, 3, 1)
         return images_NHWC
+
+    def seen_again(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Standardised latents -> those of the pictures they draw, [N, L] -> [N, L]: encode(to_uint8(decode())).
+
+        The same numbers as that, without turning pictures to [N, S, S, 3] and back.
+
+        Raises:
+            InvalidInput: see `decode`.
+        """
+        raw_NL = self._raw(latents_NL)
+        seen_NL = np.empty_like(raw_NL)
+        for start in range(0, len(raw_NL), _CHUNK):
+            image_NCHW = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
+            image_NCHW *= np.float32(255)
+            np.rint(image_NCHW, out=image_NCHW)
+            np.clip(image_NCHW, 0, 255, out=image_NCHW)
+            image_NCHW /= np.float32(255)
+            seen_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": image_NCHW})[0]
+        seen_NL -= self.mean_L
+        seen_NL /= self.std_L
+        return seen_NL
+
+    def _raw(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
+        if latents_NL.ndim != 2 or latents_NL.shape[1] != self.latents:
+            raise InvalidInput(f"latents are {list(latents_NL.shape)}, the base takes [N, {self.latents}]")
+        if not np.isfinite(latents_NL).all():
+            raise InvalidInput("latents hold values that are not finite; decode needs numbers")
+        raw_NL: NDArray[np.float32] = latents_NL.astype(np.float32) * self.std_L + self.mean_L
+        return raw_NL
 
 
 def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -27,7 +27,7 @@ from heddle_platform.base.bundle import BaseBundle
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.errors import Unavailable
 from heddle_platform.factors import FactorSet, LevelledFactor, parse_factor_set
-from heddle_platform.ports import Cache
+from heddle_platform.ports import Cache, Looked
 from heddle_platform.rate import Rate, Taken
 from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
 
@@ -43,10 +43,17 @@ class ListedSource:
     away: bool = False
     fresh_keys: dict[str, tuple[ServedKey, int]] = field(default_factory=dict)
     lookups: int = 0
+    stamped: str | None = None
+    snapshots: int = 0
 
     async def snapshot(self) -> ServingSnapshot:
         self._answer()
+        self.snapshots += 1
         return self.now
+
+    async def stamp(self) -> str | None:
+        self._answer()
+        return self.stamped
 
     async def find_key(self, key_hash: str) -> tuple[ServedKey, int] | None:
         self._answer()
@@ -61,7 +68,6 @@ class ListedSource:
             raise Unavailable("the database cannot be reached")
 
 
-@dataclass
 class FlakyCache(MemoryCache):
     """A cache that can be taken away."""
 
@@ -78,6 +84,11 @@ class FlakyCache(MemoryCache):
         if self.away:
             raise Unavailable("the cache cannot be reached")
         return await super().take(key, rate)
+
+    async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
+        if self.away:
+            raise Unavailable("the cache cannot be reached")
+        return await super().look(first, second, claim, ttl_seconds=ttl_seconds)
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: int) -> None:
         if self.away:

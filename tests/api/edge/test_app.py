@@ -4,11 +4,13 @@ import asyncio
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from heddle_api.auth import mint_key
+from heddle_api.edge import held
 from heddle_infra.database.serving import ServedKey
 from heddle_platform.digest import sha256_hex
 from tests.api.edge.edge_world import TENANT, Edge
@@ -41,28 +43,41 @@ async def test_probes_and_metrics(edge: Edge) -> None:
     assert "heddle_edit_queue_rows 0.0" in text
 
 
-async def test_with_the_cache_away_edits_go_on_uncached(edge: Edge) -> None:
+async def test_with_the_cache_away_edits_go_on_and_latents_are_held_here(edge: Edge) -> None:
     image = edge.world.fitted.images[0]
     with_cache = await edge.edit(image, set={"glasses": "none"})
     edge.world.cache.away = True
     without = [await edge.edit(image, set={"glasses": "none"}) for _ in range(2)]
-    assert [answer.headers["x-cache"] for answer in without] == ["miss", "miss"]
+    assert [answer.headers["x-cache"] for answer in without] == ["miss", "latent"]
     assert all(answer.content == with_cache.content for answer in without)
-    assert "heddle_cache_failures_total 8.0" in (await edge.get("/metrics")).text  # two reads, two writes, twice
+    assert "heddle_cache_failures_total 4.0" in (await edge.get("/metrics")).text  # a look and a write, twice
     edge.world.cache.away = False
     assert (await edge.edit(image, set={"glasses": "none"})).headers["x-cache"] == "hit"
 
 
-async def test_with_the_cache_away_an_image_cannot_be_kept_and_that_is_said(edge: Edge) -> None:
+async def test_with_the_cache_away_an_image_is_held_here_for_a_while(edge: Edge) -> None:
     edge.world.cache.away = True
     files = {"image": ("face.png", edge.world.fitted.images[0])}
-    answer = await edge.post("/v1/images", files=files, headers=edge.world.headers())
-    assert (answer.status_code, answer.json()["code"]) == (503, "image_not_kept")
-    assert answer.json()["retryable"] is True
-    assert int(answer.headers["retry-after"]) >= 1
+    taken = await edge.post("/v1/images", files=files, headers=edge.world.headers())
+    assert taken.status_code == 201
+    left = datetime.fromisoformat(taken.json()["expires_at"]) - datetime.now(UTC)
+    assert left.total_seconds() <= held.SECONDS
+    form = {"image_id": (None, taken.json()["image_id"]), "edit": (None, json.dumps({"adapter": "avatars"}))}
+    answer = await edge.post("/v1/edits", files=form, headers=edge.world.headers())
+    assert (answer.status_code, answer.headers["x-cache"]) == (200, "latent")
+    edge.world.cache.away = False  # and still, when the cache is back and knows nothing of it
+    assert (await edge.post("/v1/edits", files=form, headers=edge.world.headers())).status_code == 200
+    other = await edge.post("/v1/edits", files=form, headers=edge.world.headers("other"))
+    assert other.status_code == 404  # its adapter, and it would be its image
+
+
+async def test_with_the_cache_away_an_unknown_image_is_not_called_gone(edge: Edge) -> None:
+    edge.world.cache.away = True
     form = {"image_id": (None, "img_" + "0" * 26), "edit": (None, json.dumps({"adapter": "avatars"}))}
     answer = await edge.post("/v1/edits", files=form, headers=edge.world.headers())
     assert answer.status_code == 503
+    assert answer.json()["retryable"] is True
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_with_database_and_store_away_resident_adapters_go_on(edge: Edge) -> None:

@@ -14,15 +14,19 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import delete, update
 
+from heddle_api.auth import Principal
+from heddle_api.control.trail import Trail
 from heddle_api.edge.app import EdgePorts, create_app
 from heddle_api.edge.batches.runner import STEP, BatchRunner
-from heddle_infra.database import edit_batches
+from heddle_api.edge.batches.service import BatchService
+from heddle_infra.database import audit, edit_batches
 from heddle_infra.database.edge_models import EditBatchRow
 from heddle_infra.database.engine import Database
 from heddle_infra.database.models import TenantRow
 from heddle_platform import keys, pixels
+from heddle_platform.edits import EditRequest
 from heddle_platform.settings import DatabaseSettings
-from tests.api.edge.edge_world import OTHER, TENANT, Edge, World, caller_of
+from tests.api.edge.edge_world import OTHER, TENANT, Edge, World, caller_of, running_edge
 
 EDITS = [{"adapter": "avatars", "set": {"glasses": "none"}}, {"adapter": "avatars@1", "set": {"skin": "sand"}}]
 
@@ -112,23 +116,58 @@ async def test_a_batch_is_its_tenants_and_can_be_deleted(edge: Edge) -> None:
     assert not list(edge.world.objects.list(keys.edit_batch_prefix(TENANT, made["id"])))
 
 
-async def test_who_takes_a_dead_replicas_lease_over_goes_on_where_it_was(edge: Edge, database: Database) -> None:
-    state = edge.state
-    runner = BatchRunner(database, edge.world.objects, state["readiness"], state["edits"])
-    async with database.platform_transaction() as session:  # a dead replica's: leased, never worked on, the lease over
-        await session.execute(delete(EditBatchRow))
-    made = (await send(edge, edge.world.fitted.images[300:306])).json()
+async def test_a_batch_is_queued_once_under_a_key_and_leaves_events(edge: Edge, database: Database) -> None:
     async with database.platform_transaction() as session:
-        dead = await edit_batches.claim(session, lease_seconds=60.0)
-    if dead is None:  # the plane's own runner was faster; let it end
-        await finished(edge, made["id"])
-        pytest.skip("the batch was done before it could be taken")
+        before, _ = await audit.list_events(session, TENANT, limit=1, after=None)
+    headers = {**edge.world.headers(), "Idempotency-Key": "monday"}
+    image, form = edge.world.fitted.images[300], {"edits": json.dumps(EDITS)}
+
+    async def post(data: bytes) -> Any:
+        return await edge.post("/v1/edit_batches", files={"image": ("a.png", data)}, data=form, headers=headers)
+
+    first, again, other = await post(image), await post(image), await post(edge.world.fitted.images[301])
+    assert (first.status_code, again.status_code) == (202, 202), first.text
+    assert (again.json(), again.headers.get("idempotency-replayed")) == (first.json(), "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    path = f"/v1/edit_batches/{first.json()['id']}"
+    await finished(edge, first.json()["id"])
+    assert (await edge.get(f"{path}/items/0", headers=headers)).status_code == 200
+    stored = {found.key.split("/")[-2] for found in edge.world.objects.list(f"tenants/{TENANT}/edit_batches/")}
+    assert stored == {first.json()["id"]}  # the images of what was not queued are gone
+    assert (await edge.delete(path, headers=edge.world.headers())).status_code == 204
     async with database.platform_transaction() as session:
-        assert await edit_batches.claim(session, lease_seconds=60.0) is None
-        await session.execute(update(EditBatchRow).values(lease_expires_at=EditBatchRow.created_at))
-    await runner.turn()
-    done = await finished(edge, made["id"])
-    assert done["done"] == 12 > STEP
+        events, _ = await audit.list_events(session, TENANT, limit=10, after=None)
+    new = [event for event in events if not before or event.sequence > before[0].sequence]
+    assert [(event.action, event.target) for event in new] == [
+        ("delete_batch", first.json()["id"]),
+        ("create_batch", first.json()["id"]),
+    ]
+
+
+async def test_who_takes_a_dead_replicas_lease_over_goes_on_where_it_was(world: World, database: Database) -> None:
+    principal = Principal("key_tenant", TENANT, frozenset({"edits"}), 1)
+    async with running_edge(world) as edge:  # without a runner of its own: nobody is faster than the test
+        loader, edits = edge.state["readiness"], edge.state["edits"]
+        service = BatchService(database, world.objects, loader)
+        requests = [EditRequest.model_validate(one) for one in EDITS]
+        trail = Trail("create_batch", "/v1/edit_batches", None)
+        made, _ = await service.create(principal, world.fitted.images[300:306], requests, "image/png", trail)
+        async with database.platform_transaction() as session:
+            dead = await edit_batches.claim(session, lease_seconds=60.0)
+        assert dead is not None
+        assert dead.id == made.id
+        said = [{"item": item, "image": item // 2, "edit": item % 2, "status": "failed"} for item in range(3)]
+        async with database.transaction(TENANT) as session:  # it got as far as this, and died
+            assert await edit_batches.advance(session, dead, said, lease_seconds=60.0) is not None
+        runner = BatchRunner(database, world.objects, loader, edits)
+        assert not await runner.turn()  # as long as the lease holds
+        async with database.platform_transaction() as session:
+            await session.execute(update(EditBatchRow).values(lease_expires_at=EditBatchRow.created_at))
+        assert await runner.turn()
+        done = await service.get(principal, made.id)
+    assert (done.status, done.done, done.failed) == ("done", 12, 3)
+    assert done.done > STEP
+    assert [result["item"] for result in done.results] == list(range(12))  # none twice, none left out
     async with database.platform_transaction() as session:  # and what the dead one still says is not heard
         assert await edit_batches.advance(session, dead, [{"status": "failed"}], lease_seconds=1.0) is None
 

@@ -205,3 +205,48 @@ async def test_nothing_new_costs_nothing(world: World, loader: Loader) -> None:
     before = loader.serving
     await loader.refresh()
     assert loader.serving is before
+
+
+async def test_a_poll_reads_the_stamp_and_everything_only_when_it_changed(world: World, loader: Loader) -> None:
+    world.source.stamped = "1"
+    await loader.refresh()
+    read = world.source.snapshots
+    move(world, world.source.now.versions[0], second_version(world), to=2)
+    await loader.refresh()
+    assert (world.source.snapshots, label(loader)) == (read, "avatars@1")  # nobody said that anything changed
+    world.source.stamped = "2"
+    await loader.refresh()
+    assert (world.source.snapshots, label(loader)) == (read + 1, "avatars@2")
+
+
+async def test_what_could_not_be_read_is_tried_again_without_asking_for_everything(
+    world: World, loader: Loader
+) -> None:
+    world.source.stamped = "1"
+    move(world, world.source.now.versions[0], second_version(world, stored=False), to=2)
+    await loader.refresh()
+    read = world.source.snapshots
+    second_version(world)
+    await asyncio.sleep(0.6)
+    await loader.refresh()
+    assert (world.source.snapshots, label(loader)) == (read, "avatars@2")
+
+
+async def test_thousands_of_versions_do_not_hold_the_event_loop_up(world: World, loader: Loader) -> None:
+    first = world.source.now.versions[0]
+    many = tuple(replace(first, adapter_name=f"avatars{number}") for number in range(5_000))
+    world.source.change(versions=(first, *many))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await loader.refresh()
+    counting.cancel()
+    assert turns > 100  # the loop went round while it was read
+    assert label(loader, "avatars4999@1") == "avatars4999@1"
+    assert loader.resident == 1  # one adapter under many names is held once

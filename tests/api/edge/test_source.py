@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from heddle_api.auth import hash_key
 from heddle_api.edge.source import DatabaseSource
 from heddle_infra.database import adapters, tenants
 from heddle_infra.database.engine import Database
+from heddle_infra.database.models import TenantRow
 from heddle_platform.errors import Unavailable
 from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import Person, World, open_world
@@ -109,3 +111,26 @@ async def test_a_database_that_is_away_is_unavailable() -> None:
         with pytest.raises(Unavailable):
             await ask
     await database.close()
+
+
+async def test_the_stamp_changes_with_what_is_served_and_with_nothing_else(
+    person: Person, source: DatabaseSource
+) -> None:
+    number = await person.fitted(verdict="pass")
+    seen = [await source.stamp()]
+    assert await source.stamp() == seen[-1]
+    await put_in_production(person, "avatars", number)
+    seen.append(await source.stamp())
+    await person.post("/v1/api_keys", {"name": "one more", "scopes": ["edits"]})
+    seen.append(await source.stamp())
+    assert len(set(seen)) == 3
+    await person.get("/v1/adapters")
+    assert await source.stamp() == seen[-1]
+
+
+async def test_the_stamp_of_what_is_not_committed_is_not_seen(person: Person, source: DatabaseSource) -> None:
+    before = await source.stamp()
+    async with person.world.ports.database.platform_transaction() as session:
+        await session.execute(update(TenantRow).where(TenantRow.id == person.id).values(epoch=2))
+        assert await source.stamp() == before
+    assert await source.stamp() != before

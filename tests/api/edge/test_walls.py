@@ -20,6 +20,11 @@ NAMES_THINGS: dict[str, tuple[str, ...] | None] = {
     "/v1/edits": ("image_id", "adapter"),
     "/v1/edits/grid": ("image_id", "adapter"),
     "/v1/images": ("adapter",),
+    # of batches, and of the adapters in them: test_batches
+    "/v1/edit_batches": None,
+    "/v1/edit_batches/{batch}": None,
+    "/v1/edit_batches/{batch}/download": None,
+    "/v1/edit_batches/{batch}/items/{item}": None,
 }
 GRID = {"adapter": "avatars", "factor": "glasses"}
 

@@ -70,11 +70,11 @@ async def decide(adapter: str, version: VersionNumber, body: Decision, tenant: A
 
 @router.get("/{adapter}/versions/{version}/approvals", summary="List decisions on a version")
 async def list_decisions(
-    adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl
+    adapter: str, version: VersionNumber, tenant: ReaderKey, control: CurrentControl, turn: AskedPage
 ) -> Page[DecisionView]:
-    """List who approved or rejected a version, when, and with which comment."""
+    """List who approved or rejected a version, when, and with which comment; oldest first."""
     async with control.transaction(tenant) as session:
-        return await service.decisions(session, tenant.tenant, adapter, version)
+        return await service.decisions(session, tenant.tenant, adapter, version, turn)
 
 
 @router.get("/{adapter}/aliases/{alias}", response_model=AliasView, summary="Read an alias")

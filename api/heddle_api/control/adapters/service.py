@@ -227,19 +227,19 @@ async def decide(session: AsyncSession, caller: Principal, reference: str, numbe
         comment=wanted.comment,
         key_id=caller.key_id,
     )
-    shown = DecisionView(adapter=adapter.name, status=version.status, **approval.model_dump(exclude={"adapter_id"}))
+    shown = DecisionView(adapter=adapter.name, status=version.status, **vars(approval))
     return Reply(shown, 201, announce=f"version_{version.status}")
 
 
-async def decisions(session: AsyncSession, tenant_id: str, reference: str, number: int) -> Page[DecisionView]:
-    """Return every decision on a version, oldest first; there are never more than a page of them."""
+async def decisions(
+    session: AsyncSession, tenant_id: str, reference: str, number: int, turn: Turn
+) -> Page[DecisionView]:
+    """Return one page of the decisions on a version, oldest first."""
     adapter, version = await find_version(session, tenant_id, reference, number)
-    made = await adapters.list_approvals(session, tenant_id, adapter.id, number)
-    shown = [
-        DecisionView(adapter=adapter.name, status=version.status, **approval.model_dump(exclude={"adapter_id"}))
-        for approval in made
-    ]
-    return page_of(shown, False, lambda decision: decision.created_at.isoformat())
+    after, most = turn.after_number() or 0, turn.limit + 1
+    made = await adapters.list_approvals(session, tenant_id, adapter.id, number, after=after, limit=most)
+    shown = [DecisionView(adapter=adapter.name, status=version.status, **vars(one)) for one in made[: turn.limit]]
+    return page_of(shown, len(made) > turn.limit, lambda _: str(made[turn.limit - 1].id))
 
 
 async def move_alias(

@@ -1,5 +1,6 @@
 """Routes of factor sets: `/v1/factor_sets`."""
 
+from copy import deepcopy
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -26,19 +27,19 @@ _EXAMPLE: Final = {
     ],
     "accept": {"leakage_max": 0.2, "labels_min": 100},
 }
+
+
 # the body is read by hand because it may be YAML, so its schema has to be told to OpenAPI
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            media_type: {
-                "schema": FactorSet.model_json_schema(ref_template="#/components/schemas/{model}"),
-                "example": _EXAMPLE,
-            }
-            for media_type in ("application/json", "application/yaml")
-        },
-    }
-}
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    content = {"schema": schema, "example": _EXAMPLE}
+    types = ("application/json", "application/yaml")
+    return {"requestBody": {"required": True, "content": {media_type: deepcopy(content) for media_type in types}}}
+
+
+_BODY: Final = _body(FactorSet.model_json_schema(ref_template="#/components/schemas/{model}"))
+_ANYTHING: Final = _body(
+    {"description": "A document for POST /v1/factor_sets, right or wrong: the answer lists faults."}
+)
 
 
 async def _document(request: Request) -> Any:
@@ -55,7 +56,7 @@ async def register_factor_set(tenant: FactorsKey, document: Document, post: Once
     return await post.once(tenant, lambda session: service.register(session, tenant.tenant, factor_set))
 
 
-@router.post("/validate", response_model=FactorSetCheck, summary="Check a factor set", openapi_extra=_BODY)
+@router.post("/validate", response_model=FactorSetCheck, summary="Check a factor set", openapi_extra=_ANYTHING)
 async def validate_factor_set(tenant: FactorsKey, document: Document, post: OncePost) -> Response:
     """Check a factor set without storing it; every fault is listed with its JSON pointer."""
 

@@ -42,10 +42,10 @@ class FeedbackView(BaseModel):
 
     id: str = Field(description="Of the edit: one edit has one verdict.")
     adapter: str = Field(description="name@version that made the edit.")
-    adapter_digest: str
+    adapter_digest: str = Field(description="SHA-256 of the adapter that made the edit.")
     edit: dict[str, Any] | None = Field(description="What was asked for; null where it was too long for an edit id.")
-    kept: bool
-    final: dict[str, Value]
+    kept: bool = Field(description="Whether the picture was kept.")
+    final: dict[str, Value] = Field(description="Factor to the value its person ended at.")
     created_at: datetime
     updated_at: datetime
 

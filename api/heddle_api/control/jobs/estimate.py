@@ -25,7 +25,7 @@ class Basis(BaseModel):
     units_per_second: float | None = Field(description="Cost units done per second in which any of them ran.")
     jobs_ahead: int = Field(description="Waiting jobs, of any tenant, that would go before this one.")
     latents_cached: bool | None = Field(description="Whether the set is encoded already, so that only the fit is left.")
-    sentence: str
+    sentence: str = Field(description="The same in words.")
 
 
 class EstimateView(BaseModel):
@@ -36,9 +36,9 @@ class EstimateView(BaseModel):
     cost_units: float = Field(description="Rows x latents: what your share of the queue is charged.")
     seconds: float | None = Field(description="How long it would run; null where nothing was measured yet.")
     queue_wait_seconds: float | None = Field(description="How long it would wait first; likewise.")
-    estimated_start_at: datetime | None
-    estimated_end_at: datetime | None
-    based_on: Basis
+    estimated_start_at: datetime | None = Field(description="When it would start; null where nothing was measured.")
+    estimated_end_at: datetime | None = Field(description="When it would end; likewise.")
+    based_on: Basis = Field(description="What the estimate rests on.")
 
 
 async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal, wanted: AnyNewJob) -> Reply:
@@ -69,7 +69,7 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         sentence=_sentence(wanted.type, found, place),
     )
     if found is None:
-        return Reply(_told(wanted.type, rows, cost, basis))
+        return Reply(_told(wanted.type, rows, cost, basis), changes=False)
     now = (await session.execute(select(func.now()))).scalar_one()
     told = waiting_estimate(now, sum(each for _, each in order[:place]), cost, found)
     view = _told(wanted.type, rows, cost, basis)
@@ -79,7 +79,7 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         "estimated_start_at": told.start_at,
         "estimated_end_at": told.end_at,
     }
-    return Reply(view.model_copy(update=update))
+    return Reply(view.model_copy(update=update), changes=False)
 
 
 def _told(job_type: str, rows: int | None, cost: float, basis: Basis) -> EstimateView:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.jobs.views import event_view
-from heddle_infra.database import jobs
+from heddle_infra.database import jobs, tenants
 from heddle_platform.errors import InvalidInput, NotFound, Unavailable
 from heddle_platform.records import FINAL_STATUSES
 
@@ -20,6 +20,7 @@ POLL_SECONDS: Final = 0.25
 SILENCE_SECONDS: Final = 15.0  # a comment at least this often keeps proxies from hanging up
 _AWAY_SECONDS: Final = 1.0
 _PAGE: Final = 100
+_KEY_ENDED: Final = "this API key was revoked or has expired, or its tenant is suspended; go on with another key"
 
 
 def last_event_id(header: str | None) -> int:
@@ -43,12 +44,18 @@ def last_event_id(header: str | None) -> int:
 async def follow(
     control: Control, owner: Principal, job_id: str, after: int, *, silence_seconds: float = SILENCE_SECONDS
 ) -> AsyncIterator[str]:
-    """Yield a job's events after `after` until the job is final and all were sent, or is there no more."""
+    """Yield a job's events after `after` until the job is final and all were sent, or is there no more.
+
+    A key that is revoked, expires or is of a tenant that is suspended meanwhile ends it: the last event says so.
+    """
     told: dict[str, Any] = {}
     quiet_seconds = 0.0
     while True:
         try:
             async with control.transaction(owner) as session:
+                if not await tenants.is_valid(session, owner.key_id):
+                    yield _spell("key_ended", {"code": "unknown_key", "message": _KEY_ENDED})
+                    return
                 # the state before the events: what is final now has written its last event
                 job = await jobs.get(session, owner.tenant_id, job_id)
                 found = await jobs.events(session, job_id, after=after, limit=_PAGE)

@@ -81,7 +81,7 @@ class JobView(BaseModel):
         description="When it will start, by recent jobs; null when it does not wait or none was measured.",
     )
     estimated_end_at: datetime | None = Field(None, description="When it will end; likewise.")
-    priority: int = 0
+    priority: int = Field(0, description="Which of your own jobs goes first; -5 to 5.")
     progress: float = Field(description="Share done, 0 to 1.")
     stage: str | None = Field(description="What is being done at the moment.")
     attempt: int = Field(description="How many times the job was started.")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from heddle_api.control.rollouts.service import ItemView, ReportView
+from heddle_api.control.rollouts.service import ReportView, RolloutItemView
 
 PAGE_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
 OUTCOMES: Final = ("better", "equal", "worse", "failed")
@@ -34,12 +34,12 @@ def report_page(report: ReportView) -> bytes:
     return page.encode()
 
 
-def mean_of(item: ItemView) -> dict[str, Any]:
+def mean_of(item: RolloutItemView) -> dict[str, Any]:
     """Return the paired difference of the mean over factors; empty where there is none."""
     return next((one for one in item.numbers.get("differences", ()) if one["factor"] is None), {})
 
 
-def factors_of(item: ItemView) -> list[dict[str, Any]]:
+def factors_of(item: RolloutItemView) -> list[dict[str, Any]]:
     """Return the paired differences of the factors."""
     return [one for one in item.numbers.get("differences", ()) if one["factor"] is not None]
 
@@ -65,7 +65,7 @@ def _bar(report: ReportView) -> Markup:
     ).format(_WIDTH, counts.better, counts.equal, counts.worse, counts.failed, counts.adapters, _WIDTH, body)
 
 
-def _caterpillar(adapters: list[ItemView]) -> Markup | None:
+def _caterpillar(adapters: list[RolloutItemView]) -> Markup | None:
     """Every adapter's mean difference with its interval, sorted: what lies above the line gained."""
     found = [(one, mean_of(one)) for one in adapters if mean_of(one)]
     found.sort(key=lambda pair: pair[1]["difference"])

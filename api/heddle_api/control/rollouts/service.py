@@ -65,11 +65,11 @@ class CountsView(BaseModel):
     """How many adapters there are, and what became of them."""
 
     adapters: int = Field(description="Versions that aliases served on other bases when it began.")
-    tenants: int
-    done: int
-    better: int
-    equal: int
-    worse: int
+    tenants: int = Field(description="Tenants whose adapters these are.")
+    done: int = Field(description="Fitted or carried over, and judged.")
+    better: int = Field(description="Read better than their predecessors.")
+    equal: int = Field(description="Read as well as their predecessors.")
+    worse: int = Field(description="Read worse than their predecessors.")
     failed: int = Field(description="Could not be fitted; the report says why.")
     mapped: int = Field(description="Carried over by a linear latent map, their images being gone.")
     passed: int = Field(description="May be served in their predecessor's place.")
@@ -83,45 +83,45 @@ class RolloutView(BaseModel):
     base: BaseOf
     job: str = Field(description="The job that fits and judges; follow it with GET /v1/jobs/{id}/events.")
     status: RolloutStatus
-    canary_share: float
-    max_wait_seconds: int | None
+    canary_share: float = Field(description="Share of the tenants that is moved first.")
+    max_wait_seconds: int | None = Field(description="How long the canary waits for a decision; null: for ever.")
     canary_until: datetime | None = Field(description="When the canary is rolled back if nobody decides.")
-    dry_run: bool
+    dry_run: bool = Field(description="Whether it only reports: no version is stored, nothing is moved.")
     promote: bool = Field(description="Whether the base alias `default` is moved at the end as well.")
-    tenants: list[str] | None
-    counts: CountsView
+    tenants: list[str] | None = Field(description="Only these tenants; null: all active ones.")
+    counts: CountsView = Field(description="What became of the adapters so far.")
     progress: float = Field(description="Share of the adapters that is done, 0 to 1.")
     aliases_kept: int = Field(description="Aliases a rollback left alone, their tenants having moved them since.")
-    error: JobError | None
+    error: JobError | None = Field(description="Why it failed; null unless it did.")
     created_at: datetime
     finished_at: datetime | None
 
 
-class ItemView(BaseModel):
+class RolloutItemView(BaseModel):
     """One adapter in a rollout."""
 
     tenant: str
     adapter: str
     adapter_id: str
-    from_version: int
+    from_version: int = Field(description="The version served when the rollout began.")
     from_base: str = Field(description="Digest of the base it was on.")
-    to_version: int | None
+    to_version: int | None = Field(description="The version made on the new base; null where there is none.")
     outcome: RolloutOutcome | None = Field(description="Against its predecessor; null while it is not done.")
-    passed: bool
-    moved: bool
-    mapped: bool
+    passed: bool = Field(description="Whether it may be served in its predecessor's place.")
+    moved: bool = Field(description="Whether it is served now.")
+    mapped: bool = Field(description="Whether it was carried over by a linear latent map, its images being gone.")
     numbers: dict[str, Any] = Field(
         description="`differences`: paired, out of fold, on the same rows, by factor and (factor null) on average; or "
         "`mapped`: what the latent map lost on public pictures."
     )
-    reasons: list[str]
+    reasons: list[str] = Field(description="Why it may not be served, or how it was made; sentences.")
 
 
 class ReportView(BaseModel):
     """A rollout with every adapter."""
 
-    rollout: RolloutView
-    adapters: list[ItemView]
+    rollout: RolloutView = Field(description="The rollout as it stands.")
+    adapters: list[RolloutItemView]
 
 
 async def create(session: AsyncSession, operator: Principal, base: str, wanted: NewRollout) -> Reply:
@@ -223,8 +223,8 @@ async def cancel(session: AsyncSession, rollout_id: str) -> Reply:
         return Reply(await view(session, await rollouts.cancel(session, rollout_id)))
 
 
-def _item(item: RolloutItem) -> ItemView:
-    return ItemView(
+def _item(item: RolloutItem) -> RolloutItemView:
+    return RolloutItemView(
         tenant=item.tenant_id,
         adapter=item.adapter_name,
         from_base=item.from_base_digest,

@@ -10,7 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from heddle_api.auth import Principal, require
+from heddle_api.control.once import REPLAYED, AskedKey
 from heddle_api.control.page import AskedPage, Page, page_of
+from heddle_api.control.trail import AskedTrail
 from heddle_api.edge.admission import Admission
 from heddle_api.edge.batches import service
 from heddle_api.edge.batches.service import MOST_IMAGES, BatchDetail, BatchService, BatchView
@@ -58,7 +60,9 @@ Item = Annotated[int, Path(ge=0, le=999_999)]
     summary="Edit many images, later",
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
-async def create_batch(request: Request, response: Response, principal: Editor, batches: Service) -> BatchView:
+async def create_batch(
+    request: Request, response: Response, principal: Editor, batches: Service, key: AskedKey, trail: AskedTrail
+) -> BatchView:
     """Queue every edit of every image; the pictures are kept for a day."""
     admission: Admission = request.state.admission
     declared = request.headers.get("content-length", "")
@@ -67,7 +71,9 @@ async def create_batch(request: Request, response: Response, principal: Editor, 
         async with read_form(request, most_fields=MOST_IMAGES + 3) as form:
             edits = _edits(json_of(form, "edits"))
             media_type = negotiate(text_of(form, "accept"))
-            made = await batches.create(principal, await _images(form), edits, media_type)
+            made, replayed = await batches.create(principal, await _images(form), edits, media_type, trail, key=key)
+    if replayed:
+        response.headers[REPLAYED] = "true"
     response.headers["Location"] = f"/v1/edit_batches/{made.id}"
     return made
 
@@ -101,9 +107,9 @@ async def download(batch: str, principal: Editor, batches: Service) -> Streaming
 
 
 @router.delete("/{batch}", status_code=204, summary="Delete a batch")
-async def delete_batch(batch: str, principal: Editor, batches: Service) -> None:
+async def delete_batch(batch: str, principal: Editor, batches: Service, trail: AskedTrail) -> None:
     """Stop a batch and delete its images and pictures."""
-    await batches.remove(principal, batch)
+    await batches.remove(principal, batch, trail)
 
 
 async def _images(form: FormData) -> list[bytes]:

@@ -10,14 +10,18 @@ from datetime import datetime
 from typing import IO, Any, Final, Literal
 
 from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_adapters.edit import check_request
 from heddle_api.auth import Principal
+from heddle_api.control.once import recalled
+from heddle_api.control.trail import Trail
 from heddle_api.edge.loader import Loader
-from heddle_infra.database import edit_batches
+from heddle_infra.database import edit_batches, idempotency
 from heddle_infra.database.engine import Database
+from heddle_infra.database.idempotency import StoredReply
 from heddle_platform import keys
-from heddle_platform.digest import sha256_hex
+from heddle_platform.digest import json_digest, sha256_hex
 from heddle_platform.edit_records import EditBatch
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import NotFound, TooLarge, Unavailable
@@ -36,13 +40,15 @@ class BatchItem(BaseModel):
     """One item that is done: one image and one edit."""
 
     item: int = Field(description="Its number; items go through all edits of the first image, then of the next.")
-    image: int
-    edit: int
+    image: int = Field(description="Which image of the batch, from 0.")
+    edit: int = Field(description="Which edit of the batch, from 0.")
     status: Literal["done", "failed"]
-    adapter: str | None = None
-    edit_id: str | None = None
-    detail: str | None = None
-    extrapolation: float | None = None
+    adapter: str | None = Field(None, description="name@version that made it.")
+    edit_id: str | None = Field(None, description="Names the edit, for feedback.")
+    detail: str | None = Field(None, description="How it was drawn: decode or preserve.")
+    extrapolation: float | None = Field(
+        None, description="How far beyond the trusted range it went, 1 being its border; null inside."
+    )
     code: str | None = None
     message: str | None = None
 
@@ -52,9 +58,9 @@ class BatchView(BaseModel):
 
     id: str
     status: Literal["queued", "running", "done", "cancelled"]
-    items: int
-    done: int
-    failed: int
+    items: int = Field(description="How many items there are: images times edits.")
+    done: int = Field(description="Items that are over, failed ones too.")
+    failed: int = Field(description="Items that could not be done; each says why.")
     progress: float = Field(description="Share of items that are over, 0 to 1.")
     created_at: datetime
     finished_at: datetime | None
@@ -64,7 +70,7 @@ class BatchView(BaseModel):
 class BatchDetail(BatchView):
     """A batch and its items so far."""
 
-    results: list[BatchItem]
+    results: list[BatchItem] = Field(description="The items that are over, in their order.")
 
 
 @dataclass(frozen=True)
@@ -108,11 +114,30 @@ class BatchService:
         self._loader = loader
 
     async def create(
-        self, principal: Principal, images: Sequence[bytes], edits: Sequence[EditRequest], media_type: MediaType
-    ) -> BatchView:
+        self,
+        principal: Principal,
+        images: Sequence[bytes],
+        edits: Sequence[EditRequest],
+        media_type: MediaType,
+        trail: Trail,
+        *,
+        key: str | None = None,
+    ) -> tuple[BatchView, bool]:
         """Store the images and queue the batch; what can be seen to fail is refused now.
 
+        Args:
+            principal: whose batch it is.
+            images: the files.
+            edits: each is done to each image.
+            media_type: of the pictures.
+            trail: where the audit event of it begins.
+            key: Idempotency-Key; the same one queues once.
+
+        Returns:
+            The batch, and whether it is what was answered before under this key.
+
         Raises:
+            Conflict, InvalidInput: as `recalled` says.
             TooLarge: code `batch_too_large`.
             NotFound: an unknown adapter, version or alias.
             InvalidInput: an edit its adapter cannot do, or a file that is no image.
@@ -146,12 +171,16 @@ class BatchService:
                 "images": [sha256_hex(data) for data in images],
             },
         }
+        made = None
         try:
             async with self._database.transaction(principal.tenant) as session:
-                return view(await edit_batches.create(session, values, ttl_seconds=TTL_SECONDS))
-        except Exception:
-            await asyncio.to_thread(delete_objects, self._objects, principal.tenant, batch_id)
-            raise
+                made, replayed = await _queued(session, values, key)
+                if not replayed:
+                    await trail.note(session, principal, target=made.id, after=made)
+            return made, replayed
+        finally:
+            if made is None or replayed:
+                await asyncio.to_thread(delete_objects, self._objects, principal.tenant, batch_id)
 
     async def get(self, principal: Principal, batch_id: str) -> EditBatch:
         """Return a batch of the caller's tenant.
@@ -189,7 +218,7 @@ class BatchService:
         batch = await self.get(principal, batch_id)
         return await asyncio.to_thread(self._zip, batch)
 
-    async def remove(self, principal: Principal, batch_id: str) -> None:
+    async def remove(self, principal: Principal, batch_id: str, trail: Trail) -> None:
         """Stop a batch and delete it with its images.
 
         Raises:
@@ -198,6 +227,7 @@ class BatchService:
         batch = await self.get(principal, batch_id)
         async with self._database.transaction(batch.tenant_id) as session:
             await edit_batches.remove(session, batch.tenant_id, batch.id)
+            await trail.note(session, principal, target=batch.id, before=view(batch))
         await asyncio.to_thread(delete_objects, self._objects, batch.tenant_id, batch.id)
 
     def _epoch(self, principal: Principal) -> int:
@@ -218,6 +248,19 @@ class BatchService:
                     archive.writestr(key.rpartition("/")[2], self._objects.get(key))
         out.seek(0, io.SEEK_SET)
         return out
+
+
+async def _queued(session: AsyncSession, values: dict[str, Any], key: str | None) -> tuple[BatchView, bool]:
+    """Queue a batch once under a key; nothing in its answer is secret, so it is stored as it is."""
+    if key is None:
+        return view(await edit_batches.create(session, values, ttl_seconds=TTL_SECONDS)), False
+    scope, fingerprint = f"{values['tenant_id']} /v1/edit_batches", json_digest(values["spec"])
+    stored = await recalled(session, scope, key, fingerprint)
+    if stored is not None:
+        return BatchView.model_validate_json(stored.sealed_body), True
+    made = view(await edit_batches.create(session, values, ttl_seconds=TTL_SECONDS))
+    await idempotency.remember(session, scope, key, StoredReply(fingerprint, 202, made.model_dump_json().encode()))
+    return made, False
 
 
 def delete_objects(objects: ObjectStore, tenant_id: str, batch_id: str) -> None:

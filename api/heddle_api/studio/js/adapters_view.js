@@ -4,6 +4,7 @@ import { fill, h } from "./dom.js";
 import { takeHome } from "./download_menu.js";
 import { openCard } from "./page_dialog.js";
 import { askRollBack } from "./rollback_dialog.js";
+import { trialPanel } from "./trial_panel.js";
 import { versionActions } from "./version_actions.js";
 import { moment, plain, status } from "./words.js";
 
@@ -28,14 +29,14 @@ export function adaptersView(api) {
   return { element, title: "Adapters", start: load, stop() {} };
 }
 
-/** An adapter's versions, and the version that a rollback of production would bring back. */
+/** An adapter's versions, and where production stands: what is on trial, and what a rollback would bring back. */
 async function standing(api, { id, aliases }) {
   const path = `/v1/adapters/${id}`;
   const [versions, production] = await Promise.all([
     api.list(`${path}/versions`),
     aliases.production ? api.get(`${path}/aliases/production`) : null,
   ]);
-  return { versions, previous: production?.previous_version ?? null };
+  return { versions, alias: production };
 }
 
 function nothing() {
@@ -46,9 +47,10 @@ function nothing() {
     h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars"));
 }
 
-function panel(api, adapter, { versions, previous }, reload) {
-  const production = adapter.aliases.production;
-  const back = () => askRollBack(api, adapter, production, previous, reload);
+function panel(api, adapter, { versions, alias }, reload) {
+  const production = alias?.version;
+  const previous = alias?.previous_version ?? null;
+  const back = () => askRollBack(api, adapter, alias, reload);
   return h("article", { class: "panel", "aria-label": `Adapter ${adapter.name}` },
     h("div", { class: "row spread" },
       h("div", { class: "row" },
@@ -56,7 +58,8 @@ function panel(api, adapter, { versions, previous }, reload) {
         production
           ? h("span", { class: "badge good" }, `production: version ${production}`)
           : h("span", { class: "badge" }, "nothing in production")),
-      previous && h("button", { type: "button", onclick: back }, `Roll back to version ${previous}`)),
+      (previous || alias?.canary) && h("button", { type: "button", onclick: back }, alias.canary ? "Roll back" : `Roll back to version ${previous}`)),
+    alias && trialPanel(api, adapter, { alias, versions }, reload),
     h("ul", { class: "versions" }, versions.map((version) => versionOf(api, version, production, reload))));
 }
 

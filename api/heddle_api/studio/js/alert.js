@@ -11,7 +11,8 @@ export function alertOf(error) {
     error.requestId && h("p", { class: "small" }, `Request ${error.requestId}`));
 }
 
-function sentence(text) {
+/** As a whole sentence: a capital first, a full stop last. */
+export function sentence(text) {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

@@ -61,9 +61,9 @@ export class Api {
     return (await this.#send(path, { method: "POST", headers, body: text })).json();
   }
 
-  /** PATCH JSON. */
-  async patch(path, body) {
-    const headers = { "Content-Type": "application/json" };
+  /** PATCH JSON; `etag` says which state it changes, where that is asked for. */
+  async patch(path, body, etag) {
+    const headers = { "Content-Type": "application/json", ...(etag ? { "If-Match": etag } : {}) };
     return (await this.#send(path, { method: "PATCH", headers, body: JSON.stringify(body) })).json();
   }
 
@@ -71,6 +71,11 @@ export class Api {
   async put(path, body, etag) {
     const headers = { "Content-Type": "application/json", ...(etag ? { "If-Match": etag } : {}) };
     return (await this.#send(path, { method: "PUT", headers, body: JSON.stringify(body) })).json();
+  }
+
+  /** DELETE; `etag` as for `put`. */
+  async remove(path, etag) {
+    await this.#send(path, { method: "DELETE", headers: etag ? { "If-Match": etag } : {} });
   }
 
   /**

@@ -84,13 +84,12 @@ function verdict(version, card) {
 
 function factorTable(card, gate) {
   return h("div", { class: "table-frame" }, h("table", { class: "table snug" },
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Factor"), h("th", { scope: "col" }, "Gate"), ["Reads", "Edits", "Leaks"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col" }, "Most into"))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Factor"), ["Reads", "Edits", "Leaks"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, card.factors.map((factor) => {
       const passed = gate.factors?.[factor.name]?.passed;
-      return h("tr", {}, h("th", { scope: "row" }, plain(factor.name)),
-        h("td", {}, h("span", { class: `badge ${passed ? "good" : "bad"}` }, passed ? "passes" : "refused")),
-        h("td", {}, meter(factor.accuracy)), h("td", {}, meter(factor.effect)), h("td", {}, meter(factor.leakage)),
-        h("td", { class: "small muted" }, factor.leakage > 0 && factor.leakage_into ? plain(factor.leakage_into) : "–"));
+      return h("tr", {}, h("th", { scope: "row" }, h("div", { class: "row" }, plain(factor.name), h("span", { class: `badge ${passed ? "good" : "bad"}` }, passed ? "passes" : "refused"))),
+        h("td", {}, meter(factor.accuracy)), h("td", {}, meter(factor.effect)),
+        h("td", {}, meter(factor.leakage), factor.leakage > 0 && factor.leakage_into && h("span", { class: "small muted into" }, `into ${plain(factor.leakage_into)}`)));
     }))));
 }
 

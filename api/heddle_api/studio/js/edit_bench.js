@@ -2,10 +2,12 @@
 import { alertOf } from "./alert.js";
 import { curlOf, pythonOf } from "./curl.js";
 import { fill, h, notify, save } from "./dom.js";
+import { editWarning } from "./edit_warning.js";
 import { Editor } from "./editor.js";
 import { factorControl } from "./factor_control.js";
+import { feedbackButtons } from "./feedback_buttons.js";
 import { fileDrop } from "./file_drop.js";
-import { picturePair, warningOf } from "./picture_pair.js";
+import { picturePair } from "./picture_pair.js";
 import { readingsTable } from "./readings.js";
 import { traversalPanel } from "./traversal.js";
 
@@ -29,6 +31,15 @@ export function editBench(api, reference, factors, version) {
     h("h2", {}, "Factors"), h("div", { class: "factors" }, controls.map(([, control]) => control.element)));
   const readingsPanel = h("section", { class: "panel readings-panel", "aria-label": "Readings" }, h("h2", {}, "Readings"), readings.element);
 
+  let warned = null;
+  const warn = () => {
+    if (editor.working) return; // what is said stays until the next answer, so that its button holds still
+    const found = editWarning(editor);
+    const now = JSON.stringify([found?.words, editor.set]);
+    if (now === warned) return;
+    warned = now;
+    fill(warning, found?.element);
+  };
   const show = () => {
     const there = Boolean(editor.original);
     element.classList.toggle("bare", !there);
@@ -38,8 +49,7 @@ export function editBench(api, reference, factors, version) {
     readings.show(factors, editor.set, editor.before, editor.after);
     actions.show();
     traversal.show();
-    const words = warningOf(editor.result, editor.set);
-    if (warning.textContent !== (words ?? "")) fill(warning, words && h("p", { class: "alert warn" }, words));
+    warn();
     fill(trouble, editor.error && [alertOf(editor.error), h("p", {}, h("button", { type: "button", onclick: () => editor.retry() }, "Try again"))]);
   };
   const element = h("div", { class: "stack" },
@@ -85,6 +95,7 @@ function actionsOf(api, editor) {
   const copyPython = h("button", { type: "button", onclick: () => copied(script.textContent, "run it beside the picture") }, "Copy as Python");
   const command = h("pre", { tabindex: "0", "aria-label": "The edit as a curl command" });
   const script = h("pre", { tabindex: "0", "aria-label": "The edit as a Python script" });
+  const feedback = (api.scopes ?? []).includes("feedback") ? feedbackButtons(api, editor) : null;
   const more = h("details", {}, h("summary", {}, "Show the request"), command, script);
   const detail = h("select", { id: "detail" },
     [["auto", "Drawn as the scorecard says"], ["preserve", "Only the change"], ["decode", "Drawn anew"]].map(([value, words]) => h("option", { value }, words)));
@@ -94,12 +105,13 @@ function actionsOf(api, editor) {
     reset.disabled = !editor.edited;
     download.disabled = !editor.result;
     copy.disabled = copyPython.disabled = !editor.edited;
+    feedback?.show();
     const name = editor.original?.name ?? "picture.png";
     command.textContent = curlOf(api.edgeUrl, editor.document, name);
     script.textContent = pythonOf(api.edgeUrl, editor.document, name);
   };
   const element = h("div", { class: "stack" },
-    h("div", { class: "row" }, undo, reset, download, copy, copyPython),
+    h("div", { class: "row" }, undo, reset, download, copy, copyPython), feedback?.element ?? "",
     h("div", { class: "field" }, h("label", { for: "detail", class: "small" }, "How the edit is drawn"), detail), more);
   return { element, show };
 }

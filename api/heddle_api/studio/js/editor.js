@@ -69,6 +69,15 @@ export class Editor extends EventTarget {
     this.#schedule(0);
   }
 
+  /** Take what the edge suggests: several factors as one step to undo. */
+  takeSuggestion(set) {
+    this.#remember();
+    this.lastMove = { factor: null, at: 0 };
+    this.set = { ...this.set, ...set };
+    this.#tell();
+    this.#schedule(0);
+  }
+
   /** Take back the last change. */
   undo() {
     if (!this.past.length) return;
@@ -160,6 +169,9 @@ export class Editor extends EventTarget {
       detail: answer.headers.get("X-Detail"),
       extrapolation: answer.headers.get("X-Extrapolation"),
       suggestion: answer.headers.get("X-Suggestion"),
+      reason: answer.headers.get("X-Detail-Reason"),
+      editId: answer.headers.get("X-Edit-Id"),
+      set: JSON.parse(document).set,
     };
   }
 

@@ -1,6 +1,6 @@
 // A document of the server's shown as it is: numbers and words as a list, rows as a table. For what may grow fields.
 import { h } from "./dom.js";
-import { plain, value } from "./words.js";
+import { bytes, lasting, moment, plain, value } from "./words.js";
 
 /**
  * @param {Record<string, any>} document
@@ -25,19 +25,29 @@ function group(found) {
 }
 
 function listOf(rows) {
-  if (!rows.every((row) => row !== null && typeof row === "object")) return h("p", {}, rows.map(spoken).join(", "));
+  if (!rows.every((row) => row !== null && typeof row === "object")) return h("p", {}, rows.map((row) => spoken(row)).join(", "));
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return h("div", { class: "table-frame" }, h("table", { class: "table snug" },
-    h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, plain(name))))),
-    h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((name) => h("td", {}, spoken(row[name]))))))));
+    h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, titleOf(name))))),
+    h("tbody", {}, rows.map((row) => h("tr", {}, columns.map((name) => h("td", {}, spoken(row[name], name))))))));
 }
 
 function figures(entries) {
-  return h("dl", { class: "figures" }, entries.map(([name, found]) => h("div", {}, h("dt", {}, plain(name)), h("dd", {}, spoken(found)))));
+  return h("dl", { class: "figures" }, entries.map(([name, found]) => h("div", {}, h("dt", {}, titleOf(name)), h("dd", {}, spoken(found, name)))));
 }
 
-function spoken(found) {
+const UNITS = /_(seconds|bytes)$/;
+
+/** "oldest_wait_seconds" -> "oldest wait": its unit stands beside the number. */
+function titleOf(name) {
+  return plain(name.replace(UNITS, ""));
+}
+
+function spoken(found, name = "") {
   if (found === null || found === undefined || found === "") return "–";
+  if (typeof found === "number" && name.endsWith("_seconds")) return lasting(found);
+  if (typeof found === "number" && name.endsWith("_bytes")) return bytes(found);
+  if (typeof found === "string" && /^\d{4}-\d\d-\d\dT/.test(found)) return moment(found);
   if (typeof found === "boolean") return found ? "yes" : "no";
   if (typeof found === "number") return Number.isInteger(found) ? found.toLocaleString("en") : value(found);
   return typeof found === "object" ? JSON.stringify(found) : found;

@@ -16,6 +16,7 @@ export function follow(api, jobId, { onEvent, onEnd, onBroken }) {
   let last = null;
   let pause = FIRST_PAUSE_MS;
   const take = ({ id, event, data }) => {
+    if (event === "key_ended") throw Object.assign(new Error(JSON.parse(data).message), { status: 401 });
     if (id) last = id;
     onEvent(event, JSON.parse(data));
   };

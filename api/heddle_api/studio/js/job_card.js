@@ -1,10 +1,11 @@
 // One job: its head, its progress as it happens, and its history.
+import { sentence } from "./alert.js";
 import { follow } from "./follow.js";
 import { fill, h, notify } from "./dom.js";
-import { clock, duration, moment, percent, plain, status } from "./words.js";
+import { ahead, clock, counted, duration, moment, percent, plain, status } from "./words.js";
 
 export const OPEN = ["validating", "queued", "running", "scoring"];
-const NAMES = { fit: "Fit", refit: "Refit", pretrain: "Pretraining", sweep: "Sweep", evaluate: "Evaluation", export: "Export", erase: "Erasure" };
+const NAMES = { fit: "Fit", refit: "Refit", pretrain: "Pretraining", sweep: "Sweep", evaluate: "Evaluation", export: "Export", erase: "Erasure", rollout: "Rollout", validate: "Check" };
 
 /**
  * @param {import("./api.js").Api} api
@@ -23,6 +24,15 @@ export function jobCard(api, reload) {
   let seen = "";
   let unfollow = null;
 
+  // the list does not tell them; a failed job's own page does
+  const tellAttempts = async ({ id }) => {
+    try {
+      const { attempts } = await api.get(`/v1/jobs/${id}`);
+      if (job.id === id && job.status === "failed" && attempts?.length) trouble.append(attemptsOf(attempts));
+    } catch {
+      // the error itself is told already; its history stands below
+    }
+  };
   const onEvent = (type, data) => {
     if (type !== "progress") return events.append(told(data));
     const changed = data.status !== job.status;
@@ -50,16 +60,24 @@ export function jobCard(api, reload) {
         h("div", { class: "row" }, h("h2", {}, name), h("span", { class: `badge ${tone}` }, words)),
         h("div", { class: "row" },
           h("span", { class: "muted small" }, moment(job.created_at)),
+          job.status === "failed" && h("button", { type: "button", class: job.dead_letter ? "primary" : null, onclick: () => retry(api, job, reload) }, "Retry"),
           open && h("button", { type: "button", disabled: job.cancel_requested, onclick: () => cancel(api, job, reload) }, job.cancel_requested ? "Being cancelled …" : "Cancel"),
           job.result?.version && h("a", { class: "button", href: `#/adapters/${encodeURIComponent(job.adapter)}/${job.result.version}` }, `Version ${job.result.version}`)));
-      fill(trouble, job.error && h("p", { class: "alert" }, job.error.message));
+      fill(trouble, job.error && h("p", { class: "alert" }, sentence(job.error.message),
+        job.dead_letter && " The platform's fault, not your data's: nothing is lost, retry it."));
+      if (job.status === "failed") tellAttempts(job);
     }
     bar.hidden = !open;
     bar.value = job.progress;
     stage.textContent = spoken(job, open);
   };
   const update = (given) => {
-    const first = job === null;
+    // followed once; a finished one that was sent again is open once more
+    const first = job === null || (!OPEN.includes(job.status) && OPEN.includes(given.status));
+    if (first) {
+      unfollow?.();
+      fill(events);
+    }
     job = { ...given };
     show();
     // a finished job's history is read once; an open one's comes as it happens
@@ -75,13 +93,24 @@ function nameOf(job) {
 
 function spoken(job, open) {
   if (!open) return job.finished_at ? `Took ${duration(job.started_at ?? job.created_at, job.finished_at)}.` : "";
-  const left = job.eta_seconds ?? job.estimated_seconds ?? null;
-  const soon = left === null ? "" : ` About ${left < 90 ? `${Math.ceil(left)} s` : `${Math.round(left / 60)} min`} left.`;
-  if (job.queue_position) return `${job.queue_position === 1 ? "One job goes" : `${job.queue_position} jobs go`} before it.${soon}`;
+  const [start, end] = [ahead(job.estimated_start_at), ahead(job.estimated_end_at)];
+  const soon = [start && ` It starts in ${start}`, end && `${start ? " and is done" : " Done"} in ${end}`].filter(Boolean).join("");
+  const told = soon && `${soon}.`;
+  return `${standing(job)}${told}`;
+}
+
+function standing(job) {
+  if (job.queue_position) return `${job.queue_position === 1 ? "One job goes" : `${job.queue_position} jobs go`} before it.`;
   if (job.status === "validating") return "It starts once its labelled set is checked.";
-  if (job.status === "queued" && !job.stage) return `Next in line.${soon}`;
+  if (job.status === "queued" && !job.stage) return "Next in line.";
   const again = job.attempt > 1 ? `, attempt ${job.attempt}` : "";
-  return `${job.stage ? plain(job.stage) : "Starting"} … ${percent(job.progress)}${again}.${soon}`;
+  return `${job.stage ? plain(job.stage) : "Starting"} … ${percent(job.progress)}${again}.`;
+}
+
+function attemptsOf(attempts) {
+  return h("details", {}, h("summary", {}, `${counted(attempts.length, "attempt")}`), h("ol", { class: "events" }, attempts.map((each) =>
+    h("li", {}, h("time", { datetime: each.started_at }, clock(each.started_at)),
+      `attempt ${each.attempt}${each.ended_at ? `, ${duration(each.started_at, each.ended_at)}` : ""}: ${each.why}`))));
 }
 
 function told(event) {
@@ -90,6 +119,16 @@ function told(event) {
     .map(([name, value]) => `${plain(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
   const words = [plain(event.type), ...details, event.data?.error?.message].filter(Boolean).join(" · ");
   return h("li", {}, h("time", { datetime: event.created_at }, clock(event.created_at)), words);
+}
+
+async function retry(api, job, reload) {
+  try {
+    await api.post(`/v1/jobs/${job.id}/retry`);
+    notify(`${nameOf(job)} is queued once more.`);
+  } catch (error) {
+    notify(error.message);
+  }
+  reload();
 }
 
 async function cancel(api, job, reload) {

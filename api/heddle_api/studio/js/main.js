@@ -1,4 +1,5 @@
 // Where the page starts: who is signed in, which view the address asks for, and the bar on top.
+import { accountView } from "./account_view.js";
 import { adaptersView } from "./adapters_view.js";
 import { Api, readConfig } from "./api.js";
 import { alertOf } from "./alert.js";
@@ -10,17 +11,19 @@ import { fill, h, notify } from "./dom.js";
 import { editView } from "./edit_view.js";
 import { jobsView } from "./jobs_view.js";
 import { reportView } from "./report_view.js";
+import { rolloutView } from "./rollout_view.js";
 import { rolloutsView } from "./rollouts_view.js";
 import { session } from "./session.js";
 import { signInView } from "./sign_in.js";
+import { tenantView } from "./tenant_view.js";
 import { tenantsView } from "./tenants_view.js";
 
-const TENANT_VIEWS = { edit: editView, data: dataView, jobs: jobsView, adapters: adaptersView };
-const OPERATOR_VIEWS = { tenants: tenantsView, cluster: clusterView, jobs: jobsView, bases: basesView };
-const DEEPER_VIEWS = { data: reportView, adapters: cardView };
+const TENANT_VIEWS = { edit: editView, data: dataView, jobs: jobsView, adapters: adaptersView, account: accountView };
+const OPERATOR_VIEWS = { tenants: tenantsView, cluster: clusterView, jobs: jobsView, bases: basesView, rollouts: rolloutsView, account: accountView };
+const DEEPER_VIEWS = { data: reportView, adapters: cardView, tenants: tenantView, rollouts: rolloutView };
 const NAMES = {
   edit: "Edit", data: "Data", jobs: "Jobs", adapters: "Adapters",
-  tenants: "Tenants", cluster: "Cluster", bases: "Bases", rollouts: "Rollouts",
+  tenants: "Tenants", cluster: "Cluster", bases: "Bases", rollouts: "Rollouts", account: "Account",
 };
 const main = document.getElementById("main");
 const nav = document.getElementById("views");
@@ -46,7 +49,7 @@ function route() {
     if (link.getAttribute("href") === `#/${chosen}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  const wanted = rest.length && views === TENANT_VIEWS && DEEPER_VIEWS[chosen] ? DEEPER_VIEWS[chosen] : views[chosen];
+  const wanted = (rest[0] && DEEPER_VIEWS[chosen]) || views[chosen];
   show(wanted(api, rest));
 }
 
@@ -77,22 +80,14 @@ async function enter(key) {
   };
   tried.scopes = me.scopes;
   tried.operator = !me.tenant;
-  views = me.tenant ? TENANT_VIEWS : { ...OPERATOR_VIEWS, ...(await offersRollouts(tried) ? { rollouts: rolloutsView } : {}) };
+  views = me.tenant ? TENANT_VIEWS : OPERATOR_VIEWS;
   api = tried;
   who.textContent = me.tenant ? me.tenant.name : "Operator";
   who.title = who.textContent;
   fill(nav, Object.keys(views).map((name) => h("a", { href: `#/${name}` }, NAMES[name])));
-  nav.classList.toggle("many", nav.children.length > 4);
+  nav.classList.toggle("many", nav.children.length > 5);
   nav.hidden = signOut.hidden = false;
   route();
-}
-
-async function offersRollouts(tried) {
-  try {
-    return (await tried.getIfThere("/v1/rollouts?limit=1")) !== null;
-  } catch {
-    return false;
-  }
 }
 
 async function begin() {

@@ -2,9 +2,10 @@
 // differs; and what the edge said about the answer.
 import { difference } from "./difference.js";
 import { fill, h } from "./dom.js";
-import { listed, percent, plain, value } from "./words.js";
+import { whyDrawn } from "./edit_warning.js";
+import { percent } from "./words.js";
 
-const MODES = [["side", "Side by side"], ["split", "Split"], ["hold", "Hold to compare"], ["difference", "Difference"]];
+const MODES = [["side", "Side by side"], ["split", "Split"], ["hold", "Hold"], ["difference", "Difference"]];
 const CACHES = { hit: "from the cache", latent: "decoded from the kept latent", miss: "encoded and decoded" };
 
 /** Two figures and, beside them, the facts; `show(editor)` brings all up to date. */
@@ -33,7 +34,7 @@ export function picturePair() {
   const drawn = h("canvas", { class: "difference", role: "img", "aria-label": "What differs between original and edit, four times as strong" });
   const said = h("p", { class: "small muted" });
   const extra = h("div", { class: "compare-extra" });
-  const buttons = MODES.map(([mode, words]) => h("button", { type: "button", "data-mode": mode, "aria-pressed": "false", onclick: () => choose(mode) }, words));
+  const buttons = MODES.map(([mode, words]) => h("button", { type: "button", "data-mode": mode, "aria-pressed": "false", "aria-label": mode === "hold" && "Hold to compare", onclick: () => choose(mode) }, words));
   let latest = null;
   const compare = async () => {
     if (pair.dataset.mode !== "difference" || !latest?.original) return;
@@ -80,29 +81,6 @@ function factsOf(result) {
     h("span", { class: "badge" }, result.version),
     h("span", { class: "badge" }, CACHES[result.cache] ?? result.cache),
     h("span", { class: "badge" }, `${Math.round(result.ms)} ms`),
-    result.detail && h("span", { class: "badge" }, result.detail === "preserve" ? "only the change is drawn" : "drawn anew"),
+    result.detail && h("span", { class: "badge" }, [result.detail === "preserve" ? "only the change is drawn" : "drawn anew", whyDrawn(result.reason)].filter(Boolean).join(": ")),
   ];
-}
-
-/** What to say of an edit that leaves the range the tenant's pictures cover; null where it does not. */
-export function warningOf(result, set) {
-  if (!result?.extrapolation) return null;
-  const beyond = percent(Number(result.extrapolation) - 1);
-  const names = Object.keys(set).map(plain);
-  const suggested = suggestionOf(result.suggestion);
-  if (suggested?.reason === "image_outside") {
-    return "This picture is unlike your labelled images, so no edit of it can be trusted. Label some like it and fit again.";
-  }
-  const near = Object.entries(suggested?.set ?? {}).map(([name, found]) => `${plain(name)} ${value(found)}`);
-  const fewer = names.length > 1 ? `Set fewer factors at once: leave one of ${listed(names)} as it is.` : "Choose a value nearer to what the picture shows.";
-  const advice = near.length ? `Still inside would be ${listed(near)}.` : fewer;
-  return `This edit goes ${beyond} beyond what your labelled images cover, so details may break. ${advice}`;
-}
-
-function suggestionOf(header) {
-  try {
-    return JSON.parse(header);
-  } catch {
-    return null; // an edge that does not suggest: what is said in general still holds
-  }
 }

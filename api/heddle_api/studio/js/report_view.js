@@ -5,9 +5,10 @@ import { fill, h } from "./dom.js";
 import { faultTable } from "./fault_table.js";
 import { askFit } from "./fit_dialog.js";
 import { togetherPanel } from "./together_panel.js";
-import { counted, listed, plain, share, status } from "./words.js";
+import { counted, listed, percent, plain, share, status } from "./words.js";
 
 const FEW = 5; // images of a level below which a fit cannot know it
+const LEANING = 0.6; // of a factor's labels in one level: said beside its bars
 const UNEVEN = 0.25; // of an even share: a level below this is said to be rare
 
 /** The view at #/data/<id>. */
@@ -26,7 +27,7 @@ export function reportView(api, [id]) {
       fill(head, h("p", { class: "crumb" }, h("a", { href: "#/data" }, "Data")),
         h("div", { class: "row" }, h("h1", {}, set.name), h("span", { class: `badge ${tone}` }, words)),
         h("p", { class: "lead" }, verdict(set, report)));
-      fill(body, ...sections(api, set, report, factors, () => stopped));
+      fill(body, ...sections(api, set, report, factors).filter(Boolean));
     } catch (error) {
       fill(body, alertOf(error), h("p", {}, h("button", { type: "button", onclick: start }, "Try again")));
     }
@@ -41,10 +42,10 @@ function verdict(set, report) {
   return `${counted(report.fault_count, "fault")} must be mended before a fit: correct labels.csv or the images, and upload the zip again.`;
 }
 
-function sections(api, set, report, factors, stopped) {
+function sections(api, set, report, factors) {
   const specs = factors.document.factors;
   const found = report.levels ?? {};
-  const charts = specs.filter(({ name }) => found[name]).map((factor) => levelBars(factor, found[factor.name]));
+  const charts = specs.filter(({ name }) => found[name]).map((factor) => levelBars(factor, found[factor.name], report.balance?.[factor.name]));
   const ranges = specs.filter(({ name }) => report.ranges?.[name]);
   return [
     h("div", { class: "panel" }, figures(report),
@@ -56,7 +57,7 @@ function sections(api, set, report, factors, stopped) {
       h("h2", { id: "balance-title" }, "Images per level"), h("p", { class: "small muted" }, balance(specs, found)),
       h("div", { class: "chart-grid" }, charts)),
     ranges.length > 0 && h("section", { class: "panel" }, h("h2", {}, "Numbers"), rangeTable(ranges, report)),
-    set.status === "ready" && togetherPanel(api, set, specs, stopped),
+    report.associations?.length > 0 && togetherPanel(report.associations, specs),
   ];
 }
 
@@ -65,10 +66,11 @@ function figures(report) {
   const told = [
     ["Images", report.images], ["Labelled", report.labelled], ["Without labels", report.unlabelled],
     ["Empty cells", report.levels && report.labelled ? missing : null], ["Look-alikes", report.twins?.count ?? null],
-    ["Faults", report.fault_count],
+    ["Smallest side", report.sizes?.smallest, "px"], ["Largest side", report.sizes?.largest, "px"], ["Too small", report.sizes?.small || null],
+    ["Metadata removed", report.stripped || null], ["Faults", report.fault_count],
   ];
-  return h("dl", { class: "figures" }, told.filter(([, number]) => typeof number === "number").map(([name, number]) =>
-    h("div", {}, h("dt", {}, name), h("dd", {}, number.toLocaleString("en")))));
+  return h("dl", { class: "figures" }, told.filter(([, number]) => typeof number === "number").map(([name, number, unit]) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, number.toLocaleString("en"), unit && ` ${unit}`))));
 }
 
 function twins({ count, pairs }) {
@@ -77,11 +79,12 @@ function twins({ count, pairs }) {
   return h("details", {}, h("summary", {}, `Look-alikes: ${pairs.length} of ${count} shown`), h("ul", { class: "sentences small" }, shown));
 }
 
-function levelBars(factor, counts) {
+function levelBars(factor, counts, balance) {
   const levels = factor.kind === "binary" ? ["off", "on"] : factor.levels;
   const pairs = levels.map((level) => [level, counts[level] ?? 0]);
   const few = pairs.filter(([, count]) => count < FEW).map(([level]) => level);
-  const note = few.length ? `Too few to learn: ${listed(few)}. Label at least ${FEW} of each.` : "";
+  const lean = balance && balance.share >= LEANING && `${percent(balance.share)} are ${balance.most}; evenness ${share(balance.evenness)}.`;
+  const note = few.length ? `Too few to learn: ${listed(few)}. Label at least ${FEW} of each.` : lean || "";
   return bars(factor.name, pairs, { note, tone: few.length ? "warn-text" : "" });
 }
 

@@ -1,5 +1,6 @@
 // Rolling back: before production moves, what will change, factor by factor.
 import { alertOf } from "./alert.js";
+import { askFor } from "./ask_dialog.js";
 import { openDialog } from "./dialog.js";
 import { fill, h, notify } from "./dom.js";
 import { plain, share } from "./words.js";
@@ -7,11 +8,12 @@ import { plain, share } from "./words.js";
 /**
  * @param {import("./api.js").Api} api
  * @param {{id: string, name: string}} adapter
- * @param {number} from the version in production
- * @param {number} to the version it goes back to
+ * @param {object} alias production: its version, the one before, and a canary if one runs, which ends first
  * @param {() => void} onMoved
  */
-export function askRollBack(api, adapter, from, to, onMoved) {
+export function askRollBack(api, adapter, alias, onMoved) {
+  const { version: from, previous_version: to, canary } = alias;
+  if (canary) return askEnd(api, adapter, alias, onMoved);
   const changes = h("div", {}, h("p", { class: "muted" }, "Comparing the two versions …"));
   const trouble = h("div");
   const submit = h("button", { type: "submit", class: "primary" }, "Roll back");
@@ -33,6 +35,19 @@ export function askRollBack(api, adapter, from, to, onMoved) {
     h("div", { class: "row" }, submit, h("button", { type: "button", onclick: close }, "Cancel")),
   ], { onsubmit, wide: true });
   compare(api, adapter, from, to).then((found) => fill(changes, found), (error) => fill(changes, alertOf(error)));
+}
+
+function askEnd(api, adapter, { version, previous_version: previous, canary }, onMoved) {
+  const then = previous ? ` Roll back once more to bring version ${previous} back.` : "";
+  askFor({
+    title: `End the canary of ${adapter.name}?`, verb: "Roll back",
+    say: `The trial ends first: version ${canary.version} answers nothing more within a second, and production stays at version ${version}.${then}`,
+    work: () => api.post(`/v1/adapters/${adapter.id}/rollback`, { alias: "production" }),
+    onDone: () => {
+      notify(`${adapter.name}: the canary ended.`);
+      onMoved();
+    },
+  });
 }
 
 async function compare(api, adapter, from, to) {

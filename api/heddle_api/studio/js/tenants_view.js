@@ -1,7 +1,8 @@
 // Tenants, for operators: who is here, who is suspended, and a new one with its first key.
 import { alertOf } from "./alert.js";
-import { openDialog } from "./dialog.js";
+import { askFor, field } from "./ask_dialog.js";
 import { fill, h, notify } from "./dom.js";
+import { showSecret } from "./secret_dialog.js";
 import { counted, moment, status } from "./words.js";
 
 const MOST = 1000;
@@ -37,13 +38,12 @@ export function tenantsView(api) {
 
 function table(api, tenants, reload) {
   return h("div", { class: "table-frame" }, h("table", { class: "table" },
-    h("thead", {}, h("tr", {}, ["Name", "Status", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "visually-hidden" }, "Actions"))))),
+    h("thead", {}, h("tr", {}, ["Name", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "visually-hidden" }, "Actions"))))),
     h("tbody", {}, tenants.map((tenant) => {
       const [words, tone] = status(tenant.status);
       const wanted = tenant.status === "active" ? "suspended" : "active";
       return h("tr", {},
-        h("th", { scope: "row" }, tenant.name, h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id" }, tenant.id)),
-        h("td", {}, h("span", { class: `badge ${tone}` }, words)),
+        h("th", { scope: "row" }, h("div", { class: "row" }, h("a", { href: `#/tenants/${tenant.id}` }, tenant.name), h("span", { class: `badge ${tone}` }, words)), h("div", { class: "small muted id" }, `since ${moment(tenant.created_at)}`), h("div", { class: "small muted id wide-only" }, tenant.id)),
         h("td", { class: "number" }, h("button", {
           type: "button", "aria-label": `${wanted === "active" ? "Reactivate" : "Suspend"} ${tenant.name}`,
           onclick: () => askChange(api, tenant, wanted, reload),
@@ -52,65 +52,28 @@ function table(api, tenants, reload) {
 }
 
 function askChange(api, tenant, wanted, reload) {
-  const trouble = h("div");
   const suspending = wanted === "suspended";
-  const onsubmit = async () => {
-    try {
-      await api.patch(`/v1/admin/tenants/${tenant.id}`, { status: wanted });
-      dialog.close();
+  askFor({
+    title: `${suspending ? "Suspend" : "Reactivate"} ${tenant.name}?`, verb: suspending ? "Suspend" : "Reactivate", danger: suspending,
+    say: suspending ? "Its keys are refused at once, its edits and uploads stop. Nothing is deleted." : "Its keys work again at once.",
+    work: () => api.patch(`/v1/admin/tenants/${tenant.id}`, { status: wanted }),
+    onDone: () => {
       notify(`${tenant.name} is ${wanted}.`);
       reload();
-    } catch (error) {
-      fill(trouble, alertOf(error));
-    }
-  };
-  const dialog = openDialog(`${suspending ? "Suspend" : "Reactivate"} ${tenant.name}?`, (close) => [
-    h("p", { class: "muted" }, suspending
-      ? "Its keys are refused at once, its edits and uploads stop. Nothing is deleted."
-      : "Its keys work again at once."),
-    trouble,
-    h("div", { class: "row" },
-      h("button", { type: "submit", class: suspending ? "primary danger" : "primary" }, suspending ? "Suspend" : "Reactivate"),
-      h("button", { type: "button", onclick: close }, "Cancel")),
-  ], { onsubmit });
+    },
+  });
 }
 
 function askTenant(api, reload) {
   const name = h("input", { id: "tenant-name", type: "text", required: true, maxlength: 200 });
-  const trouble = h("div");
-  const onsubmit = async () => {
-    try {
-      const made = await api.post("/v1/admin/tenants", { name: name.value.trim() });
-      dialog.close();
-      showKey(made);
+  askFor({
+    title: "New tenant", verb: "Create", fields: [field("Name", name)],
+    work: () => api.post("/v1/admin/tenants", { name: name.value.trim() }),
+    onDone: (made) => {
+      showSecret({ title: `The key of ${made.name}`, label: "API key", secret: made.api_key, say: "Hand it over now: it is shown this once and stored nowhere." });
       reload();
-    } catch (error) {
-      fill(trouble, alertOf(error));
-    }
-  };
-  const dialog = openDialog("New tenant", (close) => [
-    h("div", { class: "field" }, h("label", { for: "tenant-name" }, "Name"), name),
-    trouble,
-    h("div", { class: "row" }, h("button", { type: "submit", class: "primary" }, "Create"), h("button", { type: "button", onclick: close }, "Cancel")),
-  ], { onsubmit });
-}
-
-function showKey(made) {
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(made.api_key);
-      notify("Copied.");
-    } catch {
-      notify("The browser does not allow copying; select the key and copy it.");
-    }
-  };
-  openDialog(`The key of ${made.name}`, (close) => [
-    h("p", {}, "Hand it over now: it is shown this once and stored nowhere."),
-    h("pre", { tabindex: 0, "aria-label": "API key" }, made.api_key),
-    h("div", { class: "row" },
-      h("button", { type: "button", class: "primary", onclick: copy }, "Copy"),
-      h("button", { type: "button", onclick: close }, "I have it")),
-  ]);
+    },
+  });
 }
 
 function nothing() {

@@ -1,91 +1,73 @@
-// What goes together in a labelled set: every two factors as a heat map, their levels behind it, and equal images.
-import { alertOf } from "./alert.js";
-import { crossed, cramersV, duplicates, levelled } from "./crosstab.js";
+// What goes together in a labelled set: every two factors as a heat map, and behind a cell how often their levels meet.
+// All of it is read from the validation report.
 import { fill, h } from "./dom.js";
 import { heatMap } from "./heat_map.js";
-import { counted, listed, plain, share } from "./words.js";
+import { counted, plain, share } from "./words.js";
 
-const MOST_ITEMS = 5000;
 const THIN = 5; // images of two levels together below which they cannot be told apart
+const STRONG = 0.3; // as the report warns
 
 /**
- * @param {import("./api.js").Api} api
- * @param {object} set a ready labelled set
- * @param {object[]} specs its factors
- * @param {() => boolean} stopped whether the view is gone
+ * @param {{first: string, second: string, value: number, measure: string, rows: number, table: number[][]|null}[]} pairs
+ * @param {object[]} specs the factors
+ * @returns {HTMLElement|null} null where fewer than two factors can be compared
  */
-export function togetherPanel(api, set, specs, stopped) {
-  const body = h("div", { class: "stack" }, h("p", { class: "small muted", role: "status" }, "Reading the labels …"));
-  const element = h("section", { class: "panel", "aria-labelledby": "together-title" },
-    h("h2", { id: "together-title" }, "What goes together"), body);
-  const load = async () => {
-    try {
-      const items = await api.list(`/v1/datasets/${set.id}/items`, MOST_ITEMS, (sofar) => {
-        if (stopped()) throw new Error("left");
-        body.firstChild.textContent = `Reading the labels … ${counted(sofar.length, "image")}`;
-      });
-      fill(body, ...shown(items, specs));
-    } catch (error) {
-      if (!stopped()) fill(body, alertOf(error), h("p", {}, h("button", { type: "button", onclick: load }, "Try again")));
-    }
-  };
-  load();
-  return element;
-}
-
-function shown(items, specs) {
-  const factors = specs.map(levelled).filter(Boolean);
-  const labelled = items.filter(({ labels }) => Object.keys(labels).length);
-  return [...(factors.length > 1 ? pairs(factors, labelled) : []), equal(duplicates(items))];
-}
-
-function pairs(factors, items) {
-  const tables = factors.map((one) => factors.map((other) => (one === other ? null : crossed(one, other, items))));
-  const strengths = tables.map((row) => row.map((counts) => (counts ? cramersV(counts) : null)));
+export function togetherPanel(pairs, specs) {
+  const found = new Map(pairs.flatMap((pair) => [[`${pair.first} ${pair.second}`, pair], [`${pair.second} ${pair.first}`, turned(pair)]]));
+  const factors = specs.filter(({ name }) => pairs.some(({ first, second }) => name === first || name === second));
+  if (factors.length < 2) return null;
+  const of = (row, column) => found.get(`${factors[row].name} ${factors[column].name}`);
   const detail = h("div", { class: "stack", "aria-live": "polite" });
-  const pick = (row, column) => tables[row][column] && fill(detail, ...cells(factors[row], factors[column], tables[row][column]));
+  const pick = (row, column) => of(row, column) && fill(detail, ...cells(factors[row], factors[column], of(row, column)));
+  const names = factors.map(({ name }) => plain(name));
   const map = heatMap({
-    label: "Association of labels, by pair of factors", corner: "",
-    rows: factors.map(({ name }) => plain(name)), columns: factors.map(({ name }) => plain(name)), onPick: pick,
-    cell: (row, column) => strengths[row][column] !== null && {
-      text: share(strengths[row][column]), share: strengths[row][column], bad: strengths[row][column] > 0.3,
-      words: `${plain(factors[row].name)} and ${plain(factors[column].name)}: ${share(strengths[row][column])}`,
+    label: "Association of labels, by pair of factors", corner: "", rows: names, columns: names, onPick: pick,
+    cell: (row, column) => of(row, column) && {
+      text: share(of(row, column).value), share: of(row, column).value, bad: of(row, column).value >= STRONG,
+      words: `${names[row]} and ${names[column]}: ${share(of(row, column).value)}, ${plain(of(row, column).measure)}`,
     },
   });
-  const all = strengths.flatMap((row, i) => row.map((strength, j) => [strength, i, j])).filter(([, i, j]) => i < j);
-  const [strongest, row, column] = all.reduce((one, other) => (other[0] > one[0] ? other : one));
+  const strongest = pairs.reduce((one, other) => (other.value > one.value ? other : one));
+  const [row, column] = [strongest.first, strongest.second].map((name) => factors.findIndex((factor) => factor.name === name));
   pick(row, column);
-  const names = `${plain(factors[row].name)} and ${plain(factors[column].name)}`;
-  const advice = strongest > 0.3
-    ? `${names} go together (${share(strongest)}): an edit of one may drag the other along. Images that break the pattern help most.`
-    : `No two factors go together strongly; the most are ${names} (${share(strongest)}).`;
-  return [h("p", { class: "small muted" }, "Cramér's V: 0 is independent, 1 always together. Pick a cell to see its levels."),
-    h("p", {}, advice), map, detail];
+  const both = `${plain(strongest.first)} and ${plain(strongest.second)}`;
+  const advice = strongest.value >= STRONG
+    ? `${both} go together (${share(strongest.value)}): an edit of one may drag the other along. Images that break the pattern help most.`
+    : `No two factors go together strongly; the most are ${both} (${share(strongest.value)}).`;
+  return h("section", { class: "panel", "aria-labelledby": "together-title" },
+    h("h2", { id: "together-title" }, "What goes together"),
+    h("p", {}, advice),
+    h("p", { class: "small muted" }, "0 is independent, 1 always together. Pick a cell to see how often its levels meet."), map, detail);
 }
 
-function cells(one, other, counts) {
-  const most = Math.max(1, ...counts.flat());
-  const thin = counts.flat().filter((count) => count < THIN).length;
-  return [
-    h("h3", {}, `${plain(one.name)} by ${plain(other.name)}`),
+function turned(pair) {
+  const { table } = pair;
+  return { ...pair, first: pair.second, second: pair.first, table: table && table[0].map((_, column) => table.map((row) => row[column])) };
+}
+
+function cells(one, other, pair) {
+  const [first, second] = [one, other].map(levelsOf);
+  const title = h("h3", {}, `${plain(one.name)} by ${plain(other.name)}`);
+  if (!pair.table) {
+    return [title, h("p", { class: "small muted" }, first && second
+      ? `Too many pairs of levels to show; ${plain(pair.measure)} ${share(pair.value)} over ${counted(pair.rows, "image")}.`
+      : `One of them is a number, so no levels meet; ${plain(pair.measure)} ${share(pair.value)} over ${counted(pair.rows, "image")}.`)];
+  }
+  const most = Math.max(1, ...pair.table.flat());
+  const thin = pair.table.flat().filter((count) => count < THIN).length;
+  return [title,
     h("p", { class: "small muted" }, thin
       ? `${counted(thin, "pair")} of levels with fewer than ${THIN} images, marked: too few to tell the two factors apart there.`
       : `Every pair of levels has at least ${THIN} images.`),
     heatMap({
-      label: `Images by ${plain(one.name)} and ${plain(other.name)}`, corner: "", rows: one.levels, columns: other.levels,
+      label: `Images by ${plain(one.name)} and ${plain(other.name)}`, corner: "", rows: first, columns: second,
       cell: (row, column) => ({
-        text: String(counts[row][column]), share: counts[row][column] / most, bad: counts[row][column] < THIN,
-        words: `${one.levels[row]} and ${other.levels[column]}: ${counted(counts[row][column], "image")}`,
+        text: String(pair.table[row][column]), share: pair.table[row][column] / most, bad: pair.table[row][column] < THIN,
+        words: `${first[row]} and ${second[column]}: ${counted(pair.table[row][column], "image")}`,
       }),
-    }),
-  ];
+    })];
 }
 
-function equal(groups) {
-  if (!groups.length) return h("p", { class: "small muted" }, "No two files hold the same image.");
-  const extra = groups.reduce((sum, files) => sum + files.length - 1, 0);
-  return h("details", {},
-    h("summary", {}, `${counted(extra, "image")} are copies of others`),
-    h("p", { class: "small muted" }, "Copies weigh double in a fit, and may lie on both sides of its own test."),
-    h("ul", { class: "sentences small" }, groups.slice(0, 50).map((files) => h("li", {}, listed(files)))));
+function levelsOf(factor) {
+  return factor.kind === "binary" ? ["off", "on"] : (factor.levels ?? null);
 }

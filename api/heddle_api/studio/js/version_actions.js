@@ -17,8 +17,10 @@ export function versionActions(api, version, production, reload) {
   const path = `/v1/adapters/${version.adapter_id}/aliases/production`;
   const move = async () => {
     try {
-      const tag = production ? (await api.getTagged(path))[1] : null;
-      await api.put(path, { version: version.version }, tag);
+      const [now, tag] = production ? await api.getTagged(path) : [{}, null];
+      // a trial of another version goes on
+      const trial = Object.fromEntries(["canary", "shadow"].filter((name) => now[name] && (now[name].version ?? now[name]) !== version.version).map((name) => [name, now[name]]));
+      await api.put(path, { version: version.version, ...trial }, tag);
       notify(`Production is version ${version.version} now.`);
     } catch (error) {
       notify(error.message);

@@ -17,6 +17,18 @@ const STATUSES = {
   ready: ["ready", "good"],
   active: ["active", "good"],
   suspended: ["suspended", "warn"],
+  enabled: ["enabled", "good"],
+  disabled: ["disabled", "warn"],
+  pending: ["on its way", "live"],
+  delivered: ["delivered", "good"],
+  fitting: ["being fitted", "live"],
+  reported: ["reported", "good"],
+  canary: ["canary: waits for you", "warn"],
+  complete: ["complete", "good"],
+  rolled_back: ["rolled back", "warn"],
+  better: ["better", "good"],
+  equal: ["equal", ""],
+  worse: ["worse", "bad"],
 };
 
 /** A status as [words, tone]. */
@@ -24,9 +36,9 @@ export function status(name) {
   return STATUSES[name] ?? [plain(name), ""];
 }
 
-/** "hair_color" -> "hair color". */
+/** "hair_color" -> "hair color", "job.failed" -> "job failed". */
 export function plain(name) {
-  return String(name).replaceAll("_", " ");
+  return String(name).replace(/[_.]/g, " ");
 }
 
 /** .934 -> "93 %". */
@@ -55,7 +67,19 @@ export function moment(iso) {
 /** Seconds between two times, or until now: "4.2 s". */
 export function duration(from, to) {
   const seconds = ((to ? new Date(to) : new Date()) - new Date(from)) / 1000;
-  return seconds < 90 ? `${Math.max(0, seconds).toFixed(1)} s` : `${Math.round(seconds / 60)} min`;
+  return seconds < 90 ? `${Math.max(0, seconds).toFixed(1)} s` : lasting(seconds);
+}
+
+/** 4 -> "4 s", 200 -> "3 min", 90000 -> "25 h". */
+export function lasting(seconds) {
+  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** How far off a moment is: "about 40 s"; null where it is past or unknown. */
+export function ahead(iso) {
+  const seconds = iso ? (new Date(iso) - new Date()) / 1000 : 0;
+  return seconds > 0 ? `about ${lasting(Math.max(1, seconds))}` : null;
 }
 
 /** 1234567 -> "1.2 MB". */

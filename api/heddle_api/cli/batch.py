@@ -1,0 +1,144 @@
+"""Commands of batches: edit a folder of images."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from heddle_api.cli.connection import (
+    DEFAULT_DATA_DIR,
+    ApiKeyOption,
+    AsJson,
+    ControlUrl,
+    DataDir,
+    EdgeUrl,
+    connected,
+    fail,
+    out,
+    show,
+    table,
+)
+from heddle_api.cli.edit import factor_values
+from heddle_api.client import BatchInfo, Document, HeddleClient
+
+batch_app = typer.Typer(no_args_is_help=True, help="Batches: edit a whole folder, behind those who wait for answers.")
+_ENDINGS: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_MOST_FILES: Final = 100
+_MOST_BYTES: Final = 8 * 1024**2
+Form = Annotated[str, typer.Option("--format", help="png, jpeg or webp.")]
+
+
+@batch_app.command()
+def run(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of PNG, JPEG and WebP files.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to; it is made.")],
+    adapter: Annotated[str, typer.Option(help="Adapter, also name@version or name@alias.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="factor=value; repeat it.")] = None,
+    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
+    detail: Annotated[str, typer.Option(help="auto, preserve or decode.")] = "auto",
+    form: Form = "png",
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Edit every image of a folder and write the pictures under the same names.
+
+    Example: `heddle batch run faces --adapter avatars --set glasses=round -o with-glasses`
+    """
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
+    if not files:
+        fail(f"there is no .png, .jpg or .webp file in {folder}")
+    if form not in ("png", "jpeg", "webp"):
+        fail(f"--format {form!r}: it is png, jpeg or webp")
+    names = _names(files, "jpg" if form == "jpeg" else form)
+    edit: Document = {
+        "adapter": adapter,
+        "set": factor_values(set_ or [], "--set"),
+        "preserve": preserve or [],
+        "detail": detail,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    failed: list[dict[str, Any]] = []
+    with (
+        connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client,
+        Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress,
+    ):
+        task = progress.add_task("editing", total=len(files))
+        done = 0
+        for part in _parts(files):
+
+            def follow(batch: BatchInfo, before: int = done) -> None:
+                progress.update(task, completed=before + batch.done)
+
+            batch = client.wait_for_batch(
+                client.edit_batch(part, [edit], accept=f"image/{form}").id, on_progress=follow
+            )
+            failed += _write(client, batch, part, names, output)
+            done += len(part)
+    said = {"output": str(output), "written": len(files) - len(failed), "failed": failed}
+    show(said, as_json, lambda: _tell(said))
+    if failed:
+        raise typer.Exit(1)
+
+
+@batch_app.command("list")
+def list_batches(
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List batches of the last day, newest first."""
+    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
+        found = client.batches()
+    rows = [(one.id, one.status, f"{one.done} of {one.items}", one.failed) for one in found]
+    show([one.document() for one in found], as_json, lambda: table(("id", "status", "done", "failed"), rows))
+
+
+def _parts(files: list[Path]) -> Iterator[list[Path]]:
+    """Cut into batches that the edge takes."""
+    part: list[Path] = []
+    size = 0
+    for path in files:
+        if part and (len(part) >= _MOST_FILES or size + path.stat().st_size > _MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(path)
+        size += path.stat().st_size
+    yield part
+
+
+def _names(files: list[Path], ending: str) -> dict[Path, str]:
+    stems = [path.stem for path in files]
+    return {path: f"{path.stem if stems.count(path.stem) == 1 else path.name}.{ending}" for path in files}
+
+
+def _write(
+    client: HeddleClient, batch: BatchInfo, part: list[Path], names: dict[Path, str], output: Path
+) -> list[dict[str, Any]]:
+    failed: list[dict[str, Any]] = []
+    for result in batch.results:
+        path = part[result["image"]]
+        if result["status"] == "done":
+            (output / names[path]).write_bytes(client.batch_item(batch.id, result["item"]))
+        else:
+            failed.append({"file": path.name, "code": result.get("code"), "message": result.get("message")})
+    over = {result["image"] for result in batch.results}
+    failed += [
+        {"file": path.name, "code": f"batch_{batch.status}", "message": "the batch ended before it"}
+        for at, path in enumerate(part)
+        if at not in over
+    ]
+    return failed
+
+
+def _tell(said: dict[str, Any]) -> None:
+    out.print(f"wrote {said['written']} pictures to {said['output']}", markup=False)
+    for one in said["failed"]:
+        out.print(f"failed: {one['file']}: {one['message']} ({one['code']})", markup=False)

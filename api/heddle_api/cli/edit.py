@@ -1,0 +1,111 @@
+"""The command that edits an image, and how factor=value is read."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from heddle_api.cli.connection import (
+    DEFAULT_DATA_DIR,
+    ApiKeyOption,
+    AsJson,
+    ControlUrl,
+    DataDir,
+    EdgeUrl,
+    connected,
+    fail,
+    out,
+    show,
+)
+from heddle_api.client import Document
+
+
+def edit(
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
+    adapter: Annotated[str, typer.Option(help="name, name@alias or name@version; production where neither is given.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .png, .jpg or .webp decides the type.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="factor=level, or factor=number in its unit; repeat it. A level like a number: 'size=\"2\"'.",
+        ),
+    ] = None,
+    shift: Annotated[list[str] | None, typer.Option(help="factor=amount to move by; repeat it.")] = None,
+    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
+    detail: Annotated[str, typer.Option(help="auto, preserve (keep the picture's fine detail) or decode.")] = "auto",
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Edit one image.
+
+    Example: `heddle edit me.png --adapter avatars --set glasses=round -o with-glasses.png`
+    """
+    media_type = _media_type(output)
+    document: Document = {
+        "adapter": adapter,
+        "set": {name: _value(text) for name, text in _pairs(set_ or [], "--set")},
+        "shift": {name: _number(text, name) for name, text in _pairs(shift or [], "--shift")},
+        "preserve": preserve or [],
+        "detail": detail,
+    }
+    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
+        made = client.edit(image, document, accept=media_type)
+        output.write_bytes(made.image)
+    said = {
+        "output": str(output),
+        "edit_id": made.edit_id,
+        "adapter": made.adapter_version,
+        "cache": made.cache,
+        "extrapolation": made.extrapolation,
+    }
+    far = f"; {made.extrapolation:.1f} times beyond the trusted range" if made.extrapolation else ""
+    show(said, as_json, lambda: out.print(f"wrote {output}  ({made.adapter_version}, {made.cache}{far})"))
+
+
+def factor_values(texts: list[str], option: str) -> dict[str, str | bool | float]:
+    """Read options of the form factor=value; fail where one is not."""
+    return {name: _value(text) for name, text in _pairs(texts, option)}
+
+
+def _pairs(texts: list[str], option: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            fail(f"{option} {text!r} is not factor=value")
+        pairs.append((name, value))
+    return pairs
+
+
+def _value(text: str) -> str | bool | float:
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        fail(f"--shift {name}={text!r}: an amount is a number")
+
+
+def _media_type(output: Path) -> Literal["image/png", "image/jpeg", "image/webp"]:
+    match output.suffix.lower():
+        case ".png":
+            return "image/png"
+        case ".jpg" | ".jpeg":
+            return "image/jpeg"
+        case ".webp":
+            return "image/webp"
+        case suffix:
+            fail(f"{suffix or 'no ending'!r} is no image type; end the file's name in .png, .jpg or .webp")

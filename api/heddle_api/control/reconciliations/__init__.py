@@ -1,0 +1,1 @@
+"""Reconciliations, for operators: rows and objects held against each other, by a dispatcher."""

@@ -1,0 +1,84 @@
+"""Reconciliations: a wish is noted here, a dispatcher takes it up, and what it found is read here."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from heddle_api.control.once import Reply
+from heddle_infra.database import platform_notes
+from heddle_infra.database.walls import platform_scope
+from heddle_platform.ids import new_id
+
+
+class NewReconciliation(BaseModel):
+    """A wish to reconcile now."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"repair": False}]})
+    repair: bool = Field(False, description="Delete objects that no row names; rows are never changed.")
+
+
+class AskedReconciliation(BaseModel):
+    """A wish that a dispatcher takes up within seconds."""
+
+    id: str = Field(description="The reconciliation that comes of it carries this id.")
+    repair: bool
+    status: str = "asked"
+
+
+class FindingView(BaseModel):
+    """One thing that does not fit."""
+
+    kind: str
+    tenant_id: str | None
+    subject: str = Field(description="Key of the object, or id of the row.")
+    detail: str
+    repaired: bool
+
+
+class ReconciliationView(BaseModel):
+    """What the last run found."""
+
+    id: str | None = Field(description="Of the wish; null: it was due.")
+    began_at: datetime
+    seconds: float
+    age_seconds: float
+    repair: bool
+    clean: bool = Field(description="All was looked at, and nothing is left that does not fit.")
+    repaired: int
+    tenants: int
+    objects: int
+    rows: int
+    kept_young: int = Field(description="Objects without a row that may still be in a writer's hands: not judged.")
+    unreached: int = Field(description="Tenants that were not looked at because a store failed meanwhile.")
+    counts: dict[str, int] = Field(description="Findings by kind that were left as they are.")
+    findings: list[FindingView] = Field(description="The first five hundred.")
+
+
+class ReconciliationsView(BaseModel):
+    """The last run, and the wish that waits for a dispatcher."""
+
+    waiting: AskedReconciliation | None
+    last: ReconciliationView | None
+
+
+async def ask(session: AsyncSession, wanted: NewReconciliation) -> Reply:
+    """Note the wish, in the place of one that no dispatcher took up yet."""
+    asked = AskedReconciliation(id=new_id("rec"), repair=wanted.repair)
+    note: dict[str, Any] = {"id": asked.id, "repair": asked.repair}
+    async with platform_scope(session):
+        await platform_notes.put(session, platform_notes.RECONCILIATION_WANTED, note)
+    return Reply(asked, 202)
+
+
+async def read(session: AsyncSession) -> ReconciliationsView:
+    """Return the last run and the wish that waits."""
+    notes = {note.name: note for note in await platform_notes.read(session, platform_notes.RECONCILIATION)}
+    waiting, last = notes.get(platform_notes.RECONCILIATION_WANTED), notes.get(platform_notes.RECONCILIATION)
+    return ReconciliationsView(
+        waiting=None if waiting is None else AskedReconciliation.model_validate(waiting.document),
+        last=None
+        if last is None
+        else ReconciliationView.model_validate({**last.document, "age_seconds": round(last.age_seconds, 1)}),
+    )

@@ -1,0 +1,45 @@
+// What to say of an edit that leaves the range the tenant's own pictures cover, and a button that takes the way out.
+import { h } from "./dom.js";
+import { listed, percent, plain, value } from "./words.js";
+
+/** @param {import("./editor.js").Editor} editor @returns {{words: string, element: HTMLElement}|null} */
+export function editWarning(editor) {
+  const { result, set } = editor;
+  if (!result?.extrapolation) return null;
+  const suggested = suggestionOf(result.suggestion);
+  if (suggested?.reason === "image_outside") {
+    return shown("This picture is unlike your labelled images, so no edit of it can be trusted. Label some like it and fit again.");
+  }
+  const beyond = `This edit goes ${percent(Number(result.extrapolation) - 1)} beyond what your labelled images cover, so details may break.`;
+  const near = Object.entries(suggested?.set ?? {}).filter(([name]) => name in set);
+  if (near.length) {
+    return shown(`${beyond} Still inside would be ${listed(near.map(([name, found]) => `${plain(name)} ${value(found)}`))}.`,
+      "Apply the suggestion", () => editor.takeSuggestion(Object.fromEntries(near)));
+  }
+  const names = Object.keys(set);
+  if (names.length < 2) return shown(`${beyond} Choose a value nearer to what the picture shows.`);
+  const last = editor.lastMove.factor in set ? editor.lastMove.factor : names.at(-1);
+  return shown(`${beyond} Set fewer factors at once: leave one of ${listed(names.map(plain))} as it is.`,
+    `Leave ${plain(last)} as it is`, () => editor.change(last, null));
+}
+
+function shown(words, verb, deed) {
+  return { words, element: h("div", { class: "alert warn" }, h("p", {}, words), verb && h("p", {}, h("button", { type: "button", onclick: deed }, verb))) };
+}
+
+function suggestionOf(header) {
+  try {
+    return JSON.parse(header);
+  } catch {
+    return null; // an edge that does not suggest: what is said in general still holds
+  }
+}
+
+/** Why the edge drew an answer as it did, in words. @param {string|null} reason as the header X-Detail-Reason says */
+export function whyDrawn(reason) {
+  if (!reason) return "";
+  if (reason === "requested") return "as you asked";
+  const factors = /^card: decode measured better for (.+)$/.exec(reason)?.[1];
+  if (factors) return `the scorecard found that better for ${listed(factors.split(", ").map((name) => plain(decodeURIComponent(name))))}`;
+  return reason.startsWith("card: preserve") ? "the scorecard found that better" : reason;
+}

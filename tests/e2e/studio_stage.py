@@ -1,0 +1,74 @@
+"""What the studio shows and no call of a tenant brings about: a second base, and a job that its workers gave up."""
+
+import asyncio
+import io
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import update
+
+from heddle_infra import local
+from heddle_infra.database import jobs
+from heddle_infra.database.engine import Database
+from heddle_infra.database.models import JobRow
+from heddle_platform.base.bundle import default_bundle_path, load_bundle
+from heddle_platform.records import JobError
+from heddle_platform.settings import DatabaseSettings
+from tests.e2e.wire import Wire
+from tests.turned_base import turned_base
+
+ATTEMPTS = 3
+
+
+def publish_turned(stack: Any) -> str:
+    """Publish the shipped base with its latents turned, as operators publish bases; returns its id."""
+    bundle, _ = turned_base(load_bundle(default_bundle_path()))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in bundle.all_files().items():
+            archive.writestr(name, data)
+    operator = Wire(stack.control_url, stack.edge_url, {"id": "", "api_key": stack.admin_key})
+    published = operator.call(
+        "POST", "/v1/bases", json={"name": "turned", "upload": operator.upload(buffer.getvalue(), "turned.zip")}
+    )
+    operator.close()
+    return str(published["id"])
+
+
+def dead_letter(stack: Any, wire: Wire) -> str:
+    """Give the tenant a brief fit like its first one, whose workers died each time, closed as the queue closes such.
+
+    All in one transaction, so that the dispatcher never finds it waiting; in a thread, since the browser's driver
+    keeps an event loop in this one.
+    """
+    first = wire.call("GET", "/v1/jobs", params={"type": "fit"})["data"][-1]["id"]
+    url = local.stack_settings(stack.data_dir)["HEDDLE_DATABASE_URL"]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _bury(url, wire.id, first)).result()
+
+
+async def _bury(url: str, tenant_id: str, like: str) -> str:
+    database = Database(DatabaseSettings(database_url=SecretStr(url)))
+    async with database.platform_transaction() as session:
+        model = await jobs.get(session, tenant_id, like)
+        job = await jobs.create(
+            session,
+            tenant_id,
+            job_type="fit",
+            spec=model.spec | {"card": "brief"},
+            dataset_id=model.spec["dataset_id"],
+            status="queued",
+        )
+        for attempt in range(1, ATTEMPTS + 1):
+            await jobs.add_event(session, job.id, "started", {"status": "running", "attempt": attempt})
+        error = JobError(
+            code="attempts_exhausted",
+            message=f"the job was started {ATTEMPTS} times and its worker died each time; send it again or ask support",
+        )
+        await jobs.close(session, job.id, status="failed", error=error)
+        await jobs.bury(session, job.id)
+        await session.execute(update(JobRow).where(JobRow.id == job.id).values(attempt=ATTEMPTS))
+    await database.close()
+    return job.id
