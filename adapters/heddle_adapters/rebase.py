@@ -87,8 +87,8 @@ def judge_mapped(loss: Loss, verdict: Verdict, *, approved: bool) -> Judgement:
     """
     editable = {name for name, factor in verdict.factors.items() if factor.passed}
     reasons = tuple(
-        f"mapped without its images, {one.name!r} reads as before with a {one.measure} of {one.value:.2f} "
-        f"({one.interval[0]:.2f} to {one.interval[1]:.2f}) on {loss.anchors} public pictures, at least "
+        f"mapped without its images, {one.name!r} reads as before to {one.value:.2f} (95 % {one.interval[0]:.2f} to "
+        f"{one.interval[1]:.2f}, {one.measure}) on {loss.anchors} public pictures, at least "
         f"{LEAST_AGREEMENT:.2f} is wanted; label and upload images again and fit on the new base"
         for one in loss.factors
         if one.name in editable and one.interval[0] < LEAST_AGREEMENT

@@ -14,8 +14,8 @@ def carried_sentence(loss: Loss, from_version: int) -> str:
     least = min(loss.factors, key=lambda one: one.value)
     return (
         f"This version was carried over from version {from_version} to another base without its images, which are "
-        f"gone: on {loss.anchors} public pictures its readings agree with those before least for {least.name}, with a "
-        f"{least.measure} of {least.value:.2f} ({least.interval[0]:.2f} to {least.interval[1]:.2f})."
+        f"gone: on {loss.anchors} public pictures it reads least as before for {least.name} ("
+        f"{least.measure} {least.value:.2f}, {least.interval[0]:.2f} to {least.interval[1]:.2f})."
     )
 
 
