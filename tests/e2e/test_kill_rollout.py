@@ -44,6 +44,8 @@ def test_a_rollout_outlives_its_dispatcher(stack: Any, new_tenant: Any, micah: L
         assert ended["status"] in ("succeeded", "awaiting_approval"), ended
         if ended["status"] == "awaiting_approval":
             tenant.approve(name, 1)
+        elif not tenant.call("GET", f"/v1/adapters/{name}")["aliases"]:
+            tenant.call("PUT", f"/v1/adapters/{name}/aliases/production", json={"version": 1})
     with HeddleClient(stack.control_url, api_key=stack.admin_key) as client:
         started = client.start_rollout(published(client), canary_share=1.0, tenants=[tenant.id])
         assert until_some_are_done(client, started.id) < ADAPTERS
