@@ -130,7 +130,8 @@ def test_a_suggestion_of_the_edge_is_told_and_taken(open_studio: Callable[..., A
               const taken = [];
               const shown = (set, suggestion) => {
                 const found = editWarning({
-                  set, result: { extrapolation: "1.25", suggestion: JSON.stringify(suggestion) }, lastMove: { factor: "skin" },
+                  set, lastMove: { factor: "skin" },
+                  result: { extrapolation: "1.25", suggestion: JSON.stringify(suggestion) },
                   takeSuggestion: (near) => taken.push(near), change: (factor, value) => taken.push([factor, value]),
                 });
                 found.element.querySelector("button")?.click();
