@@ -13,8 +13,9 @@ from heddle_infra.local.environment import RAY_LOOPBACK, python_environment
 from heddle_infra.local.ports import LOOPBACK, RAY_WORKER_PORTS
 from heddle_infra.local.service import Service, port_answers
 
-# of the session: where the kernel groups processes by session, a worker's own niceness ranks it among Ray's alone
-_GROUP_NICENESS: Final = 10
+# of the session: where the kernel groups processes by session, a worker's own niceness ranks it among Ray's alone. At 10
+# a fit got a tenth of a core beside one busy program of the laptop's, and took minutes
+_GROUP_NICENESS: Final = 3
 _PORT_FLAGS: Final = {
     "--port": "gcs",
     "--object-manager-port": "object_manager",
@@ -71,8 +72,8 @@ def ray_service(config: StackConfig, paths: StackPaths, ports: Mapping[str, int]
             **python_environment(),
             **ray_client_environment(paths),
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
-            # far behind the planes: who asks for a job shall not wait for those that run
-            "RAY_worker_niceness": "15",
+            # behind the planes, but not, as by default (15), behind everything else on a laptop
+            "RAY_worker_niceness": "5",
             # else SIGTERM waits up to 30 s for running tasks, which a supervisor that is gone cannot
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         },
