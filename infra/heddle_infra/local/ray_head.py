@@ -13,8 +13,8 @@ from heddle_infra.local.environment import RAY_LOOPBACK, python_environment
 from heddle_infra.local.ports import LOOPBACK, RAY_WORKER_PORTS
 from heddle_infra.local.service import Service, port_answers
 
-# of the session: where the kernel groups processes by session, a worker's own niceness ranks it among Ray's alone. At 10
-# a fit got a tenth of a core beside one busy program of the laptop's, and took minutes
+# of the session: where the kernel groups processes by session, a worker's own niceness ranks it among Ray's alone.
+# At 10 a fit got a tenth of a core beside one busy program of the laptop's, and took minutes.
 _GROUP_NICENESS: Final = 3
 _PORT_FLAGS: Final = {
     "--port": "gcs",
