@@ -91,4 +91,4 @@ def test_a_mapped_adapter_passes_where_its_editable_factors_read_as_before() -> 
     unsure = FactorLoss("hair", "agreement", 0.92, (0.88, 0.95))
     refused = judge_mapped(Loss(300, 0.9, 0.9, (unsure, poor)), _verdict(), approved=True)
     assert (refused.outcome, refused.passed, refused.carried) == ("worse", False, False)
-    assert "0.92 (0.88 to 0.95) on 300 public pictures" in refused.reasons[0]
+    assert "0.92 (95 % 0.88 to 0.95, agreement) on 300 public pictures" in refused.reasons[0]

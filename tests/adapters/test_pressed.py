@@ -102,3 +102,9 @@ def test_an_adapter_of_another_make_is_left_alone(adapter: Adapter) -> None:
     assert press(turned, {}) is turned
     other = replace(adapter, spread_CL=adapter.spread_CL[::-1].copy())
     assert press(other, {}) is other
+
+
+def test_interactions_come_back(entwined_adapter: Adapter) -> None:
+    back = opened(entwined_adapter)
+    assert back.interactions == entwined_adapter.interactions
+    assert np.abs(back.interact_QL - entwined_adapter.interact_QL).max() < 1e-5

@@ -94,7 +94,7 @@ def fuzz(
         (Path(folder) / "auth.json").write_text(json.dumps({"auth": users}))
         peers = f"peers = {json.dumps([*keys])}" if len(keys) > 1 else ""
         document = Path(folder) / "openapi.json"
-        document.write_text(json.dumps(_furnished(httpx.get(f"{url}/openapi.json").json(), known or {})))
+        document.write_text(json.dumps(_furnished(httpx.get(f"{url}/openapi.json", timeout=60).json(), known or {})))
         config = Path(folder) / "schemathesis.toml"
         config.write_text(f'{_CONFIG}\n[auth.wfc]\npath = "{folder}/auth.json"\n{peers}\n')
         command = [

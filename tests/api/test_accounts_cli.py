@@ -11,6 +11,7 @@ from heddle_infra.database import usage
 from heddle_platform.ids import new_id
 from heddle_platform.usage import Slot, hour_of
 from tests.api.live import Live
+from tests.api.test_control_audit import tables_owner
 from tests.api.test_control_cli import run, shell
 
 
@@ -84,7 +85,7 @@ async def test_usage_is_told_by_the_hour_and_by_the_day(live: Live) -> None:
     assert len(json.loads((await shell(live, "usage", *span, "--json", key=person.key)).stdout)) == 2
 
 
-async def test_the_trail_is_listed_and_verified_and_a_broken_one_named(live: Live) -> None:
+async def test_the_trail_is_listed_and_verified_and_a_broken_one_named(live: Live, postgres_owner_url: str) -> None:
     person, admin = await live.world.tenant(), live.world.admin_key
     await person.post("/v1/api_keys", {"name": "a", "scopes": ["jobs"]})
     await person.post("/v1/api_keys", {"name": "b", "scopes": ["jobs"]})
@@ -94,9 +95,9 @@ async def test_the_trail_is_listed_and_verified_and_a_broken_one_named(live: Liv
     assert (whole.exit_code, "3 event(s) in 1 chain(s)" in whole.stdout) == (0, True), whole.output
     end = whole.stdout.split()[-1]
     assert end.startswith(f"{person.id}:3:")
-    async with live.world.ports.database.platform_transaction() as session:
+    async with tables_owner(postgres_owner_url) as connection:
         tampering = "update audit_events set target = 'key_other' where tenant_id = :id and sequence = 2"
-        await session.execute(text(tampering), {"id": person.id})
+        await connection.execute(text(tampering), {"id": person.id})
     broken = await shell(live, "audit", "verify", "--remembered", end, key=person.key)
     assert broken.exit_code == 1
     assert f"chain {person.id}, event 2 (ev_" in broken.stderr

@@ -44,7 +44,7 @@ def test_it_is_told_with_an_example(name: str) -> None:
     command = COMMANDS[name]
     sentence, _, rest = (command.help or "").partition("\n\n")
     assert sentence.rstrip().endswith("."), f"{name}: begin its docstring with a sentence"
-    (example,) = [line for line in rest.splitlines() if line.startswith("Example:")] or [""]
+    (example,) = [line for line in rest.splitlines() if re.match("Examples?:", line)] or [""]
     assert example, f"{name}: end its docstring with a line `Example: ...`"
     shown = name.replace("heddle keys ", "heddle key ")
     assert f"`{shown}" in example, f"{name}: its example is of another command: {example}"

@@ -90,7 +90,7 @@ def test_every_route_is_documented() -> None:
             if method == "post":
                 assert "idempotency-key" in [found["name"].lower() for found in route["parameters"]], path
             if method in ("post", "put", "patch") and "requestBody" not in route:
-                assert path.endswith(("/cancel", "/retry", "/rollback", "/rotate", "/redeliver")), path
+                assert path.endswith(("/cancel", "/continue", "/retry", "/rollback", "/rotate", "/redeliver")), path
 
 
 @pytest.fixture

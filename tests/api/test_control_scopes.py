@@ -61,7 +61,9 @@ async def test_a_scope_opens_its_own_routes_and_no_other(world: World, tenant: P
         if path in EVERYBODY and method == "GET":
             continue
         opens = next((scopes for start, scopes in FIRST_STEPS.items() if path.startswith(start)), set())
-        if path.endswith("/approvals"):
+        if path == "/v1/feedback":
+            opens = {"feedback", "edits"} if method == "POST" else {"feedback", "adapters", "approve"}
+        elif path.endswith("/approvals") and method == "POST":
             opens = {"approve"}
         elif path.startswith("/v1/adapters") and method != "GET":
             opens = {"adapters"}

@@ -68,6 +68,7 @@ def test_a_key_is_made_rotated_and_revoked(open_studio: Callable[..., Any], appr
         assert page.evaluate("navigator.clipboard.readText()") == secret
         assert scopes_of(approved, secret) == ["edits", "feedback"]
         page.get_by_role("button", name="I have it").click()
+        expect(page.locator("dialog")).to_have_count(0)
         assert secret not in page.content(), "it is shown once"
         page.get_by_role("button", name="Rotate shop front").click()
         page.get_by_label("The old secret goes on working").select_option("0")

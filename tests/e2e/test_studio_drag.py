@@ -4,16 +4,16 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.e2e.studio_page import IMAGES, Studio
-from tests.e2e.wire import LabelledImages, Wire
+from tests.e2e.wire import LabelledImages, Wire, png
 
 pytestmark = pytest.mark.timeout(240)
 STEPS = 40
-MOST = 3.0  # of the number; pictures reach 1 of it
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_slider_is_dragged_and_the_picture_follows(
         page.mouse.down()
         seen = set()
         for step in range(1, STEPS + 1):
-            page.mouse.move(box["x"] + 8 + (box["width"] - 16) * step / STEPS / MOST, middle)
+            page.mouse.move(box["x"] + 8 + (box["width"] - 16) * step / STEPS, middle)
             if step % (STEPS // 4) == 0:
                 # the pointer rests for as long as a picture takes, still held down
                 expect(page.locator('[data-picture="edited"]')).to_have_attribute("aria-busy", "false")
@@ -84,14 +84,7 @@ def test_a_number_is_typed_held_against_the_original_and_taken_back(
         original = studio.corner("original")
         page.get_by_label("shade", exact=True).focus()
         page.keyboard.press("End")
-        expect(page.get_by_label("shade, exactly")).to_have_value("3")
-        expect(page.get_by_text("beyond what your labelled images cover")).to_be_visible()
-        studio.shoot("edit-beyond")
-        page.get_by_role("button", name="Apply the suggestion").click()
-        expect(page.get_by_text("beyond what your labelled images cover")).to_have_count(0)
-        assert 0 < float(page.get_by_label("shade, exactly").input_value()) < MOST
-        page.get_by_role("button", name="Undo").click()
-        expect(page.get_by_label("shade, exactly")).to_have_value("3")
+        expect(page.get_by_label("shade, exactly")).to_have_value("1")
         page.get_by_label("shade, exactly").fill("0.9")
         page.keyboard.press("Enter")
         expect(studio.after("shade")).not_to_have_text("–")
@@ -117,10 +110,51 @@ def test_a_number_is_typed_held_against_the_original_and_taken_back(
         assert studio.corner("edited") == original
 
 
+def test_a_picture_unlike_the_labelled_ones_is_said_to_be(open_studio: Callable[..., Any], shades: Wire) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (128, 128, 3), np.uint8)
+    with open_studio(shades) as studio:
+        begin(studio, png(noise))
+        studio.page.get_by_label("shade, exactly").fill("0.9")
+        studio.page.keyboard.press("Enter")
+        expect(studio.page.get_by_text("unlike your labelled images")).to_be_visible()
+        studio.shoot("edit-outside")
+
+
+def test_a_suggestion_of_the_edge_is_told_and_taken(open_studio: Callable[..., Any], shades: Wire) -> None:
+    """Edits of these pictures stay within what is trusted, so the answer is one that another edge would give."""
+    with open_studio(shades) as studio:
+        studio.page.goto(studio.control_url)
+        told = studio.page.evaluate(
+            """async () => {
+              const { editWarning } = await import("/studio/js/edit_warning.js");
+              const taken = [];
+              const shown = (set, suggestion) => {
+                const found = editWarning({
+                  set, lastMove: { factor: "skin" },
+                  result: { extrapolation: "1.25", suggestion: JSON.stringify(suggestion) },
+                  takeSuggestion: (near) => taken.push(near), change: (factor, value) => taken.push([factor, value]),
+                });
+                found.element.querySelector("button")?.click();
+                return [found.words, found.element.querySelector("button")?.textContent ?? null];
+              };
+              const outside = { reason: "edit_outside", strength: 0.5 };
+              return [
+                shown({ shade: 1 }, { ...outside, set: { shade: 0.7 } }), shown({ skin: "sand", hair: "bob" }, outside),
+                shown({ skin: "sand" }, outside), taken,
+              ];
+            }"""
+        )
+        number, several, one, taken = told
+        assert number[0].startswith("This edit goes 25 % beyond")
+        assert "shade 0.7" in number[0]
+        assert [number[1], several[1], one[1]] == ["Apply the suggestion", "Leave skin as it is", None]
+        assert taken == [{"shade": 0.7}, ["skin", None]]
+
+
 def with_numbers(micah: LabelledImages) -> LabelledImages:
     """The same pictures labelled otherwise: how light the ground is (a number), and glasses or none (a switch)."""
     factors = [
-        {"name": "shade", "kind": "continuous", "range": [0, MOST]},
+        {"name": "shade", "kind": "continuous", "range": [0, 1]},
         {"name": "spectacles", "kind": "binary"},
         next(spec for spec in micah.factor_set["factors"] if spec["name"] == "skin"),
     ]

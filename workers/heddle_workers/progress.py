@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from heddle_workers.memory import return_memory
+
 Report = Callable[[str, float], None]
 Tell = Callable[[Any], None]
 T = TypeVar("T")
@@ -98,3 +100,4 @@ def streamed_telling(work: Callable[[Report, Tell], T]) -> Iterator[Progress | F
     finally:
         stop.set()
         thread.join()
+        return_memory()

@@ -94,7 +94,10 @@ def list_batches(
     data_dir: DataDir = DEFAULT_DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """List batches of the last day, newest first."""
+    """List batches of the last day, newest first.
+
+    Example: `heddle batch list`
+    """
     with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
         found = client.batches()
     rows = [(one.id, one.status, f"{one.done} of {one.items}", one.failed) for one in found]

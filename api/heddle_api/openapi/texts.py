@@ -50,10 +50,10 @@ CONTROL_TAGS: Final[Mapping[str, str]] = {
     "feedback": "What became of edits: kept or not, and where their people left the sliders.",
     "rollouts": "For operators: every tenant's served adapters brought to another base, judged, moved, and back.",
     "erasure": "Images taken out of everything that knew them, with a signed certificate.",
+    "cluster": "For operators: where jobs run, what waits, how fast it goes; rows and objects held against each other.",
     "quotas": "How much a tenant may use, and how much of it is used.",
     "usage": "What was used, by hour.",
     "audit": "Who changed what and when: a chain of hashes, so that nothing can be taken out unseen.",
-    "cluster": "For operators: where jobs run, what waits, and whether rows and objects agree.",
     "webhooks": "Events sent to your own address, signed as Standard Webhooks say.",
 }
 

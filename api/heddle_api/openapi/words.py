@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from heddle_api.openapi.examples import DIGEST, TIME, ULID
+from heddle_api.openapi.operator_words import OPERATOR_FIELDS
 
 _IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ada": ("AdapterView",),
@@ -25,6 +26,7 @@ _IDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 # name, or Schema.name where a name means several things
 FIELDS: Final[Mapping[str, tuple[str, Any]]] = {
+    **OPERATOR_FIELDS,
     "action": ("What was done: the name of the route.", "create_key"),
     "amounts": ("How much of each thing was used.", {}),
     "burst": ("How many requests may come at once.", 100),

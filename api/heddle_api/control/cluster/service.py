@@ -19,24 +19,24 @@ STALE_SECONDS: Final = 15.0
 class NodeView(BaseModel):
     """A machine that runs jobs."""
 
-    id: str
-    address: str
-    alive: bool
-    cpus: float
-    gpus: float
-    free_cpus: float = 0.0
-    free_gpus: float = 0.0
-    memory_bytes: int
+    id: str = Field(description="Short id that Ray gave it.")
+    address: str = Field(description="Where Ray reaches it.")
+    alive: bool = Field(description="Whether it answers.")
+    cpus: float = Field(description="Processors.")
+    gpus: float = Field(description="GPUs.")
+    free_cpus: float = Field(0.0, description="Processors that no task holds.")
+    free_gpus: float = Field(0.0, description="Shares of GPUs that no task holds.")
+    memory_bytes: int = Field(description="Memory that tasks may reserve.")
 
 
 class DispatcherView(BaseModel):
     """A process that leases jobs and has Ray do them."""
 
     owner: str = Field(description="Its name in leases.")
-    host: str
+    host: str = Field(description="The machine it runs on.")
     since: datetime = Field(description="When it was started.")
-    jobs_held: int
-    ray_reachable: bool
+    jobs_held: int = Field(description="Jobs it has leased now.")
+    ray_reachable: bool = Field(description="Whether it reached Ray when it spoke.")
     age_seconds: float = Field(description="How long ago it said so; of one that was killed this grows.")
     alive: bool = Field(description=f"Whether that is less than {STALE_SECONDS:.0f} s.")
 
@@ -44,47 +44,49 @@ class DispatcherView(BaseModel):
 class DepthView(BaseModel):
     """How many open jobs of a type are in a status."""
 
-    type: str
-    status: str
-    jobs: int
+    type: str = Field(description="Type of job.")
+    status: str = Field(description="Status of the jobs.")
+    jobs: int = Field(description="How many.")
 
 
 class TenantDepthView(BaseModel):
     """What one tenant has waiting and running; of operators' own jobs the tenant is null."""
 
-    tenant: str | None
-    waiting: int
-    running: int
+    tenant: str | None = Field(description="Id of the tenant; null: operators.")
+    waiting: int = Field(description="Jobs queued or waiting for a validation.")
+    running: int = Field(description="Jobs that run.")
 
 
 class ThroughputView(BaseModel):
     """Jobs of a type that ended within the last minutes."""
 
-    type: str
-    done: int
-    failed: int
-    per_second: float
+    type: str = Field(description="Type of job.")
+    done: int = Field(description="Ended with a result, or cancelled.")
+    failed: int = Field(description="Ended without.")
+    per_second: float = Field(description="Both, a second.")
 
 
 class ClusterView(BaseModel):
     """Where jobs run, what waits, how fast it goes."""
 
     nodes_age_seconds: float | None = Field(description="How old the view of the nodes is; null: no dispatcher spoke.")
-    cpus: float
-    free_cpus: float
-    gpus: float
-    free_gpus: float
+    cpus: float = Field(description="Processors.")
+    free_cpus: float = Field(description="Processors that no task holds.")
+    gpus: float = Field(description="GPUs.")
+    free_gpus: float = Field(description="Shares of GPUs that no task holds.")
     waiting: int = Field(description="Jobs that are queued or wait for a validation.")
-    running: int
+    running: int = Field(description="Jobs that run.")
     oldest_wait_seconds: float = Field(description="How long the first job that could start has been waiting.")
-    longest_run_seconds: float
+    longest_run_seconds: float = Field(
+        description="How long the oldest running job has been running, all its attempts together."
+    )
     oldest_lease_expires_at: datetime | None = Field(description="In the past: a dispatcher died and none took over.")
-    throughput_window_seconds: float
-    nodes: list[NodeView]
-    dispatchers: list[DispatcherView]
-    queue: list[DepthView]
+    throughput_window_seconds: float = Field(description="Length of the span that throughput is told of.")
+    nodes: list[NodeView] = Field(description="Machines, as they were seen last.")
+    dispatchers: list[DispatcherView] = Field(description="Those that spoke within ten minutes, newest first.")
+    queue: list[DepthView] = Field(description="Open jobs by type and status.")
     tenants: list[TenantDepthView] = Field(description="The hundred with most waiting.")
-    throughput: list[ThroughputView]
+    throughput: list[ThroughputView] = Field(description="Jobs that ended lately, by type.")
 
 
 async def read(session: AsyncSession) -> ClusterView:

@@ -23,33 +23,33 @@ class AskedReconciliation(BaseModel):
     """A wish that a dispatcher takes up within seconds."""
 
     id: str = Field(description="The reconciliation that comes of it carries this id.")
-    repair: bool
-    status: str = "asked"
+    repair: bool = Field(description="Whether objects that no row names are deleted.")
+    status: str = Field("asked", description="Always `asked`: it is gone from here once a dispatcher took it.")
 
 
 class FindingView(BaseModel):
     """One thing that does not fit."""
 
-    kind: str
-    tenant_id: str | None
+    kind: str = Field(description="What does not fit, as a stable word.")
+    tenant_id: str | None = Field(description="Whose; null: nobody's.")
     subject: str = Field(description="Key of the object, or id of the row.")
-    detail: str
-    repaired: bool
+    detail: str = Field(description="A sentence that says what is wrong.")
+    repaired: bool = Field(description="Whether it was mended.")
 
 
 class ReconciliationView(BaseModel):
     """What the last run found."""
 
     id: str | None = Field(description="Of the wish; null: it was due.")
-    began_at: datetime
-    seconds: float
-    age_seconds: float
-    repair: bool
+    began_at: datetime = Field(description="When the run began.")
+    seconds: float = Field(description="How long it took.")
+    age_seconds: float = Field(description="How long ago it was told.")
+    repair: bool = Field(description="Whether objects that no row names are deleted.")
     clean: bool = Field(description="All was looked at, and nothing is left that does not fit.")
-    repaired: int
-    tenants: int
-    objects: int
-    rows: int
+    repaired: int = Field(description="Findings that were mended.")
+    tenants: int = Field(description="How many were looked at.")
+    objects: int = Field(description="Objects that were seen.")
+    rows: int = Field(description="Rows that need an object.")
     kept_young: int = Field(description="Objects without a row that may still be in a writer's hands: not judged.")
     unreached: int = Field(description="Tenants that were not looked at because a store failed meanwhile.")
     counts: dict[str, int] = Field(description="Findings by kind that were left as they are.")
@@ -59,8 +59,8 @@ class ReconciliationView(BaseModel):
 class ReconciliationsView(BaseModel):
     """The last run, and the wish that waits for a dispatcher."""
 
-    waiting: AskedReconciliation | None
-    last: ReconciliationView | None
+    waiting: AskedReconciliation | None = Field(description="The wish no dispatcher took up yet; null: none.")
+    last: ReconciliationView | None = Field(description="The last run; null: none yet.")
 
 
 async def ask(session: AsyncSession, wanted: NewReconciliation) -> Reply:

@@ -40,7 +40,7 @@ const UNITS = /_(seconds|bytes)$/;
 
 /** "oldest_wait_seconds" -> "oldest wait": its unit stands beside the number. */
 function titleOf(name) {
-  return plain(name.replace(UNITS, ""));
+  return titled(name.replace(UNITS, ""));
 }
 
 function spoken(found, name = "") {
@@ -55,5 +55,5 @@ function spoken(found, name = "") {
 
 function titled(name) {
   const words = plain(name);
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  return (words.charAt(0).toUpperCase() + words.slice(1)).replace(/\b([cg])pus\b/gi, (found) => `${found.slice(0, 2).toUpperCase()}Us`);
 }
