@@ -90,7 +90,7 @@ def print_table(
     print(f"{'  times the bare fits on ' + str(cores) + ' cores':<44}{judged / (bare * tenants / cores):>10.2f}")
     print(f"{'the rest moved':<44}{continued:>10.2f}")
     print(f"{'rolled back':<44}{back:>10.2f}")
-    print(f"{doubted} drawn in full, a quarter of the pictures having left a doubt")
+    print(f"{doubted} drawn in full, the first few pictures having left a doubt")
     names = ("better", "equal", "worse", "failed", "mapped", "passed")
     print(f"{tenants / judged * 60:.0f} tenants a minute; " + ", ".join(f"{counts[name]} {name}" for name in names))
     allowed = BAR_SECONDS * tenants / BAR_TENANTS
