@@ -17,7 +17,7 @@ from heddle_api.errors import Place, internal_problem, problem_of
 from heddle_platform.errors import TooLarge
 from heddle_platform.ids import new_id
 
-# from a cached hit (1 ms) to a slow upload; the bars of issue 2 (5 ms, 40 ms) are edges of their own
+# from a cached hit (1 ms) to a slow upload; what is promised of edits (5 ms cached, 40 ms not) are edges of their own
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1.0, 2.5, 10.0)
 DEFAULT_MAX_BODY_BYTES: Final = 16 * 1024**2
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

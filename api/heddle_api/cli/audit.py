@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from heddle_api.cli.connection import (
     DEFAULT_DATA_DIR,
@@ -103,15 +104,15 @@ def verify(
         "ends": [vars(end) for end in ends],
         "faults": [vars(fault) for fault in faults],
     }
-    show(document, as_json, lambda: _print(counts, ends))
+    show(document, as_json, lambda: _tell(counts, ends))
     for fault in faults if not as_json else ():
         where = f"event {fault.sequence}" + (f" ({fault.event_id})" if fault.event_id else "")
-        err.print(f"[red]broken:[/] chain {fault.chain}, {where}: {fault.reason}")
+        err.print(f"[red]broken:[/] {escape(f'chain {fault.chain}, {where}: {fault.reason}')}")
     if faults:
         raise typer.Exit(1)
 
 
-def _print(counts: dict[str, int], ends: list[ChainHead]) -> None:
+def _tell(counts: dict[str, int], ends: list[ChainHead]) -> None:
     out.print(f"{sum(counts.values()):,} event(s) in {len(counts)} chain(s) were read and recomputed.")
     if len(ends) == 1:
         out.print(f"The end, to write down elsewhere: {ends[0].chain}:{ends[0].sequence}:{ends[0].hash}")
