@@ -74,6 +74,19 @@ class Archive:
             ) from error
 
 
+def zip_entry(name: str, compression: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
+    """Return an entry that depends on its name and bytes alone, not on when it was written: equal files, equal zips.
+
+    Args:
+        name: its path.
+        compression: images are compressed already; text is worth ZIP_DEFLATED.
+    """
+    info = zipfile.ZipInfo(name)  # dated 1980, the format's zero
+    info.compress_type = compression
+    info.external_attr = 0o600 << 16
+    return info
+
+
 @contextmanager
 def open_archive(
     source: BinaryIO, report: FaultReport, *, max_images: int, labels_needed: bool = True

@@ -17,6 +17,10 @@ _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9,
 _JPEG_BARE: Final = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 
 
+# media type -> how such a file's name ends
+SUFFIXES: Final[dict[MediaType, str]] = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+
+
 @dataclass(frozen=True)
 class ImageHeader:
     """Kind and size of an image in pixels, as its header declares them (before any EXIF turn)."""

@@ -68,6 +68,12 @@ def test_what_is_preserved_is_held_as_still_as_before(adapter: Adapter, tenant: 
     requests = [EditRequest(adapter="a", set={"shape": "cone"}, preserve=("size", "lit"))] * 30
     before, after = (edit_latents(one, latents, requests) for one in (adapter, opened(adapter)))
     assert np.abs(after.delta_BL - before.delta_BL).max() < 1e-3
+    kept = [adapter.factor_set.names.index(name) for name in ("size", "lit")]
+    plain_BF, held_BF, pressed_BF = (
+        read(adapter, some).values_BF[:, kept] for some in (latents, before.latents_BL, after.latents_BL)
+    )
+    assert np.abs(pressed_BF - held_BF).max() < 1e-3
+    assert np.abs(pressed_BF - plain_BF).max() <= np.abs(held_BF - plain_BF).max() + 1e-3
 
 
 def test_all_else_comes_back_as_it_was(adapter: Adapter) -> None:

@@ -12,18 +12,16 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Final
 
-from heddle_platform.archive import IMAGE_SUFFIXES, LABELS_FILE
+from heddle_platform.archive import IMAGE_SUFFIXES, LABELS_FILE, zip_entry
 from heddle_platform.base.sources.parquet import MARK, parquet_rows
 from heddle_platform.errors import InvalidInput, TooLarge
-from heddle_platform.image_header import read_header
+from heddle_platform.image_header import SUFFIXES, read_header
 from heddle_platform.labels import FaultReport
 from heddle_platform.settings import LimitSettings
-from heddle_workers.plain_set import zip_entry
 from heddle_workers.progress import Report
 
 IMAGE_COLUMN: Final = "image"
 FILE_COLUMN: Final = "file"
-_SUFFIXES: Final = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 
 def is_parquet(source: BinaryIO) -> bool:
@@ -69,7 +67,7 @@ def parquet_to_zip(
                 writer.writerow([])  # the rows below keep their numbers
                 continue
             name = _name(values.get(FILE_COLUMN) or path, data, row, len(str(total)))
-            archive.writestr(zip_entry(name, zipfile.ZIP_STORED), data)
+            archive.writestr(zip_entry(name), data)
             writer.writerow([name, *(_cell(values[column]) for column in columns)])
             report_progress("reading_rows", (row + 1) / total)
         archive.writestr(zip_entry(LABELS_FILE, zipfile.ZIP_DEFLATED), table.getvalue())
@@ -84,7 +82,7 @@ def _name(given: Any, data: bytes, row: int, digits: int) -> str:
     if isinstance(given, str) and PurePosixPath(given).suffix.lower() in IMAGE_SUFFIXES:
         return given
     try:
-        suffix = _SUFFIXES[read_header(data).media_type]
+        suffix = SUFFIXES[read_header(data).media_type]
     except InvalidInput:
         suffix = ".png"  # no image; the check of images says so, by this row
     return f"{given}{suffix}" if isinstance(given, str) and given else f"{row + 2:0{digits}d}{suffix}"

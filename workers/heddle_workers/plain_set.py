@@ -7,14 +7,13 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO, Final
 
-from heddle_platform.archive import LABELS_FILE, Archive
+from heddle_platform.archive import LABELS_FILE, Archive, zip_entry
 from heddle_platform.image_metadata import strip_metadata
 from heddle_platform.manifest import ManifestImage
 from heddle_platform.settings import LimitSettings
 from heddle_workers.progress import Report
 
 _BLOCK_BYTES: Final = 1024**2
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the zip format's zero: the same images give the same bytes
 
 
 def write_plain(
@@ -44,7 +43,7 @@ def write_plain(
         written.writestr(zip_entry(LABELS_FILE, zipfile.ZIP_DEFLATED), labels_text(rows, columns))
         for done, image in enumerate(images, 1):
             data = archive.read(image.file, max_bytes=limits.image_max_bytes)
-            written.writestr(zip_entry(image.file, zipfile.ZIP_STORED), strip_metadata(data))
+            written.writestr(zip_entry(image.file), strip_metadata(data))
             report_progress("removing_metadata", done / len(images))
     target.seek(0)
     digest = hashlib.sha256()
@@ -52,14 +51,6 @@ def write_plain(
         digest.update(block)
     target.seek(0)
     return digest.hexdigest()
-
-
-def zip_entry(name: str, compression: int) -> zipfile.ZipInfo:
-    """Return an entry that depends on its name and bytes alone, not on when it was written."""
-    info = zipfile.ZipInfo(name, date_time=_EPOCH)
-    info.compress_type = compression
-    info.external_attr = 0o600 << 16
-    return info
 
 
 def labels_text(rows: Iterable[ManifestImage], columns: Sequence[str]) -> str:

@@ -6,12 +6,12 @@ from typing import BinaryIO, Final
 
 import httpx
 
-from heddle_platform.archive import LABELS_FILE
+from heddle_platform.archive import LABELS_FILE, zip_entry
 from heddle_platform.errors import TooLarge, Unavailable
 from heddle_platform.manifest import Manifest
 from heddle_platform.ports import Part
 from heddle_workers.image_set import ImageSet
-from heddle_workers.plain_set import labels_text, zip_entry
+from heddle_workers.plain_set import labels_text
 from heddle_workers.progress import Report
 from heddle_workers.set_report import Checked
 

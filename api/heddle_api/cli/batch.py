@@ -23,9 +23,9 @@ from heddle_api.cli.connection import (
 )
 from heddle_api.cli.edit import factor_values
 from heddle_api.client import BatchInfo, Document, HeddleClient
+from heddle_platform.archive import IMAGE_SUFFIXES
 
 batch_app = typer.Typer(no_args_is_help=True, help="Batches: edit a whole folder, behind those who wait for answers.")
-_ENDINGS: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _MOST_FILES: Final = 100
 _MOST_BYTES: Final = 8 * 1024**2
 Form = Annotated[str, typer.Option("--format", help="png, jpeg or webp.")]
@@ -50,7 +50,7 @@ def run(
 
     Example: `heddle batch run faces --adapter avatars --set glasses=round -o with-glasses`
     """
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
     if not files:
         fail(f"there is no .png, .jpg or .webp file in {folder}")
     if form not in ("png", "jpeg", "webp"):

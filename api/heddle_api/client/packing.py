@@ -7,14 +7,12 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from heddle_api.client.pictures import Picture, picture_bytes
-from heddle_platform.archive import LABELS_FILE
+from heddle_platform.archive import LABELS_FILE, zip_entry
 from heddle_platform.errors import InvalidInput
-from heddle_platform.image_header import read_header
-
-_SUFFIXES: Final = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+from heddle_platform.image_header import SUFFIXES, read_header
 
 
 @contextmanager
@@ -62,12 +60,12 @@ def packed_pictures(pictures: Sequence[Picture], labels: Sequence[Mapping[str, A
         for place, (picture, row) in enumerate(zip(pictures, labels, strict=True)):
             try:
                 data = picture_bytes(picture)
-                name = f"{place:06d}{_SUFFIXES[read_header(data).media_type]}"
+                name = f"{place:06d}{SUFFIXES[read_header(data).media_type]}"
             except (ValueError, InvalidInput) as error:
                 raise ValueError(f"picture {place}: {error}") from error
-            archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980: equal sets, equal bytes
+            archive.writestr(zip_entry(name), data)
             writer.writerow([name, *("" if row.get(factor) is None else row[factor] for factor in factors)])
-        archive.writestr(zipfile.ZipInfo(LABELS_FILE), table.getvalue())
+        archive.writestr(zip_entry(LABELS_FILE), table.getvalue())
     return out.getvalue()
 
 

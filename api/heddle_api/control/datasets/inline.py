@@ -10,13 +10,11 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from heddle_platform.archive import LABELS_FILE
+from heddle_platform.archive import LABELS_FILE, zip_entry
 from heddle_platform.errors import Detail, InvalidInput
-from heddle_platform.image_header import read_header
+from heddle_platform.image_header import SUFFIXES, read_header
 
 MAX_ITEMS: Final = 1_000
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # equal items make equal bytes
-_SUFFIXES: Final = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 _EXAMPLE_PNG: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
 
 FactorName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -57,7 +55,7 @@ def pack_items(items: Sequence[NewItem], factors: Sequence[str]) -> bytes:
         for index, item in enumerate(items):
             try:
                 data = base64.b64decode(item.image, validate=True)
-                name = f"{index + 2:06d}{_SUFFIXES[read_header(data).media_type]}"
+                name = f"{index + 2:06d}{SUFFIXES[read_header(data).media_type]}"
             except binascii.Error:
                 details.append(
                     Detail(f"/items/{index}/image", "not_base64", "the image is not base64; encode the file")
@@ -67,9 +65,9 @@ def pack_items(items: Sequence[NewItem], factors: Sequence[str]) -> bytes:
                 details.append(Detail(f"/items/{index}/image", error.code, error.message))
                 continue
             details += _unknown(index, item.labels, factors)
-            archive.writestr(_entry(name), data)
+            archive.writestr(zip_entry(name), data)
             writer.writerow([name, *(_text(item.labels.get(factor)) for factor in factors)])
-        archive.writestr(_entry(LABELS_FILE), table.getvalue())
+        archive.writestr(zip_entry(LABELS_FILE), table.getvalue())
     if details:
         first = details[0]
         raise InvalidInput(
@@ -96,9 +94,3 @@ def _text(cell: str | bool | float | None) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return str(cell)
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, date_time=_EPOCH)
-    info.external_attr = 0o600 << 16
-    return info

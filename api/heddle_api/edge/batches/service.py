@@ -26,14 +26,13 @@ from heddle_platform.edit_records import EditBatch
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import NotFound, TooLarge, Unavailable
 from heddle_platform.ids import new_id
-from heddle_platform.image_header import MediaType, read_header
+from heddle_platform.image_header import SUFFIXES, MediaType, read_header
 from heddle_platform.ports import ObjectStore
 
 MOST_IMAGES: Final = 200
 MOST_ITEMS: Final = 1_000
 TTL_SECONDS: Final = 24 * 3600
 _ZIP_IN_MEMORY: Final = 8 * 1024**2
-ENDINGS: Final[dict[str, str]] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 class BatchItem(BaseModel):
@@ -96,7 +95,7 @@ def detail(batch: EditBatch) -> BatchDetail:
 def plan(batch: EditBatch, item: int) -> ItemPlan:
     """Say what an item is."""
     image, edit = divmod(item, len(batch.spec["edits"]))
-    file = f"item-{item:04d}.{ENDINGS[batch.spec['media_type']]}"
+    file = f"item-{item:04d}{SUFFIXES[batch.spec['media_type']]}"
     return ItemPlan(image, edit, keys.edit_batch_file(batch.tenant_id, batch.id, file))
 
 
