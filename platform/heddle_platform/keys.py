@@ -119,6 +119,14 @@ def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:
     return (folder, digest) if folder in _ADDRESSED and file else None
 
 
+def is_known(tenant_id: str, key: str) -> bool:
+    """Tell whether a key of the tenant is of a kind that this version of the code writes.
+
+    Others were written by a newer one, which knows whether they are needed.
+    """
+    return addressed(tenant_id, key) is not None or key.startswith(f"{tenant_prefix(tenant_id)}uploads/")
+
+
 def probe(token: str) -> str:
     """Return the key of a short-lived object that a start-up check writes, rewrites and removes."""
     return f"probes/{_part(token)}"

@@ -146,12 +146,13 @@ class DispatchSettings(_Concern):
 class ReconcileSettings(_Concern):
     """How often the dispatcher holds rows and objects against each other, and what it does with orphans.
 
-    What was written less than `reconcile_grace_seconds` ago is not judged: longer than any request or write takes.
+    What was written less than `reconcile_grace_seconds` ago is not judged: longer than any request or write takes. It
+    deletes nothing unless `reconcile_repair` says so; an operator may have it repair once (`heddle ops reconcile`).
     """
 
     reconcile_every_seconds: float = Field(900.0, gt=0)
     reconcile_grace_seconds: float = Field(3_600.0, gt=0)
-    reconcile_repair: bool = True
+    reconcile_repair: bool = False
 
 
 class TrackingSettings(_Concern):

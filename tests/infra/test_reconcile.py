@@ -68,6 +68,13 @@ async def test_what_fits_is_clean_and_stays(scene: Scene) -> None:
     assert scene.objects.objects == before
 
 
+async def test_what_only_a_newer_version_knows_is_told_and_left(scene: Scene) -> None:
+    unknown = keys.tenant_prefix(scene.tenant.id) + "sketches/1/line.svg"
+    scene.objects.put(unknown, b"of a newer version")
+    assert await scene.findings(repair=True) == [("orphan_object", unknown, False)]
+    assert scene.objects.get(unknown) == b"of a newer version"
+
+
 async def test_orphans_are_told_and_taken_away_only_when_asked(scene: Scene) -> None:
     orphans = {
         keys.dataset_images(scene.tenant.id, "6" * 64),

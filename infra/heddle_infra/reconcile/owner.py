@@ -40,7 +40,7 @@ async def hold_tenant(
         tenant_id: whose; a tenant that no row knows any more owns nothing.
         seen: takes counts and findings.
         before: what was written later is not judged.
-        repair: delete orphans, unless the tenant has a job running.
+        repair: delete orphans of kinds that this code writes, unless the tenant has a job running.
     """
     prefix = keys.tenant_prefix(tenant_id)
     listed, begun = await asyncio.to_thread(lambda: (list(objects.list(prefix)), list(objects.open_multiparts(prefix))))
@@ -55,7 +55,8 @@ async def hold_tenant(
     seen.kept_young += len(unnamed) + len(loose) - len(orphans) - len(orphan_uploads)
     gone = set[str]()
     if repair and (orphans or orphan_uploads) and not named.running:
-        gone = await _take_away(database, objects, tenant_id, orphans, orphan_uploads, before)
+        known = [info for info in orphans if keys.is_known(tenant_id, info.key)]
+        gone = await _take_away(database, objects, tenant_id, known, orphan_uploads, before)
     seen.findings += [
         Finding(
             kind="orphan_object",
