@@ -27,15 +27,17 @@ def test_codes_that_are_factors_are_read_as_such() -> None:
     assert found["mig"].by == "3 neighbours, n = 200"
 
 
-def test_the_card_has_a_probe_and_intervals_around_the_gaps() -> None:
-    found = base_scores_with_intervals(*sample())
+def test_the_card_has_a_probe_and_an_interval_around_every_score() -> None:
+    codes, labels = sample(100)
+    found = base_scores_with_intervals(codes, labels)
     assert found["probe"].value == 1
-    for name in ("mig", "mig_20_bins"):
-        low, high = found[name].low, found[name].high
-        assert low is not None
-        assert high is not None
-        assert low <= found[name].value <= high
-    assert found["dci"].low is None
+    assert {name: reading.value for name, reading in base_scores(codes, labels).items()}.items() <= {
+        name: reading.value for name, reading in found.items()
+    }.items()
+    for reading in found.values():
+        assert reading.low is not None
+        assert reading.high is not None
+        assert reading.low <= reading.value <= reading.high
 
 
 def test_what_is_not_defined_is_left_out() -> None:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from heddle_adapters.scores import jackknife, mig, wilson
+from heddle_adapters.scores.jackknife import jackknife_each
 from heddle_platform.errors import InvalidInput
 
 
@@ -12,6 +13,20 @@ def test_the_interval_of_a_mean_is_the_textbook_one() -> None:
     assert middle == pytest.approx(values_N.mean())
     # Student's t with 9 degrees of freedom, and a standard error itself known to a quarter
     assert reach == pytest.approx(2.262 * values_N.std() / np.sqrt(1_000), rel=0.6)
+
+
+def test_numbers_computed_together_have_the_intervals_they_have_alone() -> None:
+    codes, factors = np.random.default_rng(2).normal(size=(60, 2)), np.zeros((60, 1))
+    alone = {
+        "mean": jackknife(lambda left, _: float(left.mean()), codes, factors, groups=5, seed=3),
+        "most": jackknife(lambda left, _: float(left.max()), codes, factors, groups=5, seed=3),
+    }
+    both = jackknife_each(
+        lambda left, _: {"mean": float(left.mean()), "most": float(left.max())}, codes, factors, groups=5, seed=3
+    )
+    assert {name: (each.low, each.high) for name, each in both.items()} == {
+        name: (each.low, each.high) for name, each in alone.items()
+    }
 
 
 def test_it_covers_the_truth_of_a_gap() -> None:

@@ -8,11 +8,13 @@ import pytest
 
 from heddle_platform.base.bundle import CARD_HTML, CARD_JSON, load_bundle, read_card_files
 from heddle_platform.base.card import BaseCard, kept_card, make_card, write_card
+from heddle_platform.base.card_page import card_page
 from heddle_platform.base.card_parts import as_seen
 from heddle_platform.base.charts import Series, chart
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import Corpus, Part, build_corpus
 from heddle_platform.base.readings import Measurement, Reading
+from heddle_platform.base.run_log import kept_measurements
 from heddle_platform.base.slices import labelled_slice
 from heddle_platform.base.train import BUNDLE, METRICS, train
 from heddle_platform.base.traversal import most_active, traversal_grid
@@ -103,6 +105,21 @@ def test_a_new_card_of_the_same_base_keeps_its_history(trained: Path, corpus: Co
     assert kept_card(tmp_path) == made
     assert kept_card(tmp_path / "nowhere") is None
     assert BaseCard.model_validate_json(made.canonical()) == made
+
+
+def test_the_log_of_its_training_is_taken_from_its_folder_and_from_no_other(trained: Path) -> None:
+    recipe = load_bundle(trained / BUNDLE).manifest.recipe
+    [row] = kept_measurements(trained, recipe)
+    assert row.step == 6
+    assert kept_measurements(trained, {**recipe, "seed": 7}) == ()
+    assert kept_measurements(trained / "nowhere", recipe) == ()
+
+
+def test_a_card_without_curves_says_so(trained: Path) -> None:
+    card = kept_card(trained / BUNDLE)
+    assert card is not None
+    assert b"was not kept" in card_page(card.model_copy(update={"curves": ()}))
+    assert b"measured only once" in card_page(card)
 
 
 def test_the_labelled_slice_takes_factors_that_are_known_and_vary() -> None:

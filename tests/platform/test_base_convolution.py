@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from heddle_platform.base.convolution import ConvolutionConfig
+from heddle_platform.base.convolution import ConvolutionConfig, by_phases
 from heddle_platform.base.network import Network, PatchConfig, network_config
 
 TINY: dict[str, dict[str, Any]] = {
@@ -49,6 +49,18 @@ def test_probabilities_stay_between_zero_and_one() -> None:
     network = Network(ConvolutionConfig(latents=3, maps=(4, 4, 8, 8), hidden=16, output="sigmoid"))
     drawn = network.decoder(torch.randn(4, 3) * 100).detach()
     assert 0 <= float(drawn.min()) <= float(drawn.max()) <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_four_phases_are_the_transposed_convolution(channels: int) -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.ConvTranspose2d(5, channels, 4, 2, 1).double()
+    small = torch.randn(2, 5, 3, 4, dtype=torch.float64, requires_grad=True)
+    wanted, got = layer(small), by_phases(small, layer)
+    torch.testing.assert_close(got, wanted)
+    given = (small, *layer.parameters())
+    for mine, torchs in zip(*(torch.autograd.grad(each.sin().sum(), given) for each in (got, wanted)), strict=True):
+        torch.testing.assert_close(mine, torchs)
 
 
 def test_an_image_does_not_see_its_batch() -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
 from heddle_platform.base.objectives.kl import Kl, KlConfig, kl_per_latent
-from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig, edge_energy
+from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig, edge_energy, energy
 from heddle_platform.base.objectives.term import Pass, Schedule
 
 
@@ -68,6 +68,24 @@ def test_edge_energy_of_one_pixel() -> None:
     difference[0, 0, 4, 4] = 3.0
     # Two horizontal and two vertical differences of 3.
     assert edge_energy(difference).tolist() == [4 * 9]
+
+
+@pytest.mark.parametrize("edge", [0.0, 0.7])
+def test_the_written_out_gradient_of_the_energy_is_autograds(edge: float) -> None:
+    torch.manual_seed(0)
+    difference = torch.randn(3, 2, 5, 4, dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor([1.0, 0.0, -2.0], dtype=torch.float64)
+    across, down = difference.diff(dim=-1), difference.diff(dim=-2)
+    plain = sum(
+        part.square().flatten(1).sum(dim=1) * share for part, share in ((difference, 1), (across, edge), (down, edge))
+    )
+    found = energy(difference, edge)
+    torch.testing.assert_close(found, plain)
+    wanted, got = (torch.autograd.grad((each * weights).sum(), difference)[0] for each in (plain, found))
+    torch.testing.assert_close(got, wanted)
+    same = torch.zeros(2, 1, 3, 3, requires_grad=True)
+    energy(same, edge).sum().backward()
+    assert torch.equal(same.grad, torch.zeros_like(same)), "no picture is drawn so well that its gradient is none"
 
 
 def test_fitted_sigma_by_hand() -> None:

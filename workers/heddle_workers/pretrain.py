@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from heddle_adapters.base_scores import base_scores_with_intervals
+from heddle_adapters.base_scores import base_scores, base_scores_with_intervals
 from heddle_platform.base.bundle import load_bundle, read_card_files
 from heddle_platform.base.card import BaseCard
 from heddle_platform.base.checkpoint import pack_checkpoint, unpack_checkpoint
@@ -60,7 +60,8 @@ def pretrain_as(
     corpus = corpus or build_corpus(recipe.corpus)
     surroundings = Surroundings(
         progress=teller if first else None,
-        score=base_scores_with_intervals,
+        score=base_scores,
+        card_score=base_scores_with_intervals,
         checkpoints=_ToldCheckpoints(tell, checkpoint),
         tracker=teller if first else None,
         peers=peers,

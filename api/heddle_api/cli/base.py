@@ -50,7 +50,7 @@ def train(
     if workers > 1:
         _train_side_by_side(recipe, out, workers, cache, anew)
     try:
-        from heddle_adapters.base_scores import base_scores_with_intervals
+        from heddle_adapters.base_scores import base_scores, base_scores_with_intervals
         from heddle_infra.tracking import open_tracker
         from heddle_platform.base.config import load_recipe
         from heddle_platform.base.progress import shown_progress
@@ -70,7 +70,8 @@ def train(
                 resume=not anew,
                 progress=progress,
                 store=object_store() if stored else None,
-                score=base_scores_with_intervals,
+                score=base_scores,
+                card_score=base_scores_with_intervals,
                 tracker=tracker,
             )
     except HeddleError as error:
@@ -99,6 +100,7 @@ def card(bundle: BundleFolder, out: CardFile, cache: CacheFolder = None) -> None
         from heddle_adapters.base_scores import base_scores_with_intervals
         from heddle_platform.base.card import held_out_parts, kept_card, make_card
         from heddle_platform.base.card_page import card_page
+        from heddle_platform.base.run_log import kept_measurements
     except ModuleNotFoundError as error:
         fail(f"the package {error.name} is missing; install what scoring needs: pip install 'heddle[demo]'")
     try:
@@ -107,7 +109,13 @@ def card(bundle: BundleFolder, out: CardFile, cache: CacheFolder = None) -> None
             with steps.step("Rendering held-out images"):
                 held_out = held_out_parts(loaded.manifest.recipe, cache)
             with steps.step("Measuring"):
-                made = make_card(loaded, held_out, score=base_scores_with_intervals, kept=kept_card(bundle))
+                made = make_card(
+                    loaded,
+                    held_out,
+                    score=base_scores_with_intervals,
+                    measurements=kept_measurements(bundle.resolve().parent, loaded.manifest.recipe),
+                    kept=kept_card(bundle),
+                )
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(card_page(made))
         out.with_suffix(".json").write_bytes(made.canonical())

@@ -63,6 +63,25 @@ def _start(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
+def by_phases(x_BCHW: Tensor, transposed: nn.ConvTranspose2d) -> Tensor:
+    """What a transposed convolution of this file's kernel gives, computed as a 2x2 convolution (Shi 2016).
+
+    Of the 4x4 kernel each pixel of the output sees 2x2, which ones depends on whether its row and column are even: so
+    the four kinds are four times as many channels of a picture of half the size. oneDNN draws three channels so in less
+    than half the time.
+    """
+    batch, _, height, width = x_BCHW.shape
+    weight_IOKK, bias = transposed.weight, transposed.bias
+    inner, outer = weight_IOKK.shape[:2]
+    # [I, O, row tap, row phase, column tap, column phase], taps from last to first: a convolution reads them backwards.
+    phases = weight_IOKK.reshape(inner, outer, 2, 2, 2, 2).flip(2, 4).permute(3, 5, 1, 0, 2, 4)
+    kernel = phases.reshape(4 * outer, inner, 2, 2).contiguous(memory_format=torch.channels_last)
+    kinds = nn.functional.conv2d(x_BCHW, kernel, None if bias is None else bias.repeat(4), padding=1)
+    split = kinds.permute(0, 2, 3, 1).reshape(batch, height + 1, width + 1, 2, 2, outer)
+    whole = split.transpose(2, 3).reshape(batch, 2 * height + 2, 2 * width + 2, outer)
+    return whole[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
+
+
 class ConvolutionEncoder(nn.Module):
     """Images [B, C, H, W] in 0..1 -> (mean, logvar), both [B, L]."""
 
@@ -85,7 +104,7 @@ class ConvolutionEncoder(nn.Module):
         """Encode."""
         x_BCHW = images_BCHW
         for convolution in self.convolutions:
-            x_BCHW = nn.functional.relu(convolution(x_BCHW))
+            x_BCHW = convolution(x_BCHW).relu_()
         gathered = nn.functional.relu(self.gather(x_BCHW.flatten(1)))
         return self.mean(gathered), self.logvar(gathered).clamp(-10, 4)
 
@@ -116,7 +135,7 @@ class ConvolutionDecoder(nn.Module):
         spread = nn.functional.relu(self.spread(hidden))
         x_BCHW = spread.reshape(-1, self.inner, _LAST_SIDE, _LAST_SIDE)
         for convolution in self.convolutions:
-            x_BCHW = nn.functional.relu(convolution(x_BCHW))
-        painted: Tensor = self.paint(x_BCHW)
+            x_BCHW = convolution(x_BCHW).relu_()
+        painted = by_phases(x_BCHW, self.paint)
         # In single precision whatever the products were: bfloat16 has no number between .996 and 1.
         return torch.sigmoid(painted.float()) if self.output == "sigmoid" else painted

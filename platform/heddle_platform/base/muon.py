@@ -30,11 +30,11 @@ def orthogonal(matrix_MRC: Tensor) -> Tensor:
     # multiplied out on the small side, and x is touched twice rather than ten times.
     gram_MSS = x_MRC @ x_MRC.mT if wide else x_MRC.mT @ x_MRC
     unit_SS = torch.eye(gram_MSS.shape[-1], dtype=gram_MSS.dtype, device=gram_MSS.device)
-    product_MSS = unit_SS.expand_as(gram_MSS)
-    for _ in range(_ITERATIONS):
+    product_MSS = factor_MSS = first * unit_SS + second * gram_MSS + third * gram_MSS @ gram_MSS
+    for _ in range(_ITERATIONS - 1):
+        gram_MSS = factor_MSS @ gram_MSS @ factor_MSS
         factor_MSS = first * unit_SS + second * gram_MSS + third * gram_MSS @ gram_MSS
         product_MSS = factor_MSS @ product_MSS
-        gram_MSS = factor_MSS @ gram_MSS @ factor_MSS
     turned_MRC: Tensor = product_MSS @ x_MRC if wide else x_MRC @ product_MSS
     return turned_MRC
 

@@ -20,6 +20,18 @@ METRICS = "metrics.jsonl"
 TRAVERSALS = "traversals"
 
 
+def kept_measurements(out_dir: Path, recipe: dict[str, Any]) -> tuple[Measurement, ...]:
+    """What a training of this recipe measured, as its folder tells; none where the folder is not its own."""
+    try:
+        run = json.loads((out_dir / RUN).read_text(encoding="utf-8"))
+        lines = (out_dir / METRICS).read_text(encoding="utf-8").splitlines()
+        if run["recipe"] != recipe:
+            return ()
+        return tuple(Measurement.model_validate_json(line) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
 class RunTracker(Protocol):
     """An experiment tracker. It may be away: a training goes on without it."""
 

@@ -50,7 +50,8 @@ class Surroundings:
 
     Attributes:
         progress: is told how it goes.
-        score: computes scores on the labelled slice; None: none are measured.
+        score: computes scores on the labelled slice while it trains; None: none are measured.
+        card_score: computes the scores of the card, once and so with intervals; None: `score` does.
         checkpoints: where its state is kept; None: in its folder.
         tracker: keeps the run's log elsewhere too (an experiment tracker).
         peers: the processes that train together.
@@ -58,6 +59,7 @@ class Surroundings:
 
     progress: TrainListener | None = None
     score: Score | None = None
+    card_score: Score | None = None
     checkpoints: Checkpoints | None = None
     tracker: RunTracker | None = None
     peers: Peers = field(default_factory=Alone)

@@ -46,6 +46,7 @@ def train(
     progress: TrainListener | None = None,
     store: ObjectStore | None = None,
     score: Score | None = None,
+    card_score: Score | None = None,
     tracker: RunTracker | None = None,
 ) -> Path:
     """Train a base and write its bundle and its card.
@@ -57,7 +58,8 @@ def train(
         resume: go on from `out_dir`'s checkpoint if there is one; otherwise start anew.
         progress: is told how it goes.
         store: where the corpus's sources named `stored` lie.
-        score: computes scores on the labelled slice; None: none are measured.
+        score: computes scores on the labelled slice while it trains; None: none are measured.
+        card_score: computes the scores of the card; None: `score` does.
         tracker: keeps the run's log elsewhere too.
     Returns:
         The bundle's directory, the card beside its files.
@@ -67,7 +69,7 @@ def train(
     """
     told = progress.rendering if progress else None
     corpus = build_corpus(recipe.corpus, cache_dir=cache_dir, progress=told, store=store)
-    surroundings = Surroundings(progress=progress, score=score, tracker=tracker)
+    surroundings = Surroundings(progress=progress, score=score, card_score=card_score, tracker=tracker)
     finished = complete_training(recipe, corpus, out_dir, surroundings, resume=resume)
     export_run(recipe, corpus, out_dir, finished, surroundings)
     return out_dir / BUNDLE
@@ -94,7 +96,8 @@ def export_run(
         surroundings.progress.exporting()
     bundle = export_bundle(finished.learner.averaged, recipe, corpus, steps=finished.steps)
     write_bundle(bundle, out_dir / BUNDLE)
-    card = make_card(bundle, corpus.held_out, score=surroundings.score, measurements=finished.measurements)
+    score = surroundings.card_score or surroundings.score
+    card = make_card(bundle, corpus.held_out, score=score, measurements=finished.measurements)
     page = write_card(card, out_dir / BUNDLE)
     if surroundings.tracker:
         surroundings.tracker.finished(bundle.digest, {"card.html": page})
