@@ -67,8 +67,8 @@ def by_phases(x_BCHW: Tensor, transposed: nn.ConvTranspose2d) -> Tensor:
     """What a transposed convolution of this file's kernel gives, computed as a 2x2 convolution (Shi 2016).
 
     Of the 4x4 kernel each pixel of the output sees 2x2, which ones depends on whether its row and column are even: so
-    the four kinds are four times as many channels of a picture of half the size. oneDNN draws three channels so in less
-    than half the time.
+    the four kinds are four times as many channels of a picture of half the size. oneDNN draws three channels so in
+    half the time or less.
     """
     batch, _, height, width = x_BCHW.shape
     weight_IOKK, bias = transposed.weight, transposed.bias
@@ -136,6 +136,7 @@ class ConvolutionDecoder(nn.Module):
         x_BCHW = spread.reshape(-1, self.inner, _LAST_SIDE, _LAST_SIDE)
         for convolution in self.convolutions:
             x_BCHW = convolution(x_BCHW).relu_()
-        painted = by_phases(x_BCHW, self.paint)
+        # Only while it trains: exported graphs keep the one operator that every runtime knows.
+        painted: Tensor = by_phases(x_BCHW, self.paint) if self.training else self.paint(x_BCHW)
         # In single precision whatever the products were: bfloat16 has no number between .996 and 1.
         return torch.sigmoid(painted.float()) if self.output == "sigmoid" else painted

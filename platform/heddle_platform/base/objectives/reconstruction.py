@@ -42,12 +42,7 @@ def edge_energy(difference_BCHW: Tensor) -> Tensor:
     """Sum of squared horizontal and vertical first differences, [B]."""
     across = difference_BCHW[..., :, 1:] - difference_BCHW[..., :, :-1]
     down = difference_BCHW[..., 1:, :] - difference_BCHW[..., :-1, :]
-    return sum_of_squares(across) + sum_of_squares(down)
-
-
-def sum_of_squares(images_BCHW: Tensor) -> Tensor:
-    """Of each image, [B]; in one pass, where squares that are summed would be written first."""
-    return torch.linalg.vector_norm(images_BCHW, dim=(1, 2, 3)).square()
+    return across.square().sum(dim=(1, 2, 3)) + down.square().sum(dim=(1, 2, 3))
 
 
 class _Energy(torch.autograd.Function):
@@ -60,7 +55,7 @@ class _Energy(torch.autograd.Function):
     def forward(context: Any, difference_BCHW: Tensor, edge: float) -> Tensor:
         context.save_for_backward(difference_BCHW)
         context.edge = edge
-        energy_B = sum_of_squares(difference_BCHW)
+        energy_B = difference_BCHW.square().sum(dim=(1, 2, 3))
         return energy_B + edge * edge_energy(difference_BCHW) if edge else energy_B
 
     @staticmethod
