@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -86,9 +87,9 @@ class Plain:
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum()
         loss = (energy + kl) / len(images)
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimiser.step()
-        return loss.item()
+        return float(loss.item())
 
     def error(self, images: Tensor) -> float:
         with torch.no_grad():
@@ -136,7 +137,8 @@ def recipes(batch: int) -> dict[str, Recipe]:
 def pictures(batch: int) -> tuple[Tensor, Tensor]:
     """Batches of training images [S, B, C, H, W], and held-out images, floats in 0..1."""
     corpus = build_corpus(CorpusConfig(images={"micah": 2000}, held_out=250))
-    images = to_float(corpus.parts[0].at(0.0).images).contiguous()
+    drawn = corpus.parts[0].at(0.0).images
+    images = to_float(np.stack([drawn[row] for row in range(len(drawn))])).contiguous()
     whole = images[: len(images) // batch * batch]
     return whole.reshape(-1, batch, *images.shape[1:]), to_float(corpus.held_out[0].images).contiguous()
 
@@ -262,7 +264,8 @@ def report(
 
 def learn(steps: int, batches: Tensor, held_out: Tensor, plain: Plain, ours: dict[str, Ours]) -> None:
     print(f"held-out error after {steps} more steps, the learning rate of each recipe:")
-    for name, each in {"plain loop": plain, **ours}.items():
+    trained: dict[str, Plain | Ours] = {"plain loop": plain, **ours}
+    for name, each in trained.items():
         torch.set_num_threads(CORES)
         seconds(each.step, batches, steps)
         print(f"  {name:16}{each.error(held_out):.5f}", flush=True)

@@ -67,8 +67,7 @@ def train(workers: int, seed: int, steps: int) -> Run:
         sys.exit(f"{workers} worker(s) measured {len(measured)} times in {steps} steps; take more steps")
     first, last = measured[0], measured[-1]
     rate = (last.step - first.step) * recipe.optimiser.batch / (last.elapsed_seconds - first.elapsed_seconds)
-    weights = {term.kind: term.schedule.weight for term in recipe.terms}
-    losses = [sum(weights[kind] * value for kind, value in each.losses.items()) for each in measured]
+    losses = [float(sum(each.losses.values())) for each in measured]  # both terms weigh 1 once warmed up
     return Run(np.array([float(each.step) for each in measured]), np.array(losses), rate)
 
 

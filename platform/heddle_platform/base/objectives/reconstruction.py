@@ -59,7 +59,7 @@ class _Energy(torch.autograd.Function):
         return energy_B + edge * edge_energy(difference_BCHW) if edge else energy_B
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, gradient_B: Tensor) -> tuple[Tensor, None]:
         (difference_BCHW,) = context.saved_tensors
         pull_BCHW = difference_BCHW.clone()
