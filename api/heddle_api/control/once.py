@@ -116,7 +116,8 @@ async def _key(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="Any text of your own, at most 255 characters; the same key does the work once in 24 hours."
+            description="Any text of your own, at most 255 characters; the same key does the work once in 24 hours.",
+            json_schema_extra={"minLength": 1, "maxLength": MAX_KEY_CHARACTERS, "pattern": "^[ -~]+$"},
         ),
     ] = None,
 ) -> str | None:

@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+from heddle_platform.oversize import oversize
 
 _PLAIN = r"^[^\x00-\x1f\x7f]+$"
 
@@ -13,15 +15,31 @@ Reference = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1
 Handle = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
+class Asked(BaseModel):
+    """What a caller sends: of known fields, and small enough that all its faults can be told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bounded(cls, document: Any) -> Any:
+        if too_long := oversize(document):
+            raise ValueError(f"{too_long}; send less at once")
+        return document
+
+
 def each_once(value: Any) -> Any:
     """Refuse a list that says something twice, before it becomes a set.
 
     Raises:
         ValueError: it does; the sentence names it.
     """
-    for place, item in enumerate(value if isinstance(value, list) else ()):
-        if item in value[:place]:
+    seen: set[str] = set()
+    for item in value if isinstance(value, list) else ():
+        spelt = repr(item)  # what JSON can hold and a set cannot is spelt, too
+        if spelt in seen:
             raise ValueError(f"{str(item)[:60]!r} is listed twice; list each once")
+        seen.add(spelt)
     return value
 
 

@@ -137,7 +137,10 @@ def negotiate(accept: str | None) -> MediaType:
 async def deadline_of(
     x_deadline_ms: Annotated[
         str | None,
-        Header(description="Milliseconds you wait for the answer; what would be later is not begun."),
+        Header(
+            description="Milliseconds you wait for the answer; what would be later is not begun.",
+            json_schema_extra={"pattern": "^[1-9][0-9]{0,8}$"},
+        ),
     ] = None,
 ) -> float | None:
     """Read how many seconds the caller waits; None: as long as the platform does.

@@ -22,7 +22,7 @@ PROBLEM: Final[dict[str, Any]] = {
         "param": {"type": ["string", "null"], "description": "The field, parameter or header at fault."},
         "errors": {
             "type": "array",
-            "description": "Every single fault, where there are several.",
+            "description": "Each single fault, where there are several; the first hundred of more.",
             "items": {"$ref": "#/components/schemas/Fault"},
         },
         "request_id": {
