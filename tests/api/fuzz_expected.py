@@ -21,31 +21,38 @@ _PARAMETERS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "after": (("422",), "a cursor is opaque: only a page of the same list gives one out"),
     "from": (("422",), "it must come before `to`"),
 }
-_PRETRAINING: Final = (("403",), "one path for both: a fit is a tenant's to ask for, a pretraining an operator's")
+_JOB: Final = (
+    ("403", "422"),
+    "a fit is a tenant's to ask for, a pretraining an operator's; a recipe is read by what trains",
+)
 _PUBLIC_URL: Final = (("422",), "whether an address is one of the public internet is more than a pattern can say")
-_PICTURE: Final = (("413", "422"), "whether bytes are a picture, and of a bearable size, is for a decoder to say")
+_FORM: Final = (
+    ("400", "406", "413", "422"),
+    "the text fields of a form hold JSON and a media type, its files pictures: of these OpenAPI has no schema",
+)
 # an operation -> likewise
 _OPERATIONS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "POST /v1/api_keys": (("403", "422"), "a scope that the key in use lacks; an end that is past"),
     "POST /v1/datasets": (("422",), "items must be pictures in base64, labelled by factors that the set has"),
     "POST /v1/factor_sets": (("422",), "names and levels must differ, a range must rise, some names are columns"),
     "POST /v1/fits/preview": (("422",), "rows must be equally long, and labels levels that the factor set has"),
-    "POST /v1/jobs": _PRETRAINING,
-    "POST /v1/jobs/estimate": _PRETRAINING,
+    "POST /v1/jobs": _JOB,
+    "POST /v1/jobs/estimate": _JOB,
     "POST /v1/uploads": (("403", "413"), "the largest upload is a setting, and how much a tenant may store a quota"),
     "POST /v1/uploads/{upload_id}/complete": (("422",), "the parts must be those that were sent"),
     "PUT /v1/adapters/{adapter}/aliases/{alias}": (("422",), "a version on trial must be another than the one served"),
     "POST /v1/webhook_endpoints": _PUBLIC_URL,
     "PATCH /v1/webhook_endpoints/{endpoint}": _PUBLIC_URL,
-    # the edge reads JSON in the text fields of a form, of which OpenAPI knows no schema
-    "POST /v1/images": _PICTURE,
-    "POST /v1/edits": _PICTURE,
-    "POST /v1/edits/grid": _PICTURE,
-    "POST /v1/edit_batches": _PICTURE,
+    "POST /v1/bases": (("422",), "the upload must be the zip of a base"),
+    "PUT /v1/bases/{name}/aliases/{alias}": (("422",), "the base must be one of the name in the path"),
+    "PATCH /v1/admin/tenants/{tenant_id}": (("422",), "null leaves a field as it is, and something must change"),
+    **dict.fromkeys(("POST /v1/images", "POST /v1/edits", "POST /v1/edits/grid", "POST /v1/edit_batches"), _FORM),
 }
-
-# what is too long by the schema is longer than the plane reads at all
-_BULKY: Final = frozenset({"POST /v1/fits/preview"})
+# an operation -> what else may follow on wrong data, and why
+_WRONG: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "POST /v1/fits/preview": (("413",), "what has too many rows by the schema is longer than the plane reads at all"),
+    **{name: (("406", "413"), found[1]) for name, found in _OPERATIONS.items() if found is _FORM},
+}
 
 _OF_OPERATORS: Final = ("/v1/admin/", "/v1/rollouts")
 _OF_TENANTS: Final = (
@@ -78,27 +85,30 @@ def operation_config(document: Mapping[str, Any], forbidden: Callable[[str, str]
             reasons = [found for parameter, found in _PARAMETERS.items() if parameter in asked]
             reasons += [_OPERATIONS[name]] if name in _OPERATIONS else []
             more = sorted({status for statuses, _ in reasons for status in statuses})
-            refused = forbidden(method, path)
-            if refused or more:
-                yield _section(name, "positive_data_acceptance", ["403"] if refused else [*_OBEYED, *more])
-            if name in _BULKY:
-                yield _section(name, "negative_data_rejection", [*_BROKEN, "413"])
-
-
-def _section(operation: str, check: str, statuses: Sequence[str]) -> str:
-    return (
-        f"[[operations]]\ninclude-name = {json.dumps(operation)}\n"
-        f"[operations.checks.{check}]\nexpected-statuses = {json.dumps(statuses)}\n"
-    )
+            checks = {}
+            if forbidden(method, path):
+                checks["positive_data_acceptance"] = ["403"]
+            elif more:
+                checks["positive_data_acceptance"] = [*_OBEYED, *more]
+            if name in _WRONG:
+                checks["negative_data_rejection"] = [*_BROKEN, *_WRONG[name][0]]
+            if checks:
+                yield f"[[operations]]\ninclude-name = {json.dumps(name)}\n{_sections('operations.checks', checks)}"
 
 
 def checks_config() -> str:
     """Return the sections of `schemathesis.toml` for all operations."""
-    sections = {
-        "positive_data_acceptance": _OBEYED,
-        "negative_data_rejection": _BROKEN,
-        "missing_required_header": _WITHOUT_HEADER,
-    }
+    return _sections(
+        "checks",
+        {
+            "positive_data_acceptance": _OBEYED,
+            "negative_data_rejection": _BROKEN,
+            "missing_required_header": _WITHOUT_HEADER,
+        },
+    )
+
+
+def _sections(under: str, checks: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(
-        f"[checks.{check}]\nexpected-statuses = {json.dumps(statuses)}\n" for check, statuses in sections.items()
+        f"[{under}.{check}]\nexpected-statuses = {json.dumps(statuses)}\n" for check, statuses in checks.items()
     )

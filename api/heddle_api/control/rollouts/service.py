@@ -22,7 +22,15 @@ LONGEST_WAIT_SECONDS = 30 * 24 * 3600
 class NewRollout(Asked):
     """How a base is rolled out."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"canary_share": 0.05, "max_wait_seconds": 86400}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"canary_share": 0.05, "max_wait_seconds": 86400}],
+            "not": {
+                "required": ["promote", "dry_run"],
+                "properties": {"promote": {"const": True}, "dry_run": {"const": True}},
+            },
+        }
+    )
     canary_share: float = Field(
         0.1,
         gt=0,

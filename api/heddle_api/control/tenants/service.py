@@ -34,7 +34,7 @@ class NewTenant(Asked):
 class TenantChange(Asked):
     """What to change of a tenant; what is left out stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "suspended"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "suspended"}], "minProperties": 1})
     name: DisplayName | None = None
     status: Status | None = Field(None, description="A suspended tenant's keys stop working, its jobs wait.")
 
