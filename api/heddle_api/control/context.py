@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
@@ -29,7 +29,7 @@ class Control:
 
     ports: Ports
     seal: Seal
-    standings: Standings = field(default_factory=Standings)
+    standings: Standings
 
     @property
     def settings(self) -> Settings:
