@@ -20,6 +20,7 @@ from heddle_infra.database.queue_order import CLAIMABLE, in_order, next_jobs
 from heddle_platform.errors import LeaseLost
 from heddle_platform.records import Job, JobError, JobStatus
 
+CALL_CHANNEL: Final = "heddle:dispatchers"  # on which they are told to look now, not at their next turn
 RETRY_STAGE: Final = "waiting_to_retry"
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
