@@ -18,7 +18,9 @@ import httpx
 import numpy as np
 import psutil
 
+from heddle_infra.database.queue import RETRY_STAGE
 from heddle_infra.local.status import stack_processes
+from heddle_platform.digest import sha256_hex
 from tests.bench.stage import Pictures, Stage, archive_of, draw, post_fit, stage
 
 _ROWS = 400
@@ -39,7 +41,7 @@ class Doubted(Pictures):
 
 @dataclass(frozen=True)
 class Took:
-    """Seconds from the call to the job's end and to the end of its task's work; None: it never came so far."""
+    """Seconds from the call to the job's end and to the end of its task's work, thirty at most; how the job ended."""
 
     told: float
     quiet: float
@@ -109,6 +111,10 @@ class Canceller:
         return found
 
 
+def _in_stage(name: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda job: job["stage"] == name
+
+
 def _works(worker: psutil.Process) -> bool:
     try:
         return "ray::heddle" in " ".join(worker.cmdline())
@@ -163,16 +169,17 @@ def main() -> None:
                 line(name, found)
 
             each("as soon as it is leased", lambda _: encoded, "full", lambda job: job["status"] == "running")
-            each("encoding", lambda place: plain[place], "full", lambda job: job["stage"] == "encoding")
+            each("encoding", lambda place: plain[place], "full", _in_stage("encoding"))
             for stage_name in ("fitting", "scoring", "exporting"):
-                each(stage_name, lambda _: encoded, "full", lambda job, at=stage_name: job["stage"] == at)
+                each(stage_name, lambda _: encoded, "full", _in_stage(stage_name))
             each("in a chunk", lambda _: encoded, "brief", lambda job: job["status"] in ("running", "scoring"))
 
             waiting = []
             for place in range(times):
                 ahead = [post_fit(client, encoded, f"ahead-{index}") for index in range(12)]
                 last = post_fit(client, encoded, f"queued-{place}")
-                waiting.append(own.cancel(last)) if own.job(last)["status"] == "queued" else None
+                if own.job(last)["status"] == "queued":
+                    waiting.append(own.cancel(last))
                 own.cancel_quietly(ahead)
             line("queued (others run on)", [Took(each.told, 0.0, each.status) for each in waiting])
 
@@ -180,7 +187,7 @@ def main() -> None:
             for place in range(times):
                 job_id = post_fit(client, plain[times + place], f"retried-{place}")
                 own.kill_worker()
-                if own.until(job_id, lambda job: job["stage"] == "waiting_to_retry"):
+                if own.until(job_id, _in_stage(RETRY_STAGE)):
                     retried.append(own.cancel(job_id))
                 own.cancel_quietly([job_id])
             line("waiting for a retry", retried)
@@ -202,9 +209,7 @@ def main() -> None:
 
 
 def _fit_on_a_fresh_upload(client: httpx.Client, archive: bytes, name: str) -> str:
-    import hashlib
-
-    wanted = {"filename": "set.zip", "bytes": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
+    wanted = {"filename": "set.zip", "bytes": len(archive), "sha256": sha256_hex(archive)}
     upload = client.post("/v1/uploads", json=wanted).raise_for_status().json()
     size = -(-len(archive) // len(upload["parts"]))
     sent = []
