@@ -11,7 +11,7 @@ from heddle_workers.memory import return_memory
 Report = Callable[[str, float], None]
 Tell = Callable[[Any], None]
 T = TypeVar("T")
-_LEAST_STEP: Final = 0.05  # finer steps cost a message each and nobody sees them
+_LEAST_STEP: Final = 0.02  # finer steps cost a message each and nobody sees them
 _POLL_SECONDS: Final = 0.2
 
 
