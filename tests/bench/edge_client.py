@@ -1,6 +1,6 @@
-"""A client that costs less than the services it measures: whole requests on kept connections, nothing parsed but lengths.
+"""A client that costs less than the services it measures: whole requests on kept connections, only lengths are read.
 
-    python -m tests.bench.edge_client JSON        (a load; the benches start it, so that it runs on a core of its own)
+python -m tests.bench.edge_client JSON        (a load; the benches start it, so that it runs on a core of its own)
 """
 
 import asyncio
@@ -106,7 +106,9 @@ async def _drive(plan: Plan) -> Told:
     loop = asyncio.get_running_loop()
     requests, taken, started = _requests(plan), list[float](), time.perf_counter()
     made = [
-        await loop.create_connection(lambda: Connection(requests, started + plan.seconds, taken), "127.0.0.1", plan.port)
+        await loop.create_connection(
+            lambda: Connection(requests, started + plan.seconds, taken), "127.0.0.1", plan.port
+        )
         for _ in range(plan.at_once)
     ]
     await asyncio.gather(*(connection.done for _, connection in made))

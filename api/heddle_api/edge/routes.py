@@ -33,7 +33,6 @@ EXPOSED_HEADERS: Final = (
 )
 
 
-
 class DirectRoute(APIRoute):
     """A route whose endpoint takes (request, principal, service, deadline) and answers with a response.
 

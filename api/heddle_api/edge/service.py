@@ -237,8 +237,7 @@ class EditService:
         self._metrics.edits.labels(made.cache).inc()
         if made.image.extrapolation > 1.0:
             self._metrics.extrapolated.inc()
-        for stage, seconds in watch.seconds.items():
-            self._metrics.stages.labels(stage).observe(seconds)
+        self._metrics.observe_stages(watch.seconds)
 
 
 async def _digest(data: bytes) -> str:
