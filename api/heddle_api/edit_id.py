@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from heddle_platform.digest import canonical_json, json_digest
+from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import InvalidInput
 from heddle_platform.ids import is_id, new_id
@@ -55,14 +55,15 @@ class EditSigner:
             edit: the edit as carried out.
         """
         body = edit.model_dump(mode="json", exclude={"adapter"}, exclude_defaults=True)
+        spelled = canonical_json(body)
         claims: dict[str, Any] = {
             "i": new_id("edt"),
             "t": tenant_id,
             "n": adapter,
             "a": adapter_digest,
-            "h": json_digest(body),
+            "h": sha256_hex(spelled),
         }
-        if len(canonical_json(body)) <= _MAX_EDIT_BYTES:
+        if len(spelled) <= _MAX_EDIT_BYTES:
             claims["e"] = body
         payload = canonical_json(claims)
         return f"{_PREFIX}{_text(payload)}.{_text(self._mac(payload))}"

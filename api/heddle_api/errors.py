@@ -56,7 +56,7 @@ STATUS: Final[Mapping[type[HeddleError], int]] = {
 # Faults whose status HTTP itself names more exactly than their class does.
 STATUS_BY_CODE: Final[Mapping[str, int]] = {
     "malformed_json": 400,
-    "malformed_form": 400,
+    "malformed_request": 400,
     "malformed_header": 400,
     "not_acceptable": 406,
     "unsupported_media_type": 415,

@@ -5,7 +5,7 @@ Query strings and bodies are never logged: presigned URLs and images pass throug
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -33,6 +33,7 @@ class RequestMetrics:
     registry: CollectorRegistry
     requests: Counter
     seconds: Histogram
+    _children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(default_factory=dict)
 
     @classmethod
     def create(cls, plane: str) -> "RequestMetrics":
@@ -54,6 +55,15 @@ class RequestMetrics:
             registry=registry,
         )
         return cls(registry, requests, seconds)
+
+    def record(self, plane: str, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer; `method` and `route` must be of those the plane has, each combination is kept."""
+        found = self._children.get((method, route, status))
+        if found is None:
+            found = self.requests.labels(plane, method, route, str(status)), self.seconds.labels(plane, method, route)
+            self._children[method, route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
 
 def install_request_context(
@@ -119,8 +129,7 @@ class RequestContext:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"] if route != "unmatched" else "ANY"  # callers must not mint label values
-        self._metrics.requests.labels(self._plane, method, route, str(status)).inc()
-        self._metrics.seconds.labels(self._plane, method, route).observe(seconds)
+        self._metrics.record(self._plane, method, route, status, seconds)
         if route in _QUIET and status < 400:
             return
         principal = scope["state"].get("principal")

@@ -36,6 +36,7 @@ PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base 32: no i, l, o, u
 _LENGTH: Final = 26  # 128 bits at 5 bits a letter
+_PAIRS: Final = [first + second for first in _ALPHABET for second in _ALPHABET]
 _SHAPE: Final = re.compile(rf"({'|'.join(PREFIXES)})_[{_ALPHABET}]{{{_LENGTH}}}")
 
 
@@ -54,8 +55,7 @@ def new_id(prefix: Prefix) -> str:
     value = (milliseconds << 80) | (fraction << 64) | secrets.randbits(64)
     value = (value & ~(0xF << 76)) | (0x7 << 76)  # version 7
     value = (value & ~(0x3 << 62)) | (0x2 << 62)  # variant 10
-    letters = [_ALPHABET[(value >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
-    return f"{prefix}_{''.join(letters)}"
+    return f"{prefix}_{''.join([_PAIRS[value >> shift & 1023] for shift in range(5 * (_LENGTH - 2), -1, -10)])}"
 
 
 def derived_id(prefix: Prefix, name: str) -> str:

@@ -4,8 +4,9 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -41,6 +42,20 @@ def redact(text: str) -> str:
     return _SECRET_VALUES.sub(lambda match: next(group for group in match.groups() if group) + "***", text)
 
 
+class _Lines:
+    """Writes structlog's finished lines where the standard library's go, without making a record of each."""
+
+    def __init__(self, handler: "logging.StreamHandler[TextIO]") -> None:
+        self._handler = handler
+
+    def msg(self, line: str) -> None:
+        with self._handler.lock or nullcontext():
+            self._handler.stream.write(f"{line}\n")
+            self._handler.flush()
+
+    debug = info = warning = warn = error = exception = critical = fatal = log = msg
+
+
 def configure_logging(process: str, level: str = "info") -> None:
     """Send structlog's and the standard library's records to standard error as JSON lines.
 
@@ -55,13 +70,13 @@ def configure_logging(process: str, level: str = "info") -> None:
         structlog.processors.format_exc_info,
         blank_secrets,
     ]
+    handler = logging.StreamHandler(sys.stderr)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        logger_factory=lambda *_: _Lines(handler),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import numpy as np
@@ -69,7 +69,7 @@ def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
     from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
     from heddle_platform.telemetry import configure_logging
 
-    configure_logging("edge", "error")
+    configure_logging("edge")
     bundle = load_bundle(default_bundle_path())
     first = artifact.unpack((directory / "adapter.npz").read_bytes())
     names = [TENANT, *(f"ten_{number:026d}" for number in range(1, tenants))]
@@ -151,6 +151,13 @@ class Stage:
     def key(self) -> str:
         return (self.directory / KEY_FILE).read_text()
 
+    def write_images(self) -> None:
+        """Lay the images where the processes that send them look."""
+        images = self.directory / "images"
+        images.mkdir(exist_ok=True)
+        for place, data in enumerate(self.images[:64]):
+            (images / f"{place:03d}.png").write_bytes(data)
+
     def point_at(self, version: int) -> None:
         """Move the alias; the write is atomic, as a row's is."""
         fresh = self.directory / "alias.new"
@@ -169,7 +176,11 @@ class Stage:
         port = free_port()
         command = [sys.executable, "-m", "tests.bench.edge_stage", str(self.directory), str(port), self.redis_url]
         started = time.perf_counter()
-        with spawned([*command, str(tenants)]) as process:
+        # it logs as it does in production, to a file that is read where a bench wants to know why
+        with (
+            (self.directory / f"edge-{port}.log").open("wb") as log,
+            spawned([*command, str(tenants)], log) as process,
+        ):
             wait_resident(port, tenants + 1, process)
             yield Edge(port, process, time.perf_counter() - started)
 
@@ -189,8 +200,8 @@ def wait_resident(port: int, adapters: int, process: "subprocess.Popen[bytes]") 
 
 
 @contextmanager
-def spawned(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def spawned(command: list[str], log: "IO[bytes] | None" = None) -> Iterator["subprocess.Popen[bytes]"]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
     try:
         yield process
     finally:
@@ -239,10 +250,7 @@ def load(urls: list[str], stage_: Stage, *, rate: float, seconds: float, form: s
         One record per request: {at, ms, status, version, url, code}.
     """
     plan = {"urls": urls, "directory": str(stage_.directory), "rate": rate, "seconds": seconds, "form": form}
-    images = stage_.directory / "images"
-    images.mkdir(exist_ok=True)
-    for place, data in enumerate(stage_.images[:64]):
-        (images / f"{place:03d}.png").write_bytes(data)
+    stage_.write_images()
     command = [sys.executable, "-m", "tests.bench.edge_stage", "--load", json.dumps(plan)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: list[dict[str, Any]] = json.loads(done.stdout)

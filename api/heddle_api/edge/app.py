@@ -21,7 +21,7 @@ from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered
-from heddle_api.edge.routes import router
+from heddle_api.edge.routes import direct, router
 from heddle_api.edge.service import EditService
 from heddle_api.edge.shadow import Shadows
 from heddle_api.edge.source import DatabaseSource, SnapshotSource
@@ -105,6 +105,7 @@ def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
     metrics = EdgeMetrics.create(request_metrics.registry)
     app.add_middleware(StudioCors)
     app.include_router(probe_router(request_metrics.registry))
+    app.include_router(direct)
     app.include_router(router)
     app.include_router(batch_routes.router)
     install_openapi(app, description=EDGE_DESCRIPTION, tags=EDGE_TAGS)

@@ -97,6 +97,10 @@ class FairQueue(Generic[_Work]):
         """Return about how many rows are drawn before a new work of this owner's last one: its own, times the turns."""
         return min(self.rows, (1 + self._rows_of.get(owner, 0)) * max(1, len(self._rows_of)))
 
+    def oldest(self) -> float:
+        """Return since when the work waits that has waited longest; infinite if none does."""
+        return min(lane.oldest() for lane in self._lanes)
+
     def push(self, work: _Work) -> list[_Work] | None:
         """Put a work in.
 

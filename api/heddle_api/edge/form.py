@@ -1,14 +1,12 @@
 """Form: what callers send to the edge, read with every doubt refused: the image, the JSON, the type they accept."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Request
-from starlette.datastructures import FormData, UploadFile
 
+from heddle_api.edge.multipart import Form, split_form
 from heddle_platform.errors import InvalidInput
 from heddle_platform.image_header import MediaType
 from heddle_platform.oversize import oversize
@@ -25,24 +23,23 @@ class ImageField:
     image_id: str | None
 
 
-@asynccontextmanager
-async def read_form(request: Request, *, most_fields: int = _MAX_FIELDS) -> AsyncIterator[FormData]:
-    """Parse a multipart body; its temporary files last as long as the block.
+async def read_form(request: Request, *, most_fields: int = _MAX_FIELDS) -> Form:
+    """Read a multipart body.
 
     Raises:
-        InvalidInput: code `unsupported_media_type` if it is none.
+        InvalidInput: codes `unsupported_media_type` if it is none, `malformed_request` if it cannot be read.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
         raise InvalidInput(
             "the body must be multipart/form-data, with the image as a file field named 'image'",
             code="unsupported_media_type",
             param="Content-Type",
         )
-    async with request.form(max_files=most_fields, max_fields=most_fields) as form:
-        yield form
+    return split_form(b"".join([chunk async for chunk in request.stream()]), content_type, most_fields)
 
 
-async def image_of(form: FormData) -> ImageField:
+def image_of(form: Form) -> ImageField:
     """Take the image out of a form.
 
     Raises:
@@ -56,24 +53,23 @@ async def image_of(form: FormData) -> ImageField:
             param="image",
         )
     if ids:
-        return ImageField(None, str(ids[0]))
+        return ImageField(None, ids[0] if isinstance(ids[0], str) else "")
     if not uploads:
         raise InvalidInput(
             "there is no image; send a file field 'image', or an 'image_id' that POST /v1/images gave",
             code="missing_image",
             param="image",
         )
-    upload = uploads[0]
-    if not isinstance(upload, UploadFile):
+    if isinstance(uploads[0], str):
         raise InvalidInput(
             "the field 'image' is text; send it as a file, with a filename in its Content-Disposition",
             code="image_not_a_file",
             param="image",
         )
-    return ImageField(await upload.read(), None)
+    return ImageField(uploads[0], None)
 
 
-def json_of(form: FormData, name: str) -> Any:
+def json_of(form: Form, name: str) -> Any:
     """Take a JSON document out of a form's text field (or a file field of that name).
 
     Raises:
@@ -97,7 +93,7 @@ def json_of(form: FormData, name: str) -> Any:
     return document
 
 
-def text_of(form: FormData, name: str) -> str | None:
+def text_of(form: Form, name: str) -> str | None:
     """Take a text field out of a form; None if it is not there.
 
     Raises:
@@ -106,13 +102,14 @@ def text_of(form: FormData, name: str) -> str | None:
     values = form.getlist(name)
     if not values:
         return None
-    if len(values) > 1 or not isinstance(values[0], str):
+    value = values[0]
+    if len(values) > 1 or not isinstance(value, str):
         raise InvalidInput(
             f"the form has {len(values)} fields {name!r}, it must have one, as text and not as a file",
             code="not_text",
             param=name,
         )
-    return values[0]
+    return value
 
 
 def negotiate(accept: str | None) -> MediaType:

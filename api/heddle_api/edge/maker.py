@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from heddle_api.edge import cache_key
@@ -67,6 +67,10 @@ class EditMaker:
         self._shadows = shadows
         self._meter = meter
 
+    def begin(self, scope: EditScope) -> EditScope:
+        """Let the batcher know that an edit is on its way; end its `coming` when the edit is over, however it ends."""
+        return replace(scope, coming=self._batcher.coming())
+
     async def make(self, shared: EditScope, order: Order) -> Made:
         """Draw, encode and keep one edit, unless another replica is at it and done in time.
 
@@ -102,7 +106,7 @@ class EditMaker:
             owner=scope.owner,
             background=scope.background,
         )
-        done = await self._batcher.do(work)
+        done = await self._batcher.do(work, scope.coming)
         scope.watch.add(done.seconds)
         drawn = done.drawn[0]
         with scope.watch.stage("pixels"):
@@ -153,6 +157,7 @@ class EditMaker:
 
     async def _elsewhere(self, scope: EditScope, key: str) -> EditedImage | None:
         """Look for what another replica is making, for as long as its claim lasts."""
+        scope.coming.end()
         ends = min(time.monotonic() + CLAIM_SECONDS, scope.deadline)
         with scope.watch.stage("elsewhere"):
             while time.monotonic() < ends:

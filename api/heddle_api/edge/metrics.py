@@ -1,6 +1,7 @@
 """Metrics of the edge, beside those of every request."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -16,6 +17,7 @@ class EdgeMetrics:
     extrapolated: Counter
     cache_failures: Counter
     batch_rows: Histogram
+    _stage: dict[str, Histogram] = field(default_factory=dict)
 
     @classmethod
     def create(cls, registry: CollectorRegistry) -> "EdgeMetrics":
@@ -33,3 +35,11 @@ class EdgeMetrics:
             Counter("heddle_cache_failures_total", "Cache calls that failed and were gone without.", registry=registry),
             Histogram("heddle_batch_rows", "Pictures drawn together.", buckets=(1, 2, 4, 8, 16, 64), registry=registry),
         )
+
+    def observe_stages(self, seconds: Mapping[str, float]) -> None:
+        """Observe what an edit spent per stage."""
+        for stage, spent in seconds.items():
+            child = self._stage.get(stage)
+            if child is None:
+                child = self._stage[stage] = self.stages.labels(stage)
+            child.observe(spent)

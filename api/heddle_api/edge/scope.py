@@ -1,9 +1,10 @@
 """Scope: whose request this is, what serves it, until when somebody waits for it, and where its time goes."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from heddle_api.auth import Principal
+from heddle_api.edge.batcher import Coming
 from heddle_api.edge.serving import Serving
 from heddle_api.edge.stopwatch import Stopwatch
 from heddle_platform.errors import Unavailable
@@ -11,7 +12,7 @@ from heddle_platform.errors import Unavailable
 
 @dataclass(frozen=True, eq=False)
 class EditScope:
-    """See the module. `background`: nobody waits for the answer now."""
+    """See the module. `background`: nobody waits for the answer now. `coming`: what the batcher knows of it."""
 
     serving: Serving
     tenant_id: str
@@ -19,6 +20,7 @@ class EditScope:
     deadline: float
     watch: Stopwatch
     background: bool = False
+    coming: Coming = field(default_factory=Coming)
 
     @property
     def owner(self) -> str:
@@ -27,7 +29,7 @@ class EditScope:
 
     def timed_anew(self) -> "EditScope":
         """Return the same scope with a stopwatch of its own, for work that several requests share."""
-        return EditScope(self.serving, self.tenant_id, self.epoch, self.deadline, Stopwatch(), self.background)
+        return replace(self, watch=Stopwatch())
 
 
 def open_scope(

@@ -81,7 +81,15 @@ class EditService:
             InvalidInput: an edit the adapter cannot do, or an image that cannot be read.
             Unavailable: too much to do, or the deadline has passed.
         """
-        scope = self._scope(principal, deadline_seconds, background)
+        scope = self._maker.begin(self._scope(principal, deadline_seconds, background))
+        try:
+            return await self._edit(scope, image, request, media_type)
+        finally:
+            scope.coming.end()
+
+    async def _edit(
+        self, scope: EditScope, image: ImageField, request: EditRequest, media_type: MediaType
+    ) -> EditAnswer:
         target = scope.serving.resolve(scope.tenant_id, request)
         check_request(target.adapter, request)
         upload = await self._upload(scope, image)
@@ -196,6 +204,8 @@ class EditService:
         """Make an edit once for all who ask for it now; a flight that was too slow for its own caller is begun anew
         for one who can wait longer."""
         key = f"{order.key}{'/background' if scope.background else ''}"
+        if key in self._flights:
+            scope.coming.end()  # it is on its way already
         while True:
             began = time.monotonic()
             try:
@@ -227,8 +237,7 @@ class EditService:
         self._metrics.edits.labels(made.cache).inc()
         if made.image.extrapolation > 1.0:
             self._metrics.extrapolated.inc()
-        for stage, seconds in watch.seconds.items():
-            self._metrics.stages.labels(stage).observe(seconds)
+        self._metrics.observe_stages(watch.seconds)
 
 
 async def _digest(data: bytes) -> str:

@@ -13,6 +13,9 @@ class SingleFlight(Generic[_Result]):
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[_Result]] = {}
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._running
+
     async def run(self, key: str, make: Callable[[], Awaitable[_Result]]) -> _Result:
         """Return what `make` gives, or what a run of the same key under way gives.
 

@@ -126,6 +126,34 @@ async def test_what_waits_is_drawn_together_and_a_lone_work_at_once(
     assert done[1].seconds["queue"] > 0.04
 
 
+async def test_a_batch_waits_for_what_is_on_its_way(
+    batcher: Batcher, base: LoadedBase, fitted: Fitted, rows: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await batcher.do(work(base, fitted, 300, ("one", glasses("round"))))  # from now on it knows how long one takes
+    monkeypatch.setattr("heddle_api.edge.batcher._COMPANY_PICTURES", 1e9)
+    monkeypatch.setattr("heddle_api.edge.batcher._COMPANY_MOST_SECONDS", 5.0)
+    comings = [batcher.coming() for _ in range(4)]
+    tasks = []
+    for at, coming in enumerate(comings[:3]):
+        tasks.append(asyncio.create_task(batcher.do(work(base, fitted, 301 + at, ("one", glasses("none"))), coming)))
+        await asyncio.sleep(0.02)
+    assert batcher.waiting_rows == 3
+    comings[3].end()  # it was found in the cache
+    comings[3].end()
+    await asyncio.gather(*tasks)
+    assert rows == [1, 3]
+
+
+async def test_a_batch_does_not_wait_for_ever(
+    batcher: Batcher, base: LoadedBase, fitted: Fitted, rows: list[int]
+) -> None:
+    coming = batcher.coming()
+    await batcher.do(work(base, fitted, 300, ("one", glasses("round"))), batcher.coming())
+    await batcher.do(work(base, fitted, 301, ("one", glasses("round"))), batcher.coming())
+    assert rows == [1, 1]
+    coming.end()
+
+
 async def test_batches_stay_small(batcher: Batcher, base: LoadedBase, held: Held, fitted: Fitted) -> None:
     slow = replace(base, runtime=held)
     first = asyncio.create_task(batcher.do(work(slow, fitted, 300)))

@@ -7,7 +7,6 @@ from typing import IO, Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
 
 from heddle_api.auth import Principal, require
 from heddle_api.control.once import REPLAYED, AskedKey
@@ -17,6 +16,7 @@ from heddle_api.edge.admission import Admission
 from heddle_api.edge.batches import service
 from heddle_api.edge.batches.service import MOST_IMAGES, BatchDetail, BatchService, BatchView
 from heddle_api.edge.form import json_of, negotiate, read_form, text_of
+from heddle_api.edge.multipart import Form
 from heddle_platform.edits import EditRequest, parse_edit
 from heddle_platform.errors import InvalidInput, TooLarge, Unavailable
 
@@ -68,10 +68,10 @@ async def create_batch(
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else request.state.max_body_bytes
     with admission.hold(size, principal.key_id):
-        async with read_form(request, most_fields=MOST_IMAGES + 3) as form:
-            edits = _edits(json_of(form, "edits"))
-            media_type = negotiate(text_of(form, "accept"))
-            made, replayed = await batches.create(principal, await _images(form), edits, media_type, trail, key=key)
+        form = await read_form(request, most_fields=MOST_IMAGES + 3)
+        edits = _edits(json_of(form, "edits"))
+        media_type = negotiate(text_of(form, "accept"))
+        made, replayed = await batches.create(principal, _images(form), edits, media_type, trail, key=key)
     if replayed:
         response.headers[REPLAYED] = "true"
     response.headers["Location"] = f"/v1/edit_batches/{made.id}"
@@ -112,7 +112,7 @@ async def delete_batch(batch: str, principal: Editor, batches: Service, trail: A
     await batches.remove(principal, batch, trail)
 
 
-async def _images(form: FormData) -> list[bytes]:
+def _images(form: Form) -> list[bytes]:
     uploads = form.getlist("image")
     if not uploads:
         raise InvalidInput(
@@ -126,9 +126,9 @@ async def _images(form: FormData) -> list[bytes]:
         )
     images = []
     for upload in uploads:
-        if not isinstance(upload, UploadFile):
+        if isinstance(upload, str):
             raise InvalidInput("a field 'image' is text; send each as a file", code="image_not_a_file", param="image")
-        images.append(await upload.read())
+        images.append(upload)
     return images
 
 
