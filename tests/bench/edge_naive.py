@@ -24,7 +24,8 @@ import numpy as np
 import psutil
 
 from tests.bench.edge_latency import KEY_FILE, free_port
-from tests.bench.edge_stage import Stage, spawned, stage, unlike
+from tests.bench.edge_load import unlike
+from tests.bench.edge_stage import Stage, spawned, stage
 
 _AT_ONCE = 8
 

@@ -22,7 +22,7 @@ from heddle_platform.factors import parse_factor_set
 from tests.api.edge.edge_world import Edge, Fitted, make_world, running_edge
 
 LABELS, HELD_OUT = 200, 400
-FACTORS = [
+FACTORS: list[dict[str, Any]] = [
     {"name": "hair_color", "kind": "categorical"},
     {"name": "glasses", "kind": "categorical"},
     {"name": "skin", "kind": "ordinal"},  # the data's own order: from the lightest to the darkest
@@ -155,7 +155,7 @@ async def test_an_edit_that_takes_a_picture_over_the_border_is_flagged_and_the_s
     for row in typical(real)[::-1]:
         inside = extrapolation(fitted.adapter, fitted.latents_NL[row : row + 1])[0] <= 1.0
         for level in range(8):
-            edit = {"set": {"hair_color": f"level {level}", "glasses": "level 2", "skin": "level 4"}}
+            edit: dict[str, Any] = {"set": {"hair_color": f"level {level}", "glasses": "level 2", "skin": "level 4"}}
             request = EditRequest.model_validate({"adapter": "avatars", **edit})
             over = edit_latents(fitted.adapter, fitted.latents_NL[row : row + 1], [request]).extrapolation_B[0] > 1.001
             if inside and over and found < 3:
