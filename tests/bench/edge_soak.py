@@ -2,8 +2,9 @@
 
     python -m tests.bench.edge_soak --minutes 5|60 [--rate 40]
 
-A line a minute tells the edge's memory as it goes. Bars: memory flat (the last fifth at most 5 % and 20 MB above the second), and no error but the announced ones: an
-image sent ahead is gone after a restart of the cache (404 `unknown_image`, 503 `image_not_kept`).
+A line a minute tells the edge's memory as it goes. Bars: memory flat (the last fifth at most 5 % and 20 MB above the
+second), and no error but the announced ones: an image sent ahead is gone after a restart of the cache (404
+`unknown_image`, 503 `image_not_kept`).
 """
 
 import argparse
