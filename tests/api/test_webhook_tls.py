@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from heddle_api.control.context import Control
+from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.seal import Seal
 from heddle_api.control.webhooks.network import Outside, Refused, trusting
 from heddle_api.control.webhooks.sender import Sender
@@ -33,7 +34,8 @@ async def attempted(person: Person, url: str, trusted: Path | None) -> Outcome:
     ports, database = person.world.ports, person.world.ports.database
     webhooks = ports.settings.webhooks.model_copy(update={"webhook_ca_file": trusted})
     settings = ports.settings.model_copy(update={"webhooks": webhooks})
-    sender = Sender(Control(dataclasses.replace(ports, settings=settings), Seal(settings.security.secret_key)))
+    ports = dataclasses.replace(ports, settings=settings)
+    sender = Sender(Control(ports, Seal(settings.security.secret_key), Standings(database)))
     made = await endpoint(person, url)
     async with database.transaction(person.id) as session:
         await outbox.emit(session, person.id, "job.failed", {"id": "job_x"})

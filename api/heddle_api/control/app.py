@@ -119,13 +119,8 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
 
 @asynccontextmanager
 async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[str, Any]]:
-<<<<<<< HEAD
-    control = Control(ports, Seal(ports.settings.security.secret_key))
-    settings, meter, telling = ports.settings, Meter(), Sender(control)
-=======
     control = Control(ports, Seal(ports.settings.security.secret_key), Standings(ports.database))
-    settings, meter = ports.settings, Meter()
->>>>>>> main
+    settings, meter, telling = ports.settings, Meter(), Sender(control)
     admin = asyncio.create_task(_ensure_admin_key(control))
     sender = asyncio.create_task(telling.run())
     noting = asyncio.create_task(note_stored_bytes(control))

@@ -9,6 +9,7 @@ from heddle_api.auth import Principal
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.precondition import IfMatch, etag
+from heddle_api.control.wire import Asked
 from heddle_infra.database import adapters, alias_moves
 from heddle_infra.database.alias_moves import Cause
 from heddle_platform.errors import InvalidInput, PreconditionFailed
@@ -17,10 +18,9 @@ from heddle_platform.records import Alias, AliasMove, MoveReason
 _COMMENT = 2_000
 
 
-class CanaryTarget(BaseModel):
+class CanaryTarget(Asked):
     """A version on trial: it edits a share of all images, always the same ones, in place of the alias's own."""
 
-    model_config = ConfigDict(extra="forbid")
     version: int = Field(ge=1, le=2**31 - 1)
     weight: float = Field(gt=0.0, le=1.0, description="Share of images, 0 to 1.")
 
@@ -55,11 +55,10 @@ class AliasMoveView(BaseModel):
     created_at: datetime
 
 
-class AliasTarget(BaseModel):
+class AliasTarget(Asked):
     """Where an alias shall point."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"version": 3}, {"version": 3, "canary": {"version": 4, "weight": 0.1}}]},
     )
     version: int = Field(ge=1, le=2**31 - 1)
@@ -77,10 +76,10 @@ class AliasTarget(BaseModel):
         return adapters.Trial(self.canary.version, self.canary.weight, self.shadow)
 
 
-class RollBack(BaseModel):
+class RollBack(Asked):
     """Which alias to roll back."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"alias": "production"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"alias": "production"}]})
     alias: str = Field(adapters.PRODUCTION, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     comment: str = Field("", max_length=_COMMENT, description="Why; kept with the alias's moves.")
 

@@ -10,38 +10,12 @@ from heddle_api.auth import Principal
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
-<<<<<<< HEAD
-=======
-from heddle_api.control.precondition import IfMatch, etag
 from heddle_api.control.wire import Asked
->>>>>>> main
 from heddle_infra.database import adapters
 from heddle_platform.errors import NotFound
 from heddle_platform.records import Adapter, AdapterVersion, Alias, GateVerdict, VersionStatus
 
 
-<<<<<<< HEAD
-=======
-class CanaryTarget(Asked):
-    """A version on trial: it edits a share of all images, always the same ones, in place of the alias's own."""
-
-    version: int = Field(ge=1, le=2**31 - 1)
-    weight: float = Field(gt=0.0, le=1.0, description="Share of images, 0 to 1.")
-
-
-class AliasView(BaseModel):
-    """A movable name for a version; edits name it as `adapter@alias`."""
-
-    adapter: str = Field(description="Id of the adapter.")
-    alias: str
-    version: int
-    previous_version: int | None = Field(description="Where a rollback would move it.")
-    canary: CanaryTarget | None = Field(None, description="What edits a share of all images instead.")
-    shadow: int | None = Field(None, description="The version that draws every edit too, for comparison only.")
-    updated_at: datetime
-
-
->>>>>>> main
 class AdapterView(BaseModel):
     """An adapter with its aliases."""
 
@@ -99,47 +73,6 @@ class DecisionView(BaseModel):
     created_at: datetime
 
 
-<<<<<<< HEAD
-=======
-class AliasTarget(Asked):
-    """Where an alias shall point."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 3}, {"version": 3, "canary": {"version": 4, "weight": 0.1}}]},
-    )
-    version: int = Field(ge=1, le=2**31 - 1)
-    canary: CanaryTarget | None = Field(None, description="Without it a canary that runs is ended.")
-    shadow: int | None = Field(
-        None, ge=1, le=2**31 - 1, description="A version that draws every edit too, after the answer; see /metrics."
-    )
-
-    @property
-    def trial(self) -> adapters.Trial:
-        """What shall be on trial beside the version."""
-        if self.canary is None:
-            return adapters.Trial(shadow=self.shadow)
-        return adapters.Trial(self.canary.version, self.canary.weight, self.shadow)
-
-
-class RollBack(Asked):
-    """Which alias to roll back."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"alias": "production"}]})
-    alias: str = Field(adapters.PRODUCTION, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
-
-
-def alias_view(alias: Alias) -> AliasView:
-    """Return what is shown of an alias."""
-    canary = alias.canary_version
-    return AliasView(
-        adapter=alias.adapter_id,
-        canary=None if canary is None else CanaryTarget(version=canary, weight=alias.canary_weight or 1.0),
-        shadow=alias.shadow_version,
-        **alias.model_dump(include={"alias", "version", "previous_version", "updated_at"}),
-    )
-
-
->>>>>>> main
 async def view(session: AsyncSession, adapter: Adapter) -> AdapterView:
     """Return an adapter with its aliases and its newest version's number."""
     aliases = await adapters.list_aliases(session, adapter.tenant_id, adapter.id)
