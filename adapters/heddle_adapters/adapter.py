@@ -43,7 +43,7 @@ class Adapter:
         usable_F2: lowest and highest value edits reach: level index, or value in the factor's unit.
         spread_CL: covariance of scores with latents, read' Sigma: the metric in which `preserve` projects.
         mean_L, whiten_LL: (latents - mean_L) @ whiten_LL has unit covariance over the tenant's images.
-        radius: 99 % quantile of the norm of whitened latents of the tenant's images.
+        radius: whitened norm that 99 % of the tenant's images lie within, as if left out (`linear.trusted_radius`).
         write_kind: "hybrid", or "additive" where the probes were too badly conditioned for it.
         write_condition: condition number that decided about `write_kind`.
         read_kinds: per factor, which read won out of fold.

@@ -11,7 +11,7 @@ import numpy as np
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.design import Coding
 from heddle_adapters.interaction import Interaction
-from heddle_adapters.sealed_zip import npy_bytes, zipped
+from heddle_adapters.sealed_zip import npy_array, npy_bytes, zipped
 from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt
@@ -72,10 +72,7 @@ def unpack(data: bytes) -> Adapter:
                     f"the adapter has format {header['format']}, this program reads up to {FORMAT_VERSION}; refit it",
                     code="unknown_format",
                 )
-            arrays = {
-                name: np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
-                for name in _array_names(header["format"])
-            }
+            arrays = {name: npy_array(archive.read(f"{name}.npy")) for name in _array_names(header["format"])}
         adapter = Adapter(
             factor_set=parse_factor_set(header["factor_set"]),
             base_digest=header["base_digest"],

@@ -27,13 +27,13 @@ from heddle_adapters.held_out import read_held_out
 from heddle_adapters.intake import check_values, codings_of, live_latents
 from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, best_ridge
-from heddle_adapters.linear import WORST_CONDITION, hybrid_write, whitening
+from heddle_adapters.linear import WORST_CONDITION, hybrid_write, trusted_radius, whitening
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
-TRUSTED_SHARE = 0.99  # of the tenant's images that lie within the radius
+TRUSTED_SHARE = 0.99  # of images like the tenant's that lie within the radius
 
 
 def fit_adapter(
@@ -133,7 +133,7 @@ def _assemble(
     write_PL, condition = hybrid_write(encoding, PROBE_RIDGE)
     mean_L = images_ML.mean(axis=0)
     whiten_LL = whitening(encoding.covariance_LL)
-    radius = float(np.quantile(np.linalg.norm((images_ML - mean_L) @ whiten_LL, axis=1), TRUSTED_SHARE))
+    radius = trusted_radius(images_ML - mean_L, encoding.covariance_LL, whiten_LL, TRUSTED_SHARE)
     decode: list[DetailMode] = ["decode" for _ in codings]
     read_kinds: tuple[ReadKind, ...] = tuple("discriminative" if one else "closed_form" for one in walked.walked_F)
     return Adapter(

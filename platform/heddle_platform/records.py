@@ -233,3 +233,28 @@ class Alias(Record):
     shadow_version: int | None = None
     revision: int
     updated_at: datetime
+
+
+MoveReason = Literal["moved", "approved", "rolled_back", "rollout", "rollout_undone", "erased"]
+
+
+class AliasMove(Record):
+    """One move of an alias, or of the trial beside it: then `version` is `from_version`.
+
+    `version` is null where an erasure left nothing to point at; `key_id` where the platform moved it by itself or it
+    moved before moves were kept. `key_name` is the tenant's name for the key; null for an operator's.
+    """
+
+    id: int
+    adapter_id: str
+    alias: str
+    version: int | None
+    from_version: int | None
+    canary_version: int | None
+    canary_weight: float | None
+    shadow_version: int | None
+    reason: MoveReason
+    key_id: str | None
+    key_name: str | None = None
+    comment: str
+    created_at: datetime

@@ -4,6 +4,7 @@ Nothing but these differs between a laptop and production. Names carry their uni
 and the development ones are refused when `HEDDLE_ENVIRONMENT=production`.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, model_validator
@@ -166,9 +167,11 @@ class WebhookSettings(_Concern):
     """How events are sent to tenants' endpoints: a failed delivery is tried again after 5 s, 20 s, ... for a day.
 
     `webhook_allow_loopback` lets endpoints be plain HTTP on this machine, and on this machine only: for development.
+    `webhook_ca_file` holds certificates (PEM) of authorities that are trusted beside the system's.
     """
 
     webhook_allow_loopback: bool = False
+    webhook_ca_file: Path | None = None
     webhook_timeout_seconds: float = Field(10.0, gt=0)
     webhook_first_retry_seconds: float = Field(5.0, gt=0)
     webhook_longest_retry_seconds: float = Field(6 * 3600.0, gt=0)

@@ -22,22 +22,31 @@ from heddle_infra.database.engine import Database
 from heddle_infra.memory import MemoryObjectStore
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import Forbidden
+from tests.api.certificates import Identity
 from tests.api.control_world import World, open_world
 
 
 @contextmanager
-def served(app: ASGIApp, *, lifespan: bool = False) -> Iterator[str]:
-    """Serve an app on a free loopback port and yield its address."""
+def served(app: ASGIApp, *, lifespan: bool = False, identity: Identity | None = None) -> Iterator[str]:
+    """Serve an app on a free loopback port and yield its address; with an identity over TLS, as `localhost`."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="error", lifespan="on" if lifespan else "off", access_log=False)
+    tls = {} if identity is None else {"ssl_certfile": identity.certificate, "ssl_keyfile": identity.key}
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        lifespan="on" if lifespan else "off",
+        access_log=False,
+        **tls,  # type: ignore[arg-type]
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
+        yield f"http://127.0.0.1:{port}" if identity is None else f"https://localhost:{port}"
     finally:
         server.should_exit = True
         thread.join(timeout=20)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from heddle_api.control.webhooks.signature import verify
+from tests.api.certificates import Identity
 from tests.api.live import served
 
 
@@ -49,10 +50,10 @@ class Receiver:
 
 
 @contextmanager
-def receiving(*statuses: int) -> Iterator[Receiver]:
-    """Serve a receiver."""
+def receiving(*statuses: int, identity: Identity | None = None) -> Iterator[Receiver]:
+    """Serve a receiver, over TLS where it has an identity."""
     receiver = Receiver(statuses=list(statuses))
-    with served(receiver) as url:
+    with served(receiver, identity=identity) as url:
         receiver.url = f"{url}/hooks"
         yield receiver
 

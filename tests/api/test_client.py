@@ -73,6 +73,8 @@ def use_adapter(client: HeddleClient, folder: Path) -> None:
     with pytest.raises(ApiError) as caught:
         client.rollback("avatars")
     assert caught.value.code == "nothing_to_roll_back"
+    moves = client.alias_moves("avatars", "production")
+    assert [(move.version, move.reason, move.comment) for move in moves] == [(1, "approved", "looks right")]
     assert client.card("avatars")["adapter"] == "avatars"
     assert "<title>card" in client.card_page("avatars", 1)
     assert "<title>playbook" in client.playbook_page("avatars")

@@ -141,6 +141,39 @@ async def test_rollback_is_moving_it_back(tenant: Person) -> None:
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_alias")
 
 
+async def test_every_move_of_an_alias_tells_its_version_who_when_and_why(tenant: Person) -> None:
+    await tenant.fitted()
+    for _ in range(2):
+        await tenant.fitted(verdict="pass")
+    me = (await tenant.get("/v1/me"))["key"]
+    path = "/v1/adapters/avatars"
+    await tenant.post(f"{path}/versions/1/approvals", {"decision": "approve", "comment": "looks right"})
+    body = {"version": 2, "canary": {"version": 3, "weight": 0.25}, "comment": "try the third"}
+    await tenant.http.put(ALIAS, json=body, headers={"If-Match": '"1"'})
+    await tenant.http.put(ALIAS, json=body, headers={"If-Match": '"2"'})  # it is there already: no move
+    await tenant.post(f"{path}/rollback", {"comment": "worse"})  # the trial ends first
+    await tenant.post(f"{path}/rollback")
+    await tenant.http.put(f"{path}/aliases/next", json={"version": 3})
+    moves = (await tenant.get(f"{path}/alias_moves"))["data"]
+    told = [(move["alias"], move["from_version"], move["version"], move["reason"], move["comment"]) for move in moves]
+    assert told == [
+        ("next", None, 3, "moved", ""),
+        ("production", 2, 1, "rolled_back", ""),
+        ("production", 2, 2, "rolled_back", "worse"),
+        ("production", 1, 2, "moved", "try the third"),
+        ("production", None, 1, "approved", "looks right"),
+    ]
+    assert [move["canary"] for move in moves] == [None, None, None, {"version": 3, "weight": 0.25}, None]
+    assert {(move["key_id"], move["key_name"]) for move in moves} == {(me["id"], me["name"])}
+    assert moves[0]["created_at"] > moves[1]["created_at"]
+    first = await tenant.get(f"{path}/alias_moves?alias=production&limit=3")
+    rest = await tenant.get(f"{path}/alias_moves?alias=production&limit=3&after={first['next_cursor']}")
+    assert first["data"] + rest["data"] == moves[1:]
+    targets = [event["target"] for event in (await tenant.get("/v1/audit_events"))["data"]]
+    assert targets[0].endswith("/aliases/next to version 3")
+    assert targets[1].endswith("/aliases/production to version 1")
+
+
 async def test_odd_alias_names_and_versions(tenant: Person) -> None:
     await tenant.fitted(verdict="pass")
     for name in ("3", "Production", "a%20b", "a@b"):

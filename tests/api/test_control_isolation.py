@@ -41,6 +41,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/v1/adapters/{ada}/versions/1/approvals", {"decision": "approve"}),
     ("GET", "/v1/adapters/{ada}/versions/1/approvals", None),
     ("GET", "/v1/adapters/{ada}/aliases/production", None),
+    ("GET", "/v1/adapters/{ada}/alias_moves", None),
     ("PUT", "/v1/adapters/{ada}/aliases/production", {"version": 1}),
     ("POST", "/v1/adapters/{ada}/rollback", None),
     ("GET", "/v1/webhook_endpoints/{whe}", None),

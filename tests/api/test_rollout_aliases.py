@@ -38,6 +38,9 @@ async def test_webhooks_and_both_trails_tell_of_every_move(world: World, tenant:
     moves = await events(tenant, "rollout_moved_alias")
     assert len(moves) == 2
     assert all(event["actor"] == "operator" and shown["id"] in event["target"] for event in moves)
+    kept = (await tenant.get("/v1/adapters/avatars/alias_moves"))["data"][:2]
+    told = [(one["reason"], one["from_version"], one["version"], one["comment"], one["key_name"]) for one in kept]
+    assert told == [("rollout_undone", 2, 1, shown["id"], None), ("rollout", 1, 2, shown["id"], None)]
     assert moves[0]["before"] == moves[1]["after"] != moves[0]["after"]  # newest first
     own = (await world.admin.get("/v1/audit_events?limit=100")).json()["data"]
     assert {event["action"] for event in own if event["target"] == shown["id"]} == {"start_rollout", "roll_back"}

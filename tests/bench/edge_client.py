@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from tests.bench.edge_latency import KEY_FILE
-from tests.bench.edge_stage import unlike
+from tests.bench.edge_load import unlike
 
 _BOUNDARY = "bench"
 

@@ -9,7 +9,8 @@ so that start-up is unpacking and not a disk's speed.
 
 import argparse
 
-from tests.bench.edge_stage import load, quantiles, stage
+from tests.bench.edge_load import load, quantiles
+from tests.bench.edge_stage import stage
 
 
 def main() -> None:

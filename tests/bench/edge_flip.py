@@ -13,7 +13,8 @@ import time
 from heddle_infra.cache import RedisCache
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_platform.settings import CacheSettings
-from tests.bench.edge_stage import Stage, load, quantiles, stage
+from tests.bench.edge_load import load, quantiles
+from tests.bench.edge_stage import Stage, stage
 
 
 def announce(made: Stage) -> None:

@@ -2,8 +2,9 @@
 
     python -m tests.bench.edge_soak --minutes 5|60 [--rate 40]
 
-Bars: memory flat (the last fifth at most 5 % and 20 MB above the second), and no error but the announced ones: an
-image sent ahead is gone after a restart of the cache (404 `unknown_image`, 503 `image_not_kept`).
+A line a minute tells the edge's memory as it goes. Bars: memory flat (the last fifth at most 5 % and 20 MB above the
+second), and no error but the announced ones: an image sent ahead is gone after a restart of the cache (404
+`unknown_image`, 503 `image_not_kept`).
 """
 
 import argparse
@@ -17,11 +18,16 @@ import httpx
 import numpy as np
 
 from tests.bench.edge_flip import announce
-from tests.bench.edge_stage import Edge, Stage, stage, unlike
+from tests.bench.edge_load import unlike
+from tests.bench.edge_stage import Edge, Stage, stage
 
 _FLIP_SECONDS = 7.0
 _RESTART_SECONDS = 31.0
 _ANNOUNCED = frozenset({(404, "unknown_image"), (503, "image_not_kept"), (503, "cache_unavailable")})
+
+
+def _expected(status: int, code: str) -> bool:
+    return status in (200, 201) or (status, code) in _ANNOUNCED
 
 
 class Mix:
@@ -33,6 +39,16 @@ class Mix:
         self.seen: Counter[tuple[str, int, str]] = Counter()
         self.milliseconds: dict[str, list[float]] = {}
         self._image_id = ""
+
+    @property
+    def sent(self) -> int:
+        """How many requests are over."""
+        return sum(self.seen.values())
+
+    @property
+    def unannounced(self) -> int:
+        """How many failed as nothing announces it."""
+        return sum(count for (_, status, code), count in self.seen.items() if not _expected(status, code))
 
     async def send(self, number: int) -> None:
         """Send request `number` of the mix; nothing it raises is lost."""
@@ -82,6 +98,7 @@ async def soak(made: Stage, edge: Edge, minutes: float, rate: float) -> tuple[Mi
     started = time.monotonic()
     ends, flip_at, restart_at, memory_at = started + 60 * minutes, started, started + _RESTART_SECONDS, started
     memory: list[float] = []
+    print(f"{'minute':>6}{'MB':>8}{'requests':>10}{'errors':>8}{'edge cpu':>10}", flush=True)
     tasks: set[asyncio.Task[None]] = set()
     number = flips = 0
     while (now := time.monotonic()) < ends:
@@ -96,6 +113,12 @@ async def soak(made: Stage, edge: Edge, minutes: float, rate: float) -> tuple[Mi
         if now >= memory_at:
             memory_at = now + 1.0
             memory.append(edge.resident_mb())
+            if len(memory) % 60 == 0:
+                print(
+                    f"{len(memory) // 60:>6}{np.median(memory[-60:]):>8.0f}{mix.sent:>10}{mix.unannounced:>8}"
+                    f"{edge.cpu_seconds():>8.0f} s",
+                    flush=True,
+                )
         task = asyncio.create_task(mix.send(number))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -125,17 +148,16 @@ def main() -> None:
     print(f"{'request':<8}{'count':>8}{'p50 ms':>9}{'p99 ms':>9}")
     for what, taken in sorted(mix.milliseconds.items()):
         print(f"{what:<8}{len(taken):>8}{np.median(taken):>9.2f}{np.quantile(taken, 0.99):>9.2f}")
-    unannounced = 0
     for (what, status, code), count in sorted(mix.seen.items()):
         if status not in (200, 201):
-            known = (status, code) in _ANNOUNCED
-            unannounced += 0 if known else count
+            known = _expected(status, code)
             print(f"{what:<8}{count:>8}  {status} {code}{'' if known else '   NOT ANNOUNCED'}")
     fifth = max(1, len(memory) // 5)
     early, late = float(np.median(memory[fifth : 2 * fifth] or memory)), float(np.median(memory[-fifth:]))
     flat = late <= 1.05 * early + 20
     print(f"memory {early:.0f} MB in the second fifth, {late:.0f} MB in the last: {'flat' if flat else 'GROWING'}")
-    print(f"errors not announced: {unannounced} (bar 0): {'met' if not unannounced and flat else 'MISSED'}")
+    met = flat and not mix.unannounced
+    print(f"errors not announced: {mix.unannounced} (bar 0), memory flat: {'met' if met else 'MISSED'}")
 
 
 if __name__ == "__main__":

@@ -1,33 +1,34 @@
-"""The stage of the edge's benches: edges in processes of their own on a fleet of adapters, a real cache, and load.
+"""The stage of the edge's benches: edges in processes of their own on a fleet of adapters, and a real cache.
 
-    python -m tests.bench.edge_stage DIRECTORY PORT REDIS     (an edge; the benches start it)
-    python -m tests.bench.edge_stage --load JSON              (a load; likewise)
+    python -m tests.bench.edge_stage DIRECTORY PORT REDIS TENANTS     (an edge; the benches start it)
 
-The fleet is what `FLEET` says: so many tenants, each with an adapter of its own bytes. `alias.txt` in the directory
-holds the version that every `production` points at.
+Each of so many tenants has an adapter of its own bytes. `alias.txt` in the directory holds the version that every
+`production` points at. `edge_load` sends edits.
 """
 
-import asyncio
-import json
+import hashlib
+import io
 import os
-import random
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import httpx
-import numpy as np
 import psutil
 
-from tests.bench.edge_latency import KEY_FILE, TENANT, free_port, prepare, running, wait_ready
+from tests.bench.edge_latency import KEY_FILE, TENANT, free_port, prepare, wait_ready
 
-ALIAS_FILE = "alias.txt"
+ALIAS_FILE, DIGESTS_FILE = "alias.txt", "digests.txt"
+_HEADER, _DIGITS = "header.json", 7
 
 
 class FileSource:
@@ -52,12 +53,35 @@ class FileSource:
         return None
 
 
+class Copies:
+    """Adapters that differ from one in the last digits of their radius, made by patching its bytes: in microseconds."""
+
+    def __init__(self, first: bytes) -> None:
+        with zipfile.ZipFile(io.BytesIO(first)) as archive:
+            self._local = archive.getinfo(_HEADER).header_offset
+            head = archive.read(_HEADER)
+        radius = re.search(rb'"radius":([0-9.]+)', head)
+        if radius is None:
+            raise RuntimeError("the adapter's header names no radius")
+        kept = len(radius[1]) - _DIGITS
+        self._before, self._after = head[: radius.start(1) + kept], head[radius.end(1) :]
+        self._data, self._at = first, first.index(head)
+        self._central = first.rindex(_HEADER.encode()) - 46  # where the entry of that name begins in the directory
+
+    def copy(self, number: int) -> bytes:
+        """Return the bytes of one copy."""
+        head = self._before + b"%0*d" % (_DIGITS, number) + self._after
+        data, check = bytearray(self._data), zlib.crc32(head).to_bytes(4, "little")
+        data[self._at : self._at + len(head)] = head
+        data[self._local + 14 : self._local + 18] = data[self._central + 16 : self._central + 20] = check
+        return bytes(data)
+
+
 def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
     """Run an edge that holds one adapter for each of so many tenants."""
     import uvicorn
     from pydantic import SecretStr
 
-    from heddle_adapters import artifact
     from heddle_api.auth import hash_key
     from heddle_api.edge.app import EdgePorts, create_app
     from heddle_infra.cache import RedisCache
@@ -65,33 +89,31 @@ def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
     from heddle_infra.memory import MemoryObjectStore
     from heddle_platform import keys
     from heddle_platform.base.bundle import default_bundle_path, load_bundle
-    from heddle_platform.digest import sha256_hex
     from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
     from heddle_platform.telemetry import configure_logging
 
     configure_logging("edge")
     bundle = load_bundle(default_bundle_path())
-    first = artifact.unpack((directory / "adapter.npz").read_bytes())
+    copies = Copies((directory / "adapter.npz").read_bytes())
     names = [TENANT, *(f"ten_{number:026d}" for number in range(1, tenants))]
 
     class Store(MemoryObjectStore):
-        """Makes the others' adapters when they are asked for: a store that holds them would be in our memory."""
+        """Makes adapters when they are asked for: a store that holds them would be in our memory."""
 
         def get(self, key: str) -> bytes:
             made = made_of.get(key)
-            return super().get(key) if made is None else artifact.pack(replace(first, radius=made))
+            return super().get(key) if made is None else copies.copy(made)
 
     objects = Store()
     for file, data in bundle.all_files().items():
         objects.put(keys.base_file("default", bundle.digest, file), data)
-    made_of: dict[str, float] = {}
+    made_of: dict[str, int] = {}
     versions = []
+    digests = (directory / DIGESTS_FILE).read_text().split()
     for number, tenant_id in enumerate(names):
-        for version in (1, 2) if number == 0 else (1,):
-            radius = first.radius * (1 + (number + version * 1e6) * 1e-9)
-            digest = sha256_hex(artifact.pack(replace(first, radius=radius)))
-            made_of[keys.adapter_file(tenant_id, digest, "adapter.npz")] = radius
-            versions.append(ServedVersion(tenant_id, f"ada_{number}", "avatars", version, digest, bundle.digest))
+        for version, copy in ((1, number), (2, tenants)) if number == 0 else ((1, number),):
+            made_of[keys.adapter_file(tenant_id, digests[copy], "adapter.npz")] = copy
+            versions.append(ServedVersion(tenant_id, f"ada_{number}", "avatars", version, digests[copy], bundle.digest))
     snapshot = ServingSnapshot(
         versions=tuple(versions),
         aliases={(tenant_id, "avatars", "production"): 1 for tenant_id in names},
@@ -173,6 +195,8 @@ class Stage:
     @contextmanager
     def edge(self, *, tenants: int = 1) -> Iterator[Edge]:
         """Run an edge until the block ends."""
+        copies, digests = Copies((self.directory / "adapter.npz").read_bytes()), self.directory / DIGESTS_FILE
+        digests.write_text("\n".join(hashlib.sha256(copies.copy(number)).hexdigest() for number in range(tenants + 1)))
         port = free_port()
         command = [sys.executable, "-m", "tests.bench.edge_stage", str(self.directory), str(port), self.redis_url]
         started = time.perf_counter()
@@ -230,93 +254,5 @@ def stage(images: int, size: int = 64) -> Iterator[Stage]:
             made.redis.wait()
 
 
-def unlike(image: bytes, number: int) -> bytes:
-    """Return the same picture in bytes nobody has sent yet, so that no cache knows it."""
-    return image[:-12] + png_text(number) + image[-12:]
-
-
-def png_text(number: int) -> bytes:
-    import struct
-    import zlib
-
-    body = b"tEXtn\0" + b"%d" % number
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-
-
-def load(urls: list[str], stage_: Stage, *, rate: float, seconds: float, form: str = "edit") -> list[dict[str, Any]]:
-    """Send uncached edits from a second process, open loop: at `rate` a second, whether answers come or not.
-
-    Returns:
-        One record per request: {at, ms, status, version, url, code}.
-    """
-    plan = {"urls": urls, "directory": str(stage_.directory), "rate": rate, "seconds": seconds, "form": form}
-    stage_.write_images()
-    command = [sys.executable, "-m", "tests.bench.edge_stage", "--load", json.dumps(plan)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
-
-
-async def _load(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    directory = Path(plan["directory"])
-    images = [path.read_bytes() for path in sorted((directory / "images").iterdir())]
-    headers = {"Authorization": f"Bearer {(directory / KEY_FILE).read_text()}"}
-    salt = random.randrange(10**12)
-    records: list[dict[str, Any]] = []
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=30) as http:
-
-        async def one(number: int, url: str, due: float) -> None:
-            data = unlike(images[number % len(images)], salt + number)
-            edit = json.dumps({"adapter": "avatars", "set": {"glasses": "round"}})
-            record: dict[str, Any] = {"at": time.time(), "url": url, "version": "", "code": ""}
-            try:
-                answer = await http.post(f"{url}/v1/edits", files={"image": ("a.png", data)}, data={"edit": edit})
-                record |= {"status": answer.status_code, "version": answer.headers.get("x-adapter-version", "")}
-                if answer.status_code != 200:
-                    record["code"] = answer.json().get("code", "")
-            except httpx.HTTPError as error:
-                record |= {"status": 0, "code": type(error).__name__}
-            record["ms"] = 1000 * (time.perf_counter() - due)  # from when it was due: a late send counts
-            records.append(record)
-
-        started = time.perf_counter()
-        tasks = []
-        for number in range(int(plan["rate"] * plan["seconds"])):
-            due = started + number / plan["rate"]
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(number, plan["urls"][number % len(plan["urls"])], due)))
-        await asyncio.gather(*tasks)
-    return records
-
-
-def quantiles(records: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return p50 and p99 of the answered, in milliseconds."""
-    answered = [record["ms"] for record in records if record["status"] == 200]
-    return float(np.median(answered)), float(np.quantile(answered, 0.99))
-
-
-def saturation(send: Callable[[float], list[dict[str, Any]]], *, seconds: float = 4.0) -> float:
-    """Return the highest rate at which nearly all is answered within 200 ms, by doubling and halving."""
-    low, high, rate = 10.0, 0.0, 80.0
-    for _ in range(7):
-        records = send(rate)
-        fine = [record for record in records if record["status"] == 200 and record["ms"] < 200]
-        if len(fine) >= 0.97 * rate * seconds:
-            low = rate
-        else:
-            high = rate
-        rate = 2 * rate if not high else (low + high) / 2
-        if high and high / low < 1.1:
-            break
-    return low
-
-
-__all__ = ["Edge", "Stage", "load", "quantiles", "running", "saturation", "stage"]
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--load":
-        print(json.dumps(asyncio.run(_load(json.loads(sys.argv[2])))))
-    else:
-        serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -166,7 +166,7 @@ def test_a_dead_letter_is_sent_again_watched_live_approved_and_rolled_back(
         studio.page.get_by_role("heading", name=f"avatars, version {version}").wait_for()
         studio.page.get_by_role("button", name="Approve").click()
         studio.page.get_by_role("dialog").get_by_role("button", name="Approve").click()
-        studio.page.get_by_text("Approved with key").wait_for()
+        studio.page.get_by_text(f"production came to version {version} from version 1, by an approval").wait_for()
         studio.open("Adapters")
         studio.page.get_by_text(f"production: version {version}").wait_for()
         studio.page.get_by_role("button", name="Roll back to version 1").click()
@@ -175,5 +175,7 @@ def test_a_dead_letter_is_sent_again_watched_live_approved_and_rolled_back(
         dialog.get_by_role("button", name="Roll back").click()
         studio.page.get_by_text("production: version 1").wait_for()
         studio.page.get_by_role("link", name="Report card").first.click()
-        expect(studio.page.locator(".timeline")).to_contain_text("was rolled back with key")
+        expect(studio.page.locator(".timeline")).to_contain_text(
+            f"production came to version 1 from version {version}, rolled back, with key"
+        )
     assert approved.call("GET", "/v1/adapters/avatars")["aliases"]["production"] == 1

@@ -140,15 +140,17 @@ def test_a_suggestion_of_the_edge_is_told_and_taken(open_studio: Callable[..., A
               const outside = { reason: "edit_outside", strength: 0.5 };
               return [
                 shown({ shade: 1 }, { ...outside, set: { shade: 0.7 } }), shown({ skin: "sand", hair: "bob" }, outside),
-                shown({ skin: "sand" }, outside), taken,
+                shown({ skin: "sand" }, outside),
+                shown({ shade: 1, skin: "sand" }, { ...outside, set: { shade: 1 }, leave: ["skin"] }), taken,
               ];
             }"""
         )
-        number, several, one, taken = told
+        number, several, one, fewer, taken = told
         assert number[0].startswith("This edit goes 25 % beyond")
-        assert "shade 0.7" in number[0]
+        assert "set shade to 0.7" in number[0]
+        assert fewer[0].endswith("To stay inside, leave skin as it is.")
         assert [number[1], several[1], one[1]] == ["Apply the suggestion", "Leave skin as it is", None]
-        assert taken == [{"shade": 0.7}, ["skin", None]]
+        assert taken == [{"shade": 0.7}, ["skin", None], {"skin": None}]
 
 
 def with_numbers(micah: LabelledImages) -> LabelledImages:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, erasures, jobs, queue, versions
+from heddle_infra.database import adapters, alias_moves, erasures, jobs, queue, versions
 from heddle_infra.database.engine import Database
 from heddle_infra.database.erasures import Replacement
 from heddle_infra.database.versions import NewVersion
@@ -154,6 +154,12 @@ async def test_aliases_follow_and_no_way_back_to_what_was_erased_is_left(databas
         both = Replacement(old.adapter_id, (2, 3), None)
         assert await erasures.replace(session, await queue_erasure(session, tenant), both) is None
         assert await adapters.list_aliases(*place) == []
+        moves, _ = await alias_moves.list_moves(*place, alias=None, limit=3, after=None)
+        assert [(one.version, one.from_version, one.reason, one.key_id) for one in moves] == [
+            (None, one.from_version, "erased", erasure.spec["key_id"]) for one in moves[:2]
+        ] + [(3, 1, "erased", erasure.spec["key_id"])]
+        assert {(one.alias, one.from_version) for one in moves[:2]} == {("production", 2), ("canary", 3)}
+        assert moves[2].comment == f"erasure {erasure.id}"
         assert await erasures.versions_of(session, tenant.id, [old.dataset_id]) == []
         assert await erasures.digests_named(session, tenant.id) == (set(), set())
 

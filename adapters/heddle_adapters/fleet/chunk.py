@@ -25,7 +25,7 @@ from heddle_adapters.fleet.encode import (
 from heddle_adapters.fleet.intake import Admitted, Packed, pack
 from heddle_adapters.fleet.read import Layout, closed_form_read, expected_design, held_scores, scores_of
 from heddle_adapters.fleet.result import Solved, none_live, not_solvable, singles
-from heddle_adapters.fleet.write import high_quantile, hybrid_write, whitening
+from heddle_adapters.fleet.write import hybrid_write, trusted_radius, whitening
 from heddle_adapters.held_out import shares_for
 from heddle_adapters.intake import DEAD_BELOW
 from heddle_adapters.leave_one_out import RIDGES
@@ -83,7 +83,7 @@ def solve_chunk(tenants: Sequence[Admitted], device: torch.device, ridge: float 
         singles(_back(direction_BLC.mT @ sigma_BLL)),
         singles(_back(chunk.mean_BL * rows.live_BL)),
         singles(_back(whiten_BLL)),
-        _short(_radius(chunk, whiten_BLL)),
+        _short(_radius(chunk, sigma_BLL, whiten_BLL)),
         _short(condition_B),
         _back(ridge_B),
         _back(share_B),
@@ -205,7 +205,7 @@ def _calibrated(chunk: Chunk, packed: Packed, direction_BSLC: Tensor, offset_BSC
     return calibrated(held_BNC, values_BNF, chunk.layout, torch.from_numpy(packed.period_BF).to(device))
 
 
-def _radius(chunk: Chunk, whiten_BLL: Tensor) -> Tensor:
+def _radius(chunk: Chunk, sigma_BLL: Tensor, whiten_BLL: Tensor) -> Tensor:
     live_BL = chunk.rows.live_BL
     from_mean = (chunk.shift_BL - chunk.mean_BL) * live_BL
     images = chunk.rows.latents_BGNL.flatten(1, 2) + from_mean[:, None]
@@ -214,7 +214,7 @@ def _radius(chunk: Chunk, whiten_BLL: Tensor) -> Tensor:
         pool = chunk.pool_BML + ((chunk.pool_shift_BL - chunk.mean_BL) * live_BL)[:, None]
         images, weight = torch.cat([images, pool], dim=1), torch.cat([weight, chunk.pool_BM], dim=1)
     norms_BN = torch.linalg.vector_norm(images @ whiten_BLL, dim=-1)
-    return high_quantile(norms_BN, weight, TRUSTED_SHARE).clamp(min=1e-6)
+    return trusted_radius(norms_BN, weight, live_BL.sum(1), sigma_BLL, whiten_BLL, TRUSTED_SHARE).clamp(min=1e-6)
 
 
 def _refusals(solved: Solved, tenants: Sequence[Admitted]) -> dict[int, InvalidInput]:

@@ -1,9 +1,9 @@
-"""Writes and whitening of many tenants at once: `linear.hybrid_write`, `linear.whitening`, and the trusted radius."""
+"""Writes and whitening of many tenants at once: `linear.hybrid_write`, `linear.whitening`, `linear.trusted_radius`."""
 
 import torch
 from torch import Tensor
 
-from heddle_adapters.fleet.algebra import cholesky, condition, solve_symmetric
+from heddle_adapters.fleet.algebra import cholesky, condition, solve_symmetric, trace
 from heddle_adapters.fleet.encode import Encodings
 from heddle_adapters.fleet.read import Layout
 from heddle_adapters.linear import WORST_CONDITION
@@ -37,7 +37,21 @@ def whitening(covariance_BLL: Tensor, live_BL: Tensor) -> Tensor:
     return cholesky(precision) * live_BL[:, :, None] * live_BL[:, None, :]
 
 
-def high_quantile(values_BN: Tensor, weight_BN: Tensor, share: float) -> Tensor:
+def trusted_radius(
+    norms_BN: Tensor, weight_BN: Tensor, latents_B: Tensor, covariance_BLL: Tensor, whiten_BLL: Tensor, share: float
+) -> Tensor:
+    """Return `linear.trusted_radius` [B] of whitened norms, each row's weight one or zero."""
+    rows_B = weight_BN.sum(1)
+    mean_B = (norms_BN.square() * weight_BN).sum(1) / rows_B
+    identity_B = trace(covariance_BLL) / latents_B * whiten_BLL.square().sum((1, 2))
+    spread_B = torch.maximum(identity_B - mean_B, 1e-9 * latents_B)
+    kept_B = ((identity_B - latents_B) / spread_B).clamp(0.0, 1.0)
+    inside_B, others_B = _high_quantile(norms_BN, weight_BN, share).square(), (rows_B - 1).clamp(min=1.0)
+    left_out_B = inside_B / torch.maximum(1.0 - kept_B * inside_B / others_B, 1.0 / rows_B)
+    return rows_B / others_B * left_out_B.sqrt()
+
+
+def _high_quantile(values_BN: Tensor, weight_BN: Tensor, share: float) -> Tensor:
     """Return the quantile [B] of values whose weight is one, interpolated as numpy does."""
     ordered_BN = torch.where(weight_BN > 0, values_BN, torch.inf).sort(dim=1).values
     place_B = share * (weight_BN.sum(1) - 1)

@@ -22,6 +22,7 @@ from heddle_api.client import Document
 adapters_app = typer.Typer(no_args_is_help=True, help="Adapters: what was fitted, how good it is, what is served.")
 Adapter = Annotated[str, typer.Argument(help="Name or id of the adapter.")]
 Version = Annotated[int, typer.Argument(min=1, help="Number of the version.")]
+Comment = Annotated[str, typer.Option(help="Why; kept in `heddle adapters history`.")]
 ShownVersion = Annotated[
     int | None, typer.Option("--version", min=1, help="Version; without it the one in production, else the newest.")
 ]
@@ -131,6 +132,7 @@ def alias(
     canary: Annotated[int | None, typer.Option(min=1, help="Version on trial beside it.")] = None,
     weight: Annotated[float, typer.Option(min=0, max=1, help="Share of images that the canary edits.")] = 0.1,
     shadow: Annotated[int | None, typer.Option(min=1, help="Version that draws every edit too, unseen.")] = None,
+    comment: Comment = "",
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -144,7 +146,7 @@ def alias(
         known = client.adapter(adapter).aliases
         etag = client.alias(adapter, name).etag if name in known else None
         trial = None if canary is None else (canary, weight)
-        moved = client.move_alias(adapter, name, version, etag=etag, canary=trial, shadow=shadow)
+        moved = client.move_alias(adapter, name, version, etag=etag, canary=trial, shadow=shadow, comment=comment)
     said = f"{adapter}@{name} is version {moved.version}"
     said += f"; version {canary} edits {100 * weight:g} % of images" if canary is not None else ""
     said += f"; version {shadow} draws along unseen" if shadow is not None else ""
@@ -155,6 +157,7 @@ def alias(
 def rollback(
     adapter: Adapter,
     name: Annotated[str, typer.Option("--alias", help="Which alias.")] = "production",
+    comment: Comment = "",
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -165,8 +168,31 @@ def rollback(
     Example: `heddle adapters rollback avatars`
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
-        moved = client.rollback(adapter, name)
+        moved = client.rollback(adapter, name, comment)
     show(moved.document(), as_json, lambda: out.print(f"{adapter}@{name} is version {moved.version} again."))
+
+
+@adapters_app.command()
+def history(
+    adapter: Adapter,
+    name: Annotated[str | None, typer.Option("--alias", help="Only of this alias.")] = None,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List every move of an adapter's aliases: to which version, by which key, when and why; newest first.
+
+    Example: `heddle adapters history avatars`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.alias_moves(adapter, name)
+    names = ("created_at", "alias", "from_version", "version", "reason")
+    rows = [
+        (*(getattr(move, name) for name in names), move.key_name or move.key_id, move.comment or None) for move in found
+    ]
+    columns = ("time", "alias", "from", "to", "how", "key", "comment")
+    show([move.document() for move in found], as_json, lambda: table(columns, rows))
 
 
 @adapters_app.command()

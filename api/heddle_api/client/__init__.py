@@ -7,6 +7,7 @@ from heddle_api.client.pictures import Picture
 from heddle_api.client.results import (
     AdapterInfo,
     AliasInfo,
+    AliasMoveInfo,
     BaseInfo,
     BatchInfo,
     DatasetInfo,
@@ -29,6 +30,7 @@ from heddle_api.client.results import (
 __all__ = [
     "AdapterInfo",
     "AliasInfo",
+    "AliasMoveInfo",
     "ApiError",
     "AsyncHeddleClient",
     "BaseInfo",

@@ -173,6 +173,7 @@ class AsyncHeddleClient:
     alias = _awaited(HeddleClient.alias)
     move_alias = _awaited(HeddleClient.move_alias)
     rollback = _awaited(HeddleClient.rollback)
+    alias_moves = _awaited(HeddleClient.alias_moves)
     items = _awaited(HeddleClient.items)
     erase = _awaited(HeddleClient.erase)
     erase_item = _awaited(HeddleClient.erase_item)

@@ -180,6 +180,19 @@ class AliasInfo(_Result):
     etag: str
 
 
+class AliasMoveInfo(_Result):
+    """One move of an alias: `version` is where it came to, None where an erasure left nothing to point at."""
+
+    alias: str
+    version: int | None
+    from_version: int | None
+    reason: str
+    key_id: str | None
+    key_name: str | None
+    comment: str
+    created_at: str
+
+
 class BatchInfo(_Result):
     """A batch of edits; `results` holds its items that are over, where one batch was read."""
 

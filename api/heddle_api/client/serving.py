@@ -7,7 +7,7 @@ import httpx
 
 from heddle_api.client.fitting import FittingCalls
 from heddle_api.client.planes import segment
-from heddle_api.client.results import AdapterInfo, AliasInfo, Document, VersionInfo
+from heddle_api.client.results import AdapterInfo, AliasInfo, AliasMoveInfo, Document, VersionInfo
 
 FileFormat = Literal["npz", "onnx", "editor"]
 
@@ -82,6 +82,7 @@ class ServingCalls(FittingCalls):
         etag: str | None = None,
         canary: tuple[int, float] | None = None,
         shadow: int | None = None,
+        comment: str = "",
     ) -> AliasInfo:
         """Point an alias at a version.
 
@@ -92,22 +93,29 @@ class ServingCalls(FittingCalls):
             etag: the ETag of the state this decision was made on, from `alias`; None makes a new alias.
             canary: a version on trial, and the share of images (0 to 1) it edits; None ends a canary that runs.
             shadow: a version that draws every edit too, after the answer; None ends a shadow that runs.
+            comment: why; kept with the alias's moves.
 
         Raises:
             ApiError: 428 `precondition_required`, the alias exists; 412 `precondition_failed`, it was moved since.
         """
         headers = {"If-Match": etag} if etag is not None else {}
         path = f"{_path(adapter)}/aliases/{segment(alias)}"
-        body: Document = {"version": version}
+        body: Document = {"version": version, **({"comment": comment} if comment else {})}
         if canary is not None:
             body["canary"] = {"version": canary[0], "weight": canary[1]}
         if shadow is not None:
             body["shadow"] = shadow
         return _alias(self._control.send("PUT", path, json=body, headers=headers))
 
-    def rollback(self, adapter: str, alias: str = "production") -> AliasInfo:
-        """Point an alias at the version it pointed at before."""
-        return _alias(self._control.send("POST", f"{_path(adapter)}/rollback", json={"alias": alias}))
+    def rollback(self, adapter: str, alias: str = "production", comment: str = "") -> AliasInfo:
+        """Point an alias at the version it pointed at before; the comment is kept with the alias's moves."""
+        body = {"alias": alias, **({"comment": comment} if comment else {})}
+        return _alias(self._control.send("POST", f"{_path(adapter)}/rollback", json=body))
+
+    def alias_moves(self, adapter: str, alias: str | None = None) -> list[AliasMoveInfo]:
+        """List every move of an adapter's aliases, or of one: to which version, by whom, when and why; newest first."""
+        params = {"alias": alias} if alias else {}
+        return [AliasMoveInfo.model_validate(found) for found in self._all(f"{_path(adapter)}/alias_moves", **params)]
 
 
 def _path(adapter: str, version: int | None = None) -> str:

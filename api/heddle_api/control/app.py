@@ -120,9 +120,9 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
 @asynccontextmanager
 async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[str, Any]]:
     control = Control(ports, Seal(ports.settings.security.secret_key), Standings(ports.database))
-    settings, meter = ports.settings, Meter()
+    settings, meter, telling = ports.settings, Meter(), Sender(control)
     admin = asyncio.create_task(_ensure_admin_key(control))
-    sender = asyncio.create_task(Sender(control).run())
+    sender = asyncio.create_task(telling.run())
     noting = asyncio.create_task(note_stored_bytes(control))
     gauging = asyncio.create_task(gauges.keep(control))
     looking = asyncio.create_task(control.standings.keep())

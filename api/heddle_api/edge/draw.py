@@ -12,7 +12,7 @@ from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Singles
 from heddle_adapters.read import Readings, read
 from heddle_api.edge.serving import LoadedBase
-from heddle_api.edge.suggestion import suggest
+from heddle_api.edge.suggestion import asked_beyond, suggest
 from heddle_platform.edits import EditRequest
 
 
@@ -54,7 +54,8 @@ class Drawn:
         after_HWC: D(z'), float32 in 0..1.
         before_HWC: D(z), where `detail` is "preserve" and the change is what counts; else None.
         detail: how it is to be composed.
-        extrapolation: Mahalanobis norm over the 99 % norm of the tenant's images.
+        extrapolation: how far outside it is, 1 being the border: Mahalanobis norm over the 99 % norm of the tenant's
+            images, or a number asked for over those that were labelled, the larger (`suggestion`).
         suggestion: of an edit that leaves that range: the nearest one that stays inside, as JSON; else None.
     """
 
@@ -98,13 +99,17 @@ def carry_out(works: Sequence[Work]) -> list[Done]:
         originals = sorted({int(owner[row]) for row, detail in enumerate(bank.detail) if detail == "preserve"})
         pictures_BHWC = base.runtime.decode(np.concatenate([bank.latents_BL, latents_WL[originals]]))
         before = {work: pictures_BHWC[len(edits) + place] for place, work in enumerate(originals)}
+        beyond = [
+            max(float(bank.extrapolation_B[row]), asked_beyond(bank, row, request))
+            for row, (_, request) in enumerate(edits)
+        ]
         drawn = [
             Drawn(
                 pictures_BHWC[row],
                 before[int(owner[row])] if detail == "preserve" else None,
                 detail,
-                float(bank.extrapolation_B[row]),
-                suggest(bank, row, edits[row][1]) if bank.extrapolation_B[row] > 1.0 else None,
+                beyond[row],
+                suggest(bank, row, edits[row][1]) if beyond[row] > 1.0 else None,
             )
             for row, detail in enumerate(bank.detail)
         ]

@@ -6,7 +6,8 @@ from typing import Literal
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import jobs, outbox
+from heddle_infra.database import alias_moves, jobs, outbox
+from heddle_infra.database.alias_moves import UNSAID, Cause
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound, PreconditionFailed, PreconditionRequired
@@ -121,7 +122,8 @@ async def decide(
     approval = Approval.model_validate(row)
     await _close_waiting_job(session, found.job_id, decision, comment)
     if decision == "approve":
-        await move_alias(session, tenant_id, adapter_id, PRODUCTION, number, if_match=None, checked=False)
+        cause = Cause("approved", key_id, comment)
+        await move_alias(session, tenant_id, adapter_id, PRODUCTION, number, if_match=None, checked=False, cause=cause)
     session.expire_all()
     return approval, await version(session, tenant_id, adapter_id, number)
 
@@ -197,6 +199,7 @@ async def move_alias(
     if_match: int | None,
     checked: bool = True,
     trial: Trial = NO_TRIAL,
+    cause: Cause = UNSAID,
 ) -> Alias:
     """Point an alias at a version; pointing it where it points already changes nothing.
 
@@ -211,6 +214,7 @@ async def move_alias(
         if_match: revision the caller saw, or None.
         checked: whether an existing alias may only be moved with `if_match`.
         trial: versions on trial beside it.
+        cause: why it moves and who moves it, kept in `alias_moves`.
 
     Raises:
         NotFound: code `unknown_version`.
@@ -224,6 +228,7 @@ async def move_alias(
     # the adapter's row lock serialises moves, of an alias that does not exist yet as well
     await session.execute(select(AdapterRow.id).where(AdapterRow.id == adapter_id).with_for_update())
     row = await session.get(AliasRow, (adapter_id, alias), populate_existing=True)
+    before = None if row is None else row.version
     if row is None:
         if if_match is not None:
             raise PreconditionFailed(f"there is no alias {alias!r} yet; leave If-Match out to make it")
@@ -247,11 +252,14 @@ async def move_alias(
     await session.flush()
     await session.refresh(row)
     moved = Alias.model_validate(row)
+    await alias_moves.note(session, tenant_id, moved, cause, before=before)
     await outbox.alias_moved(session, tenant_id, moved)
     return moved
 
 
-async def roll_back(session: AsyncSession, tenant_id: str, adapter_id: str, alias: str) -> Alias:
+async def roll_back(
+    session: AsyncSession, tenant_id: str, adapter_id: str, alias: str, *, cause: Cause = UNSAID
+) -> Alias:
     """Point an alias at the version it pointed at before; where a canary runs, only the trial ends.
 
     Raises:
@@ -259,13 +267,12 @@ async def roll_back(session: AsyncSession, tenant_id: str, adapter_id: str, alia
         Conflict: code `nothing_to_roll_back`.
     """
     found = await get_alias(session, tenant_id, adapter_id, alias)
-    if found.canary_version is not None:
-        return await move_alias(session, tenant_id, adapter_id, alias, found.version, if_match=None, checked=False)
-    if found.previous_version is None:
+    back = found.version if found.canary_version is not None else found.previous_version
+    if back is None:
         raise Conflict(
             f"alias {alias!r} has pointed at version {found.version} only", code="nothing_to_roll_back", param="alias"
         )
-    return await move_alias(session, tenant_id, adapter_id, alias, found.previous_version, if_match=None, checked=False)
+    return await move_alias(session, tenant_id, adapter_id, alias, back, if_match=None, checked=False, cause=cause)
 
 
 async def _check_servable(session: AsyncSession, tenant_id: str, adapter_id: str, number: int, param: str) -> None:

@@ -1,9 +1,9 @@
-"""Tables of what the edge's callers leave behind: verdicts on edits, and batches of edits."""
+"""Tables of serving: verdicts on edits, batches of edits, and how aliases moved."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, func
+from sqlalchemy import BigInteger, Float, ForeignKey, Identity, Index, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,6 +24,24 @@ class FeedbackRow(Table):
     key_id: Mapped[str] = mapped_column(Id)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class AliasMoveRow(Table):
+    __tablename__ = "alias_moves"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    adapter_id: Mapped[str] = mapped_column(Id, ForeignKey("adapters.id", ondelete=CASCADE))
+    alias: Mapped[str]
+    tenant_id: Mapped[str] = mapped_column(Id)
+    version: Mapped[int | None]
+    from_version: Mapped[int | None]
+    canary_version: Mapped[int | None]
+    canary_weight: Mapped[float | None] = mapped_column(Float)
+    shadow_version: Mapped[int | None]
+    reason: Mapped[str]
+    key_id: Mapped[str | None] = mapped_column(Id)
+    comment: Mapped[str] = mapped_column(server_default="")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    __table_args__ = (Index("ix_alias_moves_adapter_id", "adapter_id", "id"),)
 
 
 class EditBatchRow(Table):

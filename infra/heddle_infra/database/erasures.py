@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import jobs, outbox, versions
+from heddle_infra.database import alias_moves, jobs, outbox, versions
 from heddle_infra.database.adapters import SERVABLE
+from heddle_infra.database.alias_moves import Cause
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, ApprovalRow, DatasetRow, JobRow
 from heddle_infra.database.paging import page
 from heddle_infra.database.versions import STATUS_OF_VERDICT, NewVersion
@@ -150,7 +151,8 @@ async def replace(session: AsyncSession, job: Job, replacement: Replacement) -> 
     for row in old:
         row.status, row.gate, row.card, row.files, row.replaced_by = "erased", {}, {}, {}, number
         await _forget_result(session, job, row)
-    await _move_aliases(session, adapter_id, gone, number)
+    cause = Cause("erased", job.spec["key_id"], f"erasure {job.id}")
+    await _move_aliases(session, adapter_id, gone, number, cause)
     await session.flush()
     return new
 
@@ -194,11 +196,17 @@ async def _forget_result(session: AsyncSession, job: Job, row: AdapterVersionRow
         await jobs.close(session, made.id, status="succeeded")
 
 
-async def _move_aliases(session: AsyncSession, adapter_id: str, gone: tuple[int, ...], number: int | None) -> None:
+async def _move_aliases(
+    session: AsyncSession, adapter_id: str, gone: tuple[int, ...], number: int | None, cause: Cause
+) -> None:
     rows = await session.scalars(select(AliasRow).where(AliasRow.adapter_id == adapter_id).with_for_update())
     for alias in rows.all():
+        before = alias.version
         if alias.version in gone:
             if number is None:
+                await alias_moves.note(
+                    session, alias.tenant_id, Alias.model_validate(alias), cause, before=before, gone=True
+                )
                 await session.execute(
                     delete(AliasRow).where(AliasRow.adapter_id == adapter_id, AliasRow.alias == alias.alias)
                 )
@@ -217,4 +225,6 @@ async def _move_aliases(session: AsyncSession, adapter_id: str, gone: tuple[int,
         if alias.version == number:
             await session.flush()
             await session.refresh(alias)
+            if before != number:
+                await alias_moves.note(session, alias.tenant_id, Alias.model_validate(alias), cause, before=before)
             await outbox.alias_moved(session, alias.tenant_id, Alias.model_validate(alias))

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import adapters, audit, bases, rollouts
+from heddle_infra.database.alias_moves import Cause
 from heddle_infra.database.models import AliasRow
 from heddle_infra.database.rollout_models import RolloutMoveRow
 from heddle_platform.digest import json_digest
@@ -85,7 +86,8 @@ async def move(session: AsyncSession, rollout: Rollout, reach: Literal["canary",
     await session.execute(_LOCK, {"ids": list(ids)})
     ready = [row for row in (await session.execute(_READY, asked)).all() if row.adapter_id in ids]
     for row in ready:
-        moved = await _point(session, rollout, row.tenant_id, row.adapter_id, row.alias, row.to_version)
+        cause = Cause("rollout", rollout.key_id, rollout.id)
+        moved = await _point(session, cause, row.tenant_id, row.adapter_id, row.alias, row.to_version)
         session.add(
             RolloutMoveRow(
                 rollout_id=rollout.id,
@@ -105,18 +107,20 @@ async def move(session: AsyncSession, rollout: Rollout, reach: Literal["canary",
 
 
 async def _point(
-    session: AsyncSession, rollout: Rollout, tenant_id: str, adapter_id: str, alias: str, version: int
+    session: AsyncSession, cause: Cause, tenant_id: str, adapter_id: str, alias: str, version: int
 ) -> Alias:
     """Move one alias as anybody would, and leave an event in its tenant's trail in the operator's name."""
     before = await adapters.get_alias(session, tenant_id, adapter_id, alias)
-    after = await adapters.move_alias(session, tenant_id, adapter_id, alias, version, if_match=None, checked=False)
+    after = await adapters.move_alias(
+        session, tenant_id, adapter_id, alias, version, if_match=None, checked=False, cause=cause
+    )
     await audit.record(
         session,
         tenant_id,
         actor="operator",
-        key_id=rollout.key_id,
+        key_id=cause.key_id or "",
         action="rollout_moved_alias",
-        target=f"{rollout.id} /v1/adapters/{adapter_id}/aliases/{alias}",
+        target=f"{cause.comment} /v1/adapters/{adapter_id}/aliases/{alias} to version {version}",
         request_id=None,
         before=json_digest(before.model_dump(mode="json")),
         after=json_digest(after.model_dump(mode="json")),
@@ -201,6 +205,7 @@ async def _undo(session: AsyncSession, rollout: Rollout, one: RolloutMoveRow) ->
         return False
     if not await session.scalar(_SERVABLE, {"adapter": one.adapter_id, "version": one.from_version}):
         return False
-    await _point(session, rollout, one.tenant_id, one.adapter_id, one.alias, one.from_version)
+    cause = Cause("rollout_undone", rollout.key_id, rollout.id)
+    await _point(session, cause, one.tenant_id, one.adapter_id, one.alias, one.from_version)
     row.previous_version = one.from_previous  # exactly where it was: its own rollback leads where it led before
     return True

@@ -2,19 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from heddle_api.auth import Principal
-from heddle_api.control.adapters import service
-from heddle_api.control.adapters.service import (
-    AdapterView,
-    AliasTarget,
-    AliasView,
-    Decision,
-    DecisionView,
-    RollBack,
-    VersionView,
-)
+from heddle_api.control.adapters import aliases, service
+from heddle_api.control.adapters.aliases import AliasMoveView, AliasTarget, AliasView, RollBack
+from heddle_api.control.adapters.service import AdapterView, Decision, DecisionView, VersionView
 from heddle_api.control.context import CurrentControl, tenant_with
 from heddle_api.control.once import OncePost, answer, note
 from heddle_api.control.page import AskedPage, Page
@@ -26,6 +19,9 @@ from heddle_infra.database import adapters
 router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
 ReaderKey = Annotated[Principal, Depends(tenant_with("adapters", "approve"))]  # who approves must see the card
 AdaptersKey = Annotated[Principal, Depends(tenant_with("adapters"))]
+OfAlias = Annotated[
+    str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Only of this alias, such as `production`.")
+]
 ApproveKey = Annotated[Principal, Depends(tenant_with("approve"))]
 
 
@@ -86,7 +82,7 @@ async def get_alias(
         found = await adapters.resolve(session, tenant.tenant, adapter)
         read = await adapters.get_alias(session, tenant.tenant, found.id, alias)
     response.headers["ETag"] = etag(read.revision)
-    return service.alias_view(read)
+    return aliases.alias_view(read)
 
 
 @router.put("/{adapter}/aliases/{alias}", response_model=AliasView, summary="Move an alias")
@@ -105,7 +101,7 @@ async def move_alias(
     X-Adapter-Version tells which version made it. A shadow is never seen by callers.
     """
     async with control.transaction(tenant) as session:
-        reply = await service.move_alias(session, tenant.tenant, adapter, alias, body, match)
+        reply = await aliases.move_alias(session, tenant, adapter, alias, body, match)
         if reply.changes:
             await note(trail, session, tenant, reply)
     await control.announce(reply.announce or "alias_moved")
@@ -115,5 +111,13 @@ async def move_alias(
 @router.post("/{adapter}/rollback", response_model=AliasView, summary="Roll back")
 async def roll_back(adapter: str, tenant: AdaptersKey, post: OncePost, body: RollBack | None = None) -> Response:
     """Point an alias (`production` unless named) at the version it pointed at before; a running canary ends first."""
-    alias = (body or RollBack()).alias
-    return await post.once(tenant, lambda session: service.roll_back(session, tenant.tenant, adapter, alias))
+    return await post.once(tenant, lambda session: aliases.roll_back(session, tenant, adapter, body or RollBack()))
+
+
+@router.get("/{adapter}/alias_moves", summary="List moves of aliases")
+async def list_alias_moves(
+    adapter: str, tenant: ReaderKey, control: CurrentControl, turn: AskedPage, alias: OfAlias = None
+) -> Page[AliasMoveView]:
+    """List every move of an adapter's aliases, newest first: to which version, from which, by whom, when and why."""
+    async with control.transaction(tenant) as session:
+        return await aliases.list_moves(session, tenant.tenant, adapter, alias, turn)

@@ -1,4 +1,4 @@
-"""Adapters: what a tenant's fits made, decisions on them, and the aliases that serve them."""
+"""Adapters: what a tenant's fits made, and decisions on them."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -10,30 +10,10 @@ from heddle_api.auth import Principal
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
-from heddle_api.control.precondition import IfMatch, etag
 from heddle_api.control.wire import Asked
 from heddle_infra.database import adapters
-from heddle_platform.errors import InvalidInput, NotFound, PreconditionFailed
+from heddle_platform.errors import NotFound
 from heddle_platform.records import Adapter, AdapterVersion, Alias, GateVerdict, VersionStatus
-
-
-class CanaryTarget(Asked):
-    """A version on trial: it edits a share of all images, always the same ones, in place of the alias's own."""
-
-    version: int = Field(ge=1, le=2**31 - 1)
-    weight: float = Field(gt=0.0, le=1.0, description="Share of images, 0 to 1.")
-
-
-class AliasView(BaseModel):
-    """A movable name for a version; edits name it as `adapter@alias`."""
-
-    adapter: str = Field(description="Id of the adapter.")
-    alias: str
-    version: int
-    previous_version: int | None = Field(description="Where a rollback would move it.")
-    canary: CanaryTarget | None = Field(None, description="What edits a share of all images instead.")
-    shadow: int | None = Field(None, description="The version that draws every edit too, for comparison only.")
-    updated_at: datetime
 
 
 class AdapterView(BaseModel):
@@ -91,44 +71,6 @@ class DecisionView(BaseModel):
     key_id: str = Field(description="The key that decided.")
     status: VersionStatus = Field(description="Where the version stands now.")
     created_at: datetime
-
-
-class AliasTarget(Asked):
-    """Where an alias shall point."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"version": 3}, {"version": 3, "canary": {"version": 4, "weight": 0.1}}]},
-    )
-    version: int = Field(ge=1, le=2**31 - 1)
-    canary: CanaryTarget | None = Field(None, description="Without it a canary that runs is ended.")
-    shadow: int | None = Field(
-        None, ge=1, le=2**31 - 1, description="A version that draws every edit too, after the answer; see /metrics."
-    )
-
-    @property
-    def trial(self) -> adapters.Trial:
-        """What shall be on trial beside the version."""
-        if self.canary is None:
-            return adapters.Trial(shadow=self.shadow)
-        return adapters.Trial(self.canary.version, self.canary.weight, self.shadow)
-
-
-class RollBack(Asked):
-    """Which alias to roll back."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"alias": "production"}]})
-    alias: str = Field(adapters.PRODUCTION, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
-
-
-def alias_view(alias: Alias) -> AliasView:
-    """Return what is shown of an alias."""
-    canary = alias.canary_version
-    return AliasView(
-        adapter=alias.adapter_id,
-        canary=None if canary is None else CanaryTarget(version=canary, weight=alias.canary_weight or 1.0),
-        shadow=alias.shadow_version,
-        **alias.model_dump(include={"alias", "version", "previous_version", "updated_at"}),
-    )
 
 
 async def view(session: AsyncSession, adapter: Adapter) -> AdapterView:
@@ -238,59 +180,3 @@ async def decisions(
     made = await adapters.list_approvals(session, tenant_id, adapter.id, number, after=after, limit=most)
     shown = [DecisionView(adapter=adapter.name, status=version.status, **vars(one)) for one in made[: turn.limit]]
     return page_of(shown, len(made) > turn.limit, lambda _: str(made[turn.limit - 1].id))
-
-
-async def move_alias(
-    session: AsyncSession, tenant_id: str, reference: str, alias: str, wanted: AliasTarget, match: IfMatch
-) -> Reply:
-    """Point an alias at a version, and set what is on trial; making a new one needs no If-Match, moving one does.
-
-    Raises:
-        NotFound: codes `unknown_adapter`, `unknown_version`.
-        Conflict: code `version_not_servable`.
-        PreconditionRequired: the alias exists and no If-Match was sent.
-        PreconditionFailed: the alias is not what If-Match says.
-    """
-    adapter = await adapters.resolve(session, tenant_id, reference)
-    known = {known.alias: known for known in await adapters.list_aliases(session, tenant_id, adapter.id)}
-    if match.any_state and alias not in known:
-        raise PreconditionFailed(f"there is no alias {alias!r} yet; leave If-Match out to make it")
-    for on_trial, param in ((wanted.trial.canary, "/canary/version"), (wanted.trial.shadow, "/shadow")):
-        if on_trial == wanted.version:
-            raise InvalidInput(
-                f"version {on_trial} cannot be tried against itself; name another version on trial",
-                code="trial_of_itself",
-                param=param,
-            )
-    moved = await adapters.move_alias(
-        session,
-        tenant_id,
-        adapter.id,
-        alias,
-        wanted.version,
-        if_match=match.revision,
-        checked=not match.any_state,
-        trial=wanted.trial,
-    )
-    before = known.get(alias)
-    return Reply(
-        alias_view(moved),
-        200 if before else 201,
-        {"ETag": etag(moved.revision)},
-        announce="alias_moved",
-        before=alias_view(before) if before else None,
-        changes=before is None or before.revision != moved.revision,
-    )
-
-
-async def roll_back(session: AsyncSession, tenant_id: str, reference: str, alias: str) -> Reply:
-    """Point an alias at the version it pointed at before; twice is there and back. A canary that runs ends first.
-
-    Raises:
-        NotFound: codes `unknown_adapter`, `unknown_alias`.
-        Conflict: codes `nothing_to_roll_back`, `version_not_servable`.
-    """
-    adapter = await adapters.resolve(session, tenant_id, reference)
-    moved = await adapters.roll_back(session, tenant_id, adapter.id, alias)
-    target = f"/v1/adapters/{adapter.id}/aliases/{alias}"
-    return Reply(alias_view(moved), 200, {"ETag": etag(moved.revision)}, announce="alias_rolled_back", target=target)

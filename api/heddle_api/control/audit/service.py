@@ -29,7 +29,7 @@ class AuditView(BaseModel):
     actor: Actor = Field(description="Which kind of key did it.")
     key_id: str
     action: str
-    target: str = Field(description="What it was done to: an id or a path.")
+    target: str = Field(description="What it was done to: an id or a path; of an alias also the version it came to.")
     request_id: str | None
     before: str | None = Field(description="SHA-256 of the document as it was, where it was at hand.")
     after: str | None = Field(description="SHA-256 of the document as it is, secrets left out.")

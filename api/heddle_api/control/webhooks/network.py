@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ _GLOBAL_V6: Final = ip_network("2000::/3")
 
 
 class Refused(Exception):
-    """An address that is not connected to; the sentence is for the endpoint's owner and names no address of ours."""
+    """An address that nothing is sent to; the sentence is for the endpoint's owner and names no address of ours."""
 
 
 def is_public(address: str) -> bool:
@@ -136,14 +137,49 @@ async def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Return how receivers must show who they are: by the system's authorities, and by those of a PEM file.
+
+    Raises:
+        InvalidInput: code `invalid_setting`: the file cannot be read, or holds no certificates.
+    """
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # of which SSLError is one
+            raise InvalidInput(
+                f"HEDDLE_WEBHOOK_CA_FILE={ca_file} cannot be used ({error.strerror or error}); name a readable file of "
+                "PEM certificates, or unset it",
+                code="invalid_setting",
+                param="webhook_ca_file",
+            ) from None
+    return context
+
+
+def _why(error: BaseException) -> str | None:
+    """Return what was wrong with the receiver's TLS; None: it was something else."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate is not accepted: {cause.verify_message.rstrip('.')}; it must name the url's host and "
+                "be of a public authority, or of one in the platform's HEDDLE_WEBHOOK_CA_FILE"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return f"it does not speak TLS as it should: {(cause.reason or 'broken').replace('_', ' ').lower()}"
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 class Outside:
     """Sends POSTs to the outside; use as an async context manager."""
 
-    def __init__(self, *, allow_loopback: bool, timeout_seconds: float) -> None:
+    def __init__(self, *, allow_loopback: bool, timeout_seconds: float, context: ssl.SSLContext | None = None) -> None:
         self._timeout_seconds = timeout_seconds
         self._allow_loopback = allow_loopback
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=context or trusting(None),
             max_keepalive_connections=0,  # a kept connection would outlive the check of its address
             network_backend=_CheckedNetwork(allow_loopback=allow_loopback),
         )
@@ -152,7 +188,7 @@ class Outside:
         """Send and return the status; the answer's body is not read.
 
         Raises:
-            Refused: the address may not be connected to.
+            Refused: the address may not be connected to, or does not show by TLS that it is who it should be.
             TimeoutError: it took longer than allowed, over all.
             httpcore.NetworkError: no connection, or it broke.
             httpcore.ProtocolError: what answered does not speak HTTP.
@@ -164,8 +200,14 @@ class Outside:
             raise Refused(error.message) from None
         sent = [(name.encode(), value.encode()) for name, value in {**headers, "host": urlsplit(url).netloc}.items()]
         async with asyncio.timeout(self._timeout_seconds):
-            async with self._pool.stream("POST", url, headers=sent, content=body) as response:
-                return int(response.status)
+            try:
+                async with self._pool.stream("POST", url, headers=sent, content=body) as response:
+                    return int(response.status)
+            except httpcore.ConnectError as error:
+                why = _why(error)
+                if why is None:
+                    raise
+                raise Refused(why) from None
 
     async def __aenter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ import structlog
 
 from heddle_api.control.context import Control
 from heddle_api.control.seal import Seal
-from heddle_api.control.webhooks.network import Outside, Refused
+from heddle_api.control.webhooks.network import Outside, Refused, trusting
 from heddle_api.control.webhooks.signature import headers
 from heddle_infra.database import deliveries
 from heddle_infra.database.deliveries import Leased, Outcome
@@ -38,15 +38,23 @@ class Sender:
         self._database = control.ports.database
         self._settings: WebhookSettings = control.settings.webhooks
         self._seal = Seal(control.settings.security.secret_key, SEAL_PURPOSE)
+        self._trusted = trusting(self._settings.webhook_ca_file)  # a file that is none is told at the start
+
+    def outside(self) -> Outside:
+        """Return the way out that the settings allow."""
+        settings = self._settings
+        return Outside(
+            allow_loopback=settings.webhook_allow_loopback,
+            timeout_seconds=settings.webhook_timeout_seconds,
+            context=self._trusted,
+        )
 
     async def run(self) -> None:
         """Send until cancelled; a database that is away is waited for."""
         settings = self._settings
         sending: set[asyncio.Task[None]] = set()
         forget_at = 0.0
-        async with Outside(
-            allow_loopback=settings.webhook_allow_loopback, timeout_seconds=settings.webhook_timeout_seconds
-        ) as outside:
+        async with self.outside() as outside:
             try:
                 while True:
                     forget = time.time() > forget_at
@@ -81,14 +89,15 @@ class Sender:
 
     async def _deliver(self, outside: Outside, leased: Leased) -> None:
         try:
-            outcome = await self._attempt(outside, leased)
+            outcome = await self.attempt(outside, leased)
             await self._note(leased, outcome)
         except HeddleError as error:  # the lease runs out and the delivery is made again
             _log.warning("webhook_outcome_lost", delivery_id=leased.delivery.id, reason=error.message)
         except Exception:
             _log.exception("webhook_delivery_failed", delivery_id=leased.delivery.id)
 
-    async def _attempt(self, outside: Outside, leased: Leased) -> Outcome:
+    async def attempt(self, outside: Outside, leased: Leased) -> Outcome:
+        """Send one delivery once and return what came of it."""
         delivery, endpoint = leased.delivery, leased.endpoint
         body = canonical_json(delivery.payload)
         sent = headers(self._secrets(endpoint), delivery.event_id, int(time.time()), body)

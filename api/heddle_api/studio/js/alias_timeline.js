@@ -1,9 +1,12 @@
-// Where a version's aliases stood, who decided about it, and who moved production, newest first.
+// What became of an adapter's aliases and of one version of it: to which version, by whom, when and why; newest first.
 import { fill, h } from "./dom.js";
-import { moment, plain } from "./words.js";
+import { moment, percent, plain } from "./words.js";
 
-const MOVES = { move_alias: "moved, or a trial beside it changed,", roll_back: "rolled back" };
 const MOST = 50;
+const HOW = {
+  moved: "", approved: "by an approval", rolled_back: "rolled back", rollout: "by a rollout of a new base", rollout_undone: "by a rollout that was taken back",
+  erased: "by an erasure",
+};
 
 /** @param {import("./api.js").Api} api @param {object} adapter @param {object} version */
 export function aliasTimeline(api, adapter, version) {
@@ -14,33 +17,30 @@ export function aliasTimeline(api, adapter, version) {
 
 async function load(api, adapter, version) {
   const path = `/v1/adapters/${adapter.id}`;
-  const [aliases, decisions, moves] = await Promise.all([
-    Promise.all(Object.keys(adapter.aliases).map((alias) => api.get(`${path}/aliases/${alias}`))),
-    api.getIfThere(`${path}/versions/${version.version}/approvals`),
-    Promise.all(Object.keys(MOVES).map((action) => eventsOf(api, action))),
+  const [moves, decisions] = await Promise.all([
+    api.list(`${path}/alias_moves`, MOST), api.getIfThere(`${path}/versions/${version.version}/approvals`),
   ]);
   const lines = [
     [version.created_at, `Version ${version.version} was fitted; the gate said ${plain(version.verdict)}.`],
-    ...(decisions?.data ?? []).map((each) => [each.created_at, `${each.decision === "approve" ? "Approved" : "Rejected"} with key ${each.key_id}${each.comment ? `: “${each.comment}”` : "."}`]),
-    ...aliases.map((each) => [each.updated_at, `${each.alias} came to version ${each.version}${each.previous_version ? `, from version ${each.previous_version}` : ""}.`]),
-    ...moves.flat().filter(({ target }) => of(adapter, target)).map((each) => [each.created_at,
-      `${/\/aliases\/([^/]+)$/.exec(each.target)?.[1] ?? "An alias"} was ${MOVES[each.action]} with key ${each.key_id}.`]),
+    // an approval is told by the move it makes
+    ...(decisions?.data ?? []).filter(({ decision }) => decision !== "approve").map((each) =>
+      [each.created_at, said(`Version ${version.version} was rejected`, each)]),
+    ...moves.map((each) => [each.created_at, said(told(each), each)]),
   ];
   return lines.sort(([one], [other]) => new Date(other) - new Date(one)).map(([time, words]) =>
     h("li", {}, h("time", { datetime: time }, moment(time)), h("span", {}, words)));
 }
 
-/** The trail's newest events of a kind; none for a key that may not read it. */
-async function eventsOf(api, action) {
-  try {
-    return await api.list(`/v1/audit_events?action=${action}`, MOST);
-  } catch (error) {
-    if (error.status === 403) return [];
-    throw error;
-  }
+/** Where an alias came to, and how. */
+function told({ alias, version, from_version: from, canary, shadow, reason }) {
+  const how = HOW[reason] ? `, ${HOW[reason]}` : "";
+  if (version === null) return `${alias} was taken away from version ${from}${how}`;
+  const trial = [canary && `version ${canary.version} edits ${percent(canary.weight)} of images on trial`, shadow && `version ${shadow} draws along unseen`].filter(Boolean);
+  if (version === from) return `${alias} stayed at version ${version}: ${trial.length ? trial.join(", ") : "the trial beside it ended"}`;
+  return `${alias} came to version ${version}${from ? ` from version ${from}` : ""}${how}${trial.length ? `; ${trial.join(", ")}` : ""}`;
 }
 
-function of(adapter, target) {
-  const [, found] = /^\/v1\/adapters\/([^/]+)\//.exec(target) ?? [];
-  return found !== undefined && [adapter.id, adapter.name].includes(decodeURIComponent(found));
+/** The same with who did it and what they said about it. */
+function said(words, { key_name: name, key_id: id, comment }) {
+  return `${words}${id ? `, with key ${name ?? id}` : ""}${comment ? `: “${comment}”` : "."}`;
 }

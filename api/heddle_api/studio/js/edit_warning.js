@@ -10,11 +10,15 @@ export function editWarning(editor) {
   if (suggested?.reason === "image_outside") {
     return shown("This picture is unlike your labelled images, so no edit of it can be trusted. Label some like it and fit again.");
   }
-  const beyond = `This edit goes ${percent(Number(result.extrapolation) - 1)} beyond what your labelled images cover, so details may break.`;
-  const near = Object.entries(suggested?.set ?? {}).filter(([name]) => name in set);
-  if (near.length) {
-    return shown(`${beyond} Still inside would be ${listed(near.map(([name, found]) => `${plain(name)} ${value(found)}`))}.`,
-      "Apply the suggestion", () => editor.takeSuggestion(Object.fromEntries(near)));
+  const over = Number(result.extrapolation) - 1;
+  const beyond = `This edit goes ${over > 1 ? "far" : percent(over)} beyond what your labelled images cover, so details may break.`;
+  const near = Object.entries(suggested?.set ?? {}).filter(([name, found]) => name in set && found !== set[name]);
+  const left = (suggested?.leave ?? []).filter((name) => name in set);
+  if (near.length || (left.length && left.length < Object.keys(set).length)) {
+    const ways = [near.length && `set ${listed(near.map(([name, found]) => `${plain(name)} to ${value(found)}`))}`,
+      left.length && `leave ${listed(left.map(plain))} as it is`].filter(Boolean).join(" and ");
+    return shown(`${beyond} To stay inside, ${ways}.`, "Apply the suggestion",
+      () => editor.takeSuggestion(Object.fromEntries([...near, ...left.map((name) => [name, null])])));
   }
   const names = Object.keys(set);
   if (names.length < 2) return shown(`${beyond} Choose a value nearer to what the picture shows.`);

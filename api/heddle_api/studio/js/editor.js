@@ -69,11 +69,11 @@ export class Editor extends EventTarget {
     this.#schedule(0);
   }
 
-  /** Take what the edge suggests: several factors as one step to undo. */
+  /** Take what the edge suggests: several factors as one step to undo; null leaves one as the picture shows it. */
   takeSuggestion(set) {
     this.#remember();
     this.lastMove = { factor: null, at: 0 };
-    this.set = { ...this.set, ...set };
+    this.set = Object.fromEntries(Object.entries({ ...this.set, ...set }).filter(([, value]) => value !== null));
     this.#tell();
     this.#schedule(0);
   }
