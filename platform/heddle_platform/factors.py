@@ -7,15 +7,7 @@ A factor has a kind, and the kind decides its columns in the design matrix and w
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from heddle_platform.errors import Detail, InvalidInput
@@ -261,7 +253,13 @@ def parse_factor_set(document: Any) -> FactorSet:
     try:
         return FactorSet.model_validate(document)
     except ValidationError as error:
-        details = [_detail_of(fault) for fault in error.errors(include_url=False)]
+        found = [_detail_of(fault) for fault in error.errors(include_url=False)]
+        # A list is also called too short because of what is wrong in it.
+        details = [
+            fault
+            for fault in found
+            if fault.code != "too_short" or not any(o.pointer.startswith(f"{fault.pointer}/") for o in found)
+        ]
         first = details[0]
         raise InvalidInput(
             f"the factor set has {len(details)} fault(s); the first, at {first.pointer or '/'}: {first.detail}",

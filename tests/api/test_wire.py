@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from heddle_api.control.adapters.service import AliasTarget
+from heddle_api.control.adapters.aliases import AliasTarget
 from heddle_api.control.datasets.service import NewDataset
 from heddle_api.control.fits.service import PreviewRequest
 from heddle_api.control.keys.service import NewKey, Rotation
