@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.scores import dci, jackknife, lps, mig, probe
-from heddle_platform.base.readings import Reading
+from heddle_platform.base.readings import Reading, Score
 from heddle_platform.errors import InvalidInput
 
 
@@ -37,6 +37,17 @@ def base_scores_with_intervals(codes_NL: NDArray[Any], labels_NF: NDArray[Any]) 
             interval = jackknife(gap, np.asarray(codes_NL), np.asarray(labels_NF))
             found[name] = found[name].model_copy(update={"low": interval.low, "high": interval.high})
     return found
+
+
+def one_base_score(name: str) -> Score:
+    """Return a function that computes one of these scores alone; `dci` comes with its other two."""
+
+    def score(codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dict[str, Reading]:
+        every = {**_gaps(codes_NL, labels_NF), **_others(codes_NL, labels_NF)}
+        every["probe"] = partial(_probe, codes_NL, labels_NF)
+        return _defined({name: every[name]})
+
+    return score
 
 
 def _defined(readings: dict[str, Callable[[], dict[str, Reading]]]) -> dict[str, Reading]:
