@@ -25,18 +25,23 @@ def own_ray(cpus: int) -> Iterator[None]:
     os.environ.update({**RAY_LOOPBACK, "OMP_NUM_THREADS": "1", "RAY_AUTH_TOKEN": secrets.token_hex(24)})
     import ray  # after the environment, which it reads when it is imported
 
-    try:
-        ray.init(
-            num_cpus=max(cpus, os.cpu_count() or 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            object_store_memory=_OBJECT_STORE_BYTES,
-        )
-    except Exception as error:  # a bare one: its processes give each other half a minute at most
-        raise Unavailable(
-            f"Ray did not start ({str(error)[:200]}); on a busy machine try again when it is calmer"
-        ) from error
+    for last in (False, False, True):
+        try:
+            ray.init(
+                num_cpus=max(cpus, os.cpu_count() or 1),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                object_store_memory=_OBJECT_STORE_BYTES,
+            )
+        except Exception as error:  # a bare one: its processes give each other half a minute at most
+            ray.shutdown()
+            if last:
+                raise Unavailable(
+                    f"Ray did not start ({str(error)[:200]}); on a busy machine try again when it is calmer"
+                ) from error
+        else:
+            break
     try:
         yield
     finally:

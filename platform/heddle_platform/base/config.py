@@ -13,6 +13,7 @@ from heddle_platform.base.labelled import LabelsConfig
 from heddle_platform.base.network import NetworkConfig, PatchConfig
 from heddle_platform.base.objectives.ada import AdaConfig
 from heddle_platform.base.objectives.anchor import AnchorConfig
+from heddle_platform.base.objectives.autoregressive import AutoregressiveConfig
 from heddle_platform.base.objectives.bernoulli import BernoulliConfig
 from heddle_platform.base.objectives.critic import CriticConfig
 from heddle_platform.base.objectives.information import InformationConfig
@@ -31,6 +32,7 @@ from heddle_platform.errors import InvalidInput
 TermConfig = Annotated[
     ReconstructionConfig
     | BernoulliConfig
+    | AutoregressiveConfig
     | PerceptualConfig
     | KlConfig
     | TotalCorrelationConfig
