@@ -125,7 +125,9 @@ def test_a_lost_seed_is_worse_than_any_other(values: list[float], lost: int, goa
     assert median_of_seeds(values, lost, goal) == (None if median is None else pytest.approx(median))
 
 
-def measured(mig: float, kl: float = 8.0, active: int = 4, mse: float = 0.01, *, collapsed: bool = False) -> Measurement:
+def measured(
+    mig: float, kl: float = 8.0, active: int = 4, mse: float = 0.01, *, collapsed: bool = False
+) -> Measurement:
     alarm = Alarm(name="posterior_collapse", finding="KL is 0.1 nats per image", advice="lower beta")
     reading = Reading(value=mig, low=mig - 0.05, high=mig + 0.05, by="n = 200")
     return Measurement(

@@ -20,8 +20,7 @@ from heddle_platform.base.sweeps.verdict import SweepResult
 from heddle_platform.base.train import CHECKPOINT, run_training
 from heddle_workers.base_sweep.desk import Desk
 from heddle_workers.base_sweep.trial import Job, loss_of, worth_of
-
-from ..platform.test_base_sweeps import measured
+from tests.platform.test_base_sweeps import measured
 
 LATENTS, RATE = "network.latents", "optimiser.learning_rate"
 RECIPE: dict[str, Any] = {
