@@ -159,7 +159,7 @@ def test_a_strong_decoder_sees_no_pixel_but_preceding_ones() -> None:
 def test_a_strong_decoder_begins_as_a_plain_one() -> None:
     images, drawn = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
     term = Autoregressive(AutoregressiveConfig(sigma=0.5), 3)
-    torch.nn.init.zeros_(term.paint.bias)
+    term.paint.bias = None
     plain = Reconstruction(ReconstructionConfig(sigma=0.5, edge=0))
     one = seen(images=images, reconstruction=drawn)
     torch.testing.assert_close(term(one), plain(one))

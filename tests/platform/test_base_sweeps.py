@@ -9,6 +9,7 @@ import yaml
 
 from heddle_platform import pixels
 from heddle_platform.base.alarms import Alarm
+from heddle_platform.base.objectives.kl import KlConfig
 from heddle_platform.base.readings import Measurement, Reading
 from heddle_platform.base.sweeps.collapse import find_collapses
 from heddle_platform.base.sweeps.folder import Outcome, SweepFolder
@@ -60,7 +61,8 @@ def test_a_sweep_is_every_combination_with_the_plans_seeds_and_steps() -> None:
 def test_a_mapping_is_laid_over_what_the_recipe_says() -> None:
     cures = {"none": {}, "free": {"free_nats": 0.25}, "late": {"schedule": {"warmup": 0.5}}}
     read = plan(space={"terms.kl": {"options": cures}})
-    kls = [read.recipe_of(setting, 0).terms[1] for setting in read.combinations]
+    terms = [read.recipe_of(setting, 0).terms[1] for setting in read.combinations]
+    kls = [term for term in terms if isinstance(term, KlConfig)]
     assert [(kl.free_nats, kl.schedule.warmup) for kl in kls] == [(0, 0.1), (0.25, 0.1), (0, 0.5)]
 
 

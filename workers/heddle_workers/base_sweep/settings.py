@@ -4,6 +4,7 @@ from typing import Protocol
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
 from heddle_platform.base.sweeps.plan import Setting, SweepPlan
@@ -51,7 +52,8 @@ class Suggested:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         # Another seed for each leg: the same one would suggest again what it suggested before.
         sampler = optuna.samplers.TPESampler(seed=plan.sampler_seed + len(tried), constant_liar=True)
-        direction = "maximize" if plan.criterion.wanted == "highest" else "minimize"
+        highest = plan.criterion.wanted == "highest"
+        direction = StudyDirection.MAXIMIZE if highest else StudyDirection.MINIMIZE
         self._study = optuna.create_study(sampler=sampler, direction=direction)
         self._space = {field: _distribution(dimension) for field, dimension in plan.space.items()}
         self._limit = plan.trials or 0

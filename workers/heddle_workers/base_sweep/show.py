@@ -122,7 +122,8 @@ class BarView:
 
     def __init__(self, bars: Progress, tally: Tally) -> None:
         self._bars, self._tally = bars, tally
-        self._whole = bars.add_task("sweep", total=1.0, completed=tally.share, note=tally.note)
+        self._whole = bars.add_task("sweep", total=1.0, note=tally.note)
+        bars.update(self._whole, completed=tally.share)
         self._running: dict[tuple[int, int], TaskID] = {}
 
     def started(self, job: Job) -> None:

@@ -59,7 +59,7 @@ def run_jobs(desk: Desk, view: View, *, concurrent: int, threads: int) -> None:
 def _searcher(desk: Desk, view: View) -> Any:
     from ray.tune.search import Searcher
 
-    class _Searcher(Searcher):  # type: ignore[misc]
+    class _Searcher(Searcher):
         """Asks the desk and tells it."""
 
         def __init__(self) -> None:
@@ -103,9 +103,9 @@ def _scheduler(desk: Desk) -> Any:
 
     plan = desk.plan
     if plan.stop is None:
-        return FIFOScheduler()
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
 
-    class _Asha(AsyncHyperBandScheduler):  # type: ignore[misc]
+    class _Asha(AsyncHyperBandScheduler):
         """Notes whom it stops."""
 
         def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """Likelihood by a strong decoder, which also sees the pixels before each pixel: how posterior collapse is induced.
 
 What the decoder drew is corrected by what preceding pixels (above, and to the left) show of its error, as in PixelVAE
-(Gulrajani 2017). A decoder that can tell a pixel from its neighbours needs no latents for it, and the KL term takes them
-away (Bowman 2016; Chen 2017). The correction is left behind at export: for studying collapse and its cures, not for
-bases that shall draw well.
+(Gulrajani 2017). A decoder that can tell a pixel from its neighbours needs no latents for it, and the KL term takes
+them away (Bowman 2016; Chen 2017). The correction is left behind at export: for studying collapse and its cures, not
+for bases that shall draw well.
 """
 
 from itertools import pairwise
@@ -87,4 +87,5 @@ class Autoregressive(Term):
         """Nats per image."""
         error = seen.images - seen.reconstruction
         left = error - self.correction(error)
-        return left.square().sum(dim=(1, 2, 3)).mean() / (2 * self.config.sigma**2)
+        energy_B = torch.sum(left.square(), dim=(1, 2, 3))
+        return energy_B.mean() / (2 * self.config.sigma**2)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heddle_platform.base.alarms import Alarm
-from heddle_platform.base.sweeps.plan import Value
+from heddle_platform.base.sweeps.space import Value
 from heddle_platform.base.sweeps.verdict import SettingResult, short_names
 
 

@@ -6,7 +6,7 @@ stopped early or failed counts as worse than any that was not: half of them, and
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -147,7 +147,7 @@ class SweepResult(BaseModel):
         return next((each for each in self.settings if each.number == self.chosen), None)
 
 
-def short_names(fields: Sequence[str] | Setting) -> list[str]:
+def short_names(fields: Collection[str]) -> list[str]:
     """Last segments of dotted names, longer ones where two are alike; a weight of the KL term is called beta."""
     names = []
     for field in fields:
