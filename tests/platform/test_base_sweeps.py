@@ -9,6 +9,8 @@ import yaml
 
 from heddle_platform import pixels
 from heddle_platform.base.alarms import Alarm
+from heddle_platform.base.corpus import build_corpus
+from heddle_platform.base.evaluate import evaluate
 from heddle_platform.base.objectives.kl import KlConfig
 from heddle_platform.base.readings import Measurement, Reading
 from heddle_platform.base.sweeps.collapse import find_collapses
@@ -25,6 +27,7 @@ from heddle_platform.base.sweeps.verdict import (
     short_names,
     summarise,
 )
+from heddle_platform.base.train import run_training
 from heddle_platform.errors import Conflict, InvalidInput
 
 SWEEPS = Path(__file__).parents[2] / "platform/heddle_platform/base/recipes/sweeps"
@@ -233,3 +236,17 @@ def test_a_folder_goes_on_with_its_own_plan_only(tmp_path: Path) -> None:
     assert anew.settings() == []
     assert read_trial(anew, 0, 1).status == "open"
     anew.close()
+
+
+def test_more_beta_fewer_active_units(tmp_path: Path) -> None:
+    shipped = load_plan(SWEEPS / "beta.yaml")
+    few = {**shipped.recipe["corpus"], "images": {"dsprites-exact": 500}, "held_out": 100, "processes": 1}
+    small = plan(recipe={**shipped.recipe, "corpus": few}, steps=100, criterion={"score": "mig", "labels": 100})
+    corpus = build_corpus(small.recipe_of(small.combinations[0], 0).corpus, cache_dir=tmp_path)
+    active = []
+    for setting in small.combinations:
+        learner, _ = run_training(small.trained_recipe(setting, 0), corpus, tmp_path / str(setting[BETA]), resume=False)
+        active.append(evaluate(learner.averaged, corpus.held_out).active_units)
+    at_1, at_4, at_12 = active
+    assert at_1 > at_12 == 0
+    assert at_1 >= at_4 >= at_12

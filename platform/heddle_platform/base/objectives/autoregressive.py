@@ -50,7 +50,8 @@ class _Preceding(nn.Conv2d):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Convolve."""
-        return self._conv_forward(x_BCHW, self.weight * self.seen, self.bias)
+        convolved: Tensor = self._conv_forward(x_BCHW, self.weight * self.seen, self.bias)
+        return convolved
 
 
 class Autoregressive(Term):
