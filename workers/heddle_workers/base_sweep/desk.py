@@ -5,6 +5,7 @@ from collections import deque
 from heddle_platform.base.sweeps.folder import Outcome, SweepFolder
 from heddle_platform.base.sweeps.plan import Setting
 from heddle_platform.base.sweeps.verdict import SettingResult, Trial, read_trial, summarise
+from heddle_platform.base.train import CHECKPOINT
 from heddle_workers.base_sweep.settings import open_settings
 from heddle_workers.base_sweep.trial import Job
 
@@ -49,10 +50,14 @@ class Desk:
 
     def ended(self, job: Job, outcome: Outcome | None = None) -> Trial:
         """A training has ended; `outcome` says how where it could not say so itself."""
+        kept = self.folder.trial(job.number, job.seed)
         if outcome is not None:
-            self.folder.trial(job.number, job.seed).end(outcome)
+            kept.end(outcome)
         self._tell_if_ended(job.number)
-        return self._trial(job.number, job.seed)
+        trial = self._trial(job.number, job.seed)
+        if trial.status in ("finished", "stopped"):
+            (kept.path / CHECKPOINT).unlink(missing_ok=True)  # megabytes that nobody needs any more
+        return trial
 
     def results(self) -> list[SettingResult]:
         """All settings tried so far."""

@@ -10,7 +10,6 @@ from heddle_platform.base.readings import Measurement
 from heddle_platform.base.surroundings import TrainProgress
 from heddle_platform.base.sweeps.folder import Outcome, TrialFolder
 from heddle_platform.base.sweeps.plan import Setting, SweepPlan
-from heddle_platform.base.train import CHECKPOINT
 from heddle_platform.errors import HeddleError
 
 STEP = "step"
@@ -78,8 +77,6 @@ def run_trial(config: dict[str, Any], plan: SweepPlan) -> None:
         except Exception as error:  # one training's fault must not end the others; Tune's stop is no Exception
             outcome = Outcome(status="failed", step=0, why=f"{type(error).__name__}: {error}"[:_MOST_WORDS])
         folder.end(outcome.model_copy(update={"processor_seconds": spent()}))
-        if outcome.status == "finished":
-            (folder.path / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _trained(plan: SweepPlan, job: Job, folder: TrialFolder, report: Report) -> Measurement:
@@ -89,7 +86,7 @@ def _trained(plan: SweepPlan, job: Job, folder: TrialFolder, report: Report) -> 
     from heddle_platform.base.evaluate import evaluate
     from heddle_platform.base.slices import score_parts, with_labels
     from heddle_platform.base.surroundings import Surroundings
-    from heddle_platform.base.train import complete_training
+    from heddle_platform.base.train import CHECKPOINT, complete_training
 
     recipe = plan.trained_recipe(job.setting, job.seed)
     corpus = build_corpus(recipe.corpus)

@@ -75,7 +75,8 @@ def _searcher(desk: Desk, view: View) -> Any:
             return {"job": job}
 
         def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-            view.step(self._jobs[trial_id], int(result.get(STEP, 0)))
+            if STEP in result:
+                view.step(self._jobs[trial_id], int(result[STEP]))
 
         def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
             job = self._jobs.pop(trial_id)
