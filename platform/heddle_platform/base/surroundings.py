@@ -1,5 +1,7 @@
 """What a training is given beside its recipe and its corpus, and what it tells whoever listens."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -55,6 +57,7 @@ class Surroundings:
         tracker: keeps the run's log elsewhere too (an experiment tracker).
         peers: the processes that train together.
         measured_steps: steps after which it is measured, beside the recipe's `evaluate_seconds`.
+        clock: seconds by which a recipe's minutes are counted.
     """
 
     progress: TrainListener | None = None
@@ -63,3 +66,4 @@ class Surroundings:
     tracker: RunTracker | None = None
     peers: Peers = field(default_factory=Alone)
     measured_steps: frozenset[int] = frozenset()
+    clock: Callable[[], float] = time.monotonic
