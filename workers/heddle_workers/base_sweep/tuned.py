@@ -10,13 +10,17 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ray import tune
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
 from heddle_platform.base.sweeps.folder import Outcome
-from heddle_platform.base.sweeps.plan import SweepPlan
+from heddle_platform.base.sweeps.plan import Stopping, SweepPlan
 from heddle_workers.base_sweep.desk import Desk
 from heddle_workers.base_sweep.show import View
 from heddle_workers.base_sweep.trial import SECONDS, STEP, WORTH, Job, run_trial, worth_of
 
-# Read by Tune when it is imported: no logs of its own; a report may tell progress and no worth.
+# No logs of Tune's own; a report may tell progress and no worth.
 _QUIET: Final = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -35,15 +39,13 @@ def run_jobs(desk: Desk, view: View, *, concurrent: int, threads: int) -> None:
         threads: CPUs each of them reserves.
     """
     os.environ.update(_QUIET)
-    from ray import tune
-
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     plan = desk.plan
     with tempfile.TemporaryDirectory(prefix="heddle-sweep-") as scratch:
         tuner = tune.Tuner(
             tune.with_resources(tune.with_parameters(run_trial, plan=plan), {"cpu": threads}),
             tune_config=tune.TuneConfig(
-                search_alg=_searcher(desk, view),
+                search_alg=_Asker(desk, view),
                 scheduler=_scheduler(desk),
                 num_samples=plan.settings_wanted * len(plan.seeds),
                 max_concurrent_trials=concurrent,
@@ -56,40 +58,43 @@ def run_jobs(desk: Desk, view: View, *, concurrent: int, threads: int) -> None:
         tuner.fit()
 
 
-def _searcher(desk: Desk, view: View) -> Any:
-    from ray.tune.search import Searcher
+class _Unkept:
+    """Tune writes down its searcher and its scheduler to take them up again; here the sweep's folder is for that."""
 
-    class _Searcher(Searcher):
-        """Asks the desk and tells it."""
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
 
-        def __init__(self) -> None:
-            super().__init__(metric=WORTH, mode="max")
-            self._jobs: dict[str, Job] = {}
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing."""
 
-        def suggest(self, trial_id: str) -> Any:
-            job = desk.next_job()
-            if job is None:
-                return Searcher.FINISHED
-            self._jobs[trial_id] = job
-            view.started(job)
-            return {"job": job}
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
 
-        def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-            if STEP in result:
-                view.step(self._jobs[trial_id], int(result[STEP]))
 
-        def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-            job = self._jobs.pop(trial_id)
-            died = Outcome(status="failed", step=0, why="its process died; was there too little memory?")
-            view.ended(job, desk.ended(job, died if error else None))
+class _Asker(_Unkept, Searcher):
+    """Asks the desk and tells it."""
 
-        def save(self, checkpoint_path: str) -> None:
-            """Nothing: the sweep's folder has it."""
+    def __init__(self, desk: Desk, view: View) -> None:
+        super().__init__(metric=WORTH, mode="max")
+        self._desk, self._view = desk, view
+        self._jobs: dict[str, Job] = {}
 
-        def restore(self, checkpoint_path: str) -> None:
-            """Nothing: see `save`."""
+    def suggest(self, trial_id: str) -> Any:
+        job = self._desk.next_job()
+        if job is None:
+            return Searcher.FINISHED
+        self._jobs[trial_id] = job
+        self._view.started(job)
+        return {"job": job}
 
-    return _Searcher()
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if STEP in result:
+            self._view.step(self._jobs[trial_id], int(result[STEP]))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        job = self._jobs.pop(trial_id)
+        died = Outcome(status="failed", step=0, why="its process died; was there too little memory?")
+        self._view.ended(job, self._desk.ended(job, died if error else None))
 
 
 @dataclass(frozen=True)
@@ -99,32 +104,35 @@ class _Recalled:
     trial_id: str
 
 
-def _scheduler(desk: Desk) -> Any:
-    from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+class _Asha(_Unkept, AsyncHyperBandScheduler):
+    """Notes in the folder whom it stops."""
 
+    def __init__(self, desk: Desk, stop: Stopping) -> None:
+        plan = desk.plan
+        lowest = stop.by == "loss" or plan.criterion.wanted == "lowest"
+        super().__init__(
+            time_attr=STEP,
+            metric=WORTH,
+            mode="min" if lowest else "max",
+            grace_period=stop.grace,
+            reduction_factor=stop.reduction,
+            max_t=plan.steps,
+        )
+        self._desk = desk
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        action = str(super().on_trial_result(tune_controller, trial, result))
+        if action == TrialScheduler.STOP and not isinstance(trial, _Recalled):
+            job: Job = trial.config["job"]
+            self._desk.folder.trial(job.number, job.seed).end(_stopped(self._desk.plan, result))
+        return action
+
+
+def _scheduler(desk: Desk) -> Any:
     plan = desk.plan
     if plan.stop is None:
         return FIFOScheduler()  # type: ignore[no-untyped-call]
-
-    class _Asha(AsyncHyperBandScheduler):
-        """Notes whom it stops."""
-
-        def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-            action = str(super().on_trial_result(tune_controller, trial, result))
-            if action == TrialScheduler.STOP and not isinstance(trial, _Recalled):
-                job: Job = trial.config["job"]
-                desk.folder.trial(job.number, job.seed).end(_stopped(plan, result))
-            return action
-
-    lowest = plan.stop.by == "loss" or plan.criterion.wanted == "lowest"
-    scheduler = _Asha(
-        time_attr=STEP,
-        metric=WORTH,
-        mode="min" if lowest else "max",
-        grace_period=plan.stop.grace,
-        reduction_factor=plan.stop.reduction,
-        max_t=plan.steps,
-    )
+    scheduler = _Asha(desk, plan.stop)
     for setting in desk.results():
         for trial in setting.trials:
             if trial.status in ("finished", "stopped"):
