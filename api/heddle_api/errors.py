@@ -91,6 +91,8 @@ _FRAMEWORK_CODES: Final[Mapping[int, str]] = {
     415: "unsupported_media_type",
 }
 
+_MOST_FAULTS: Final = 100
+
 _log = structlog.get_logger(__name__)
 
 
@@ -209,9 +211,9 @@ def _on_validation_error(request: Request, error: Exception) -> JSONResponse:
         sent = repr(media_type[:60]) if media_type else "of no type"
         sentence = f"the body is {sent}; send JSON, with Content-Type: application/json"
         return problem(415, "unsupported_media_type", sentence, _place(request), param="Content-Type")
-    details = [_detail_of(fault) for fault in faults]
+    details = [_detail_of(fault) for fault in faults[:_MOST_FAULTS]]
     first = details[0]
-    sentence = f"the request has {len(details)} fault(s); the first, at {first.pointer or '/'}: {first.detail}"
+    sentence = f"the request has {len(faults)} fault(s); the first, at {first.pointer or '/'}: {first.detail}"
     return problem(422, "invalid_request", sentence, _place(request), param=first.pointer or None, details=details)
 
 

@@ -26,7 +26,7 @@ class EditRequest(BaseModel):
     adapter: str = Field(min_length=1, max_length=200)
     set: dict[str, str | bool | float] = Field(default_factory=dict, max_length=200)
     shift: dict[str, float] = Field(default_factory=dict, max_length=200)
-    preserve: tuple[str, ...] = Field((), max_length=200)
+    preserve: tuple[str, ...] = Field((), max_length=200, fail_fast=True)
     detail: Detailing = "auto"
 
     @model_validator(mode="after")

@@ -7,13 +7,24 @@ A factor has a kind, and the kind decides its columns in the design matrix and w
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from heddle_platform.errors import Detail, InvalidInput
+from heddle_platform.oversize import oversize
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Level = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+# of a thousand wrong levels the first is named: 200 factors with all of theirs would be no list for people
+Levels = Annotated[tuple[Level, ...], Field(fail_fast=True)]
 Kind = Literal["binary", "categorical", "ordinal", "continuous", "periodic"]
 
 RESERVED_NAMES = frozenset({"file", "image", "weight"})
@@ -121,7 +132,7 @@ class Categorical(_Levelled):
     """A factor with named levels in no order."""
 
     kind: Literal["categorical"]
-    levels: tuple[Level, ...] = Field(min_length=2, max_length=1000)
+    levels: Levels = Field(min_length=2, max_length=1000)
 
     @property
     def level_names(self) -> tuple[str, ...]:
@@ -137,7 +148,7 @@ class Ordinal(_Levelled):
     """A factor with named levels in order, lowest first."""
 
     kind: Literal["ordinal"]
-    levels: tuple[Level, ...] = Field(min_length=2, max_length=1000)
+    levels: Levels = Field(min_length=2, max_length=1000)
 
     @property
     def level_names(self) -> tuple[str, ...]:
@@ -244,6 +255,9 @@ def parse_factor_set(document: Any) -> FactorSet:
     Raises:
         InvalidInput: code `invalid_factor_set`, one detail per fault with its JSON pointer.
     """
+    if too_long := oversize(document):
+        detail = Detail(pointer="", code="too_long", detail=too_long)
+        raise InvalidInput(f"the factor set is too large: {too_long}", code="invalid_factor_set", details=[detail])
     try:
         return FactorSet.model_validate(document)
     except ValidationError as error:

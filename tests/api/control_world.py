@@ -48,7 +48,7 @@ EDGE_URL = "http://edge.test:8001"
 PART_BYTES = 5 * 1024**2
 
 
-def settings_for(postgres_url: str, admin_key: str) -> Settings:
+def settings_for(postgres_url: str, admin_key: str, *, poll_seconds: float = 0.02) -> Settings:
     """Settings whose object store and cache are never connected to: the ports are in memory."""
     nowhere = SecretStr("unused")
     return Settings(
@@ -64,7 +64,7 @@ def settings_for(postgres_url: str, admin_key: str) -> Settings:
             webhook_first_retry_seconds=0.01,
             webhook_longest_retry_seconds=0.05,
             webhook_max_attempts=4,
-            webhook_poll_seconds=0.02,
+            webhook_poll_seconds=poll_seconds,
             webhook_timeout_seconds=2.0,
         ),
     )
@@ -113,10 +113,12 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(postgres_url: str, objects: MemoryObjectStore | None = None) -> AsyncIterator[World]:
-    """Start a control plane."""
+async def open_world(
+    postgres_url: str, objects: MemoryObjectStore | None = None, *, poll_seconds: float = 0.02
+) -> AsyncIterator[World]:
+    """Start a control plane; `poll_seconds`: how often it looks for webhooks to send."""
     admin_key = mint_key().plaintext
-    settings = settings_for(postgres_url, admin_key)
+    settings = settings_for(postgres_url, admin_key, poll_seconds=poll_seconds)
     objects, cache = objects or MemoryObjectStore(), MemoryCache()
     ports = Ports(settings, Database(settings.database), objects, cache)
     app = create_app(ports)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,55 +36,59 @@ from heddle_platform.settings import DatabaseSettings
 from tests.api.control_world import Person
 from tests.api.edge.edge_world import OTHER, TENANT, fit_demo, make_world
 from tests.api.edge.edge_world import World as EdgeWorld
+from tests.api.fuzz_expected import checks_config, for_operators, for_tenants, operation_config
+from tests.api.fuzz_report import Asked, Following
 from tests.api.live import open_live, served
 from tests.conftest import only
 
-# What a schema cannot say, so that a request that obeys it may be refused all the same:
-#   400, 406: headers that only a parser can judge (If-Match, Accept)
-#   412, 428: If-Match against the present state
-#   413, 422: sizes by settings, references and dates by the present state ("expires_at is in the past")
-_POSITIVE: Final = '["2xx", "400", "401", "403", "404", "406", "409", "412", "413", "422", "428", "429"]'
-# Not found, gone stale or too large is as good a refusal of wrong data as any
-_NEGATIVE: Final = '["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "429"]'
-_CONFIG: Final = f"""
-[checks.positive_data_acceptance]
-expected-statuses = {_POSITIVE}
-
-[checks.negative_data_rejection]
-expected-statuses = {_NEGATIVE}
-"""
-
-
+HOOKS: Final = Path(__file__).with_name("fuzz_hooks.py")
 CALLERS: Final = ("tenant", "operator")
 PLANE_PHASES: Final = "examples,coverage,fuzzing,stateful"
 
 
 @dataclass(frozen=True)
 class Fuzzed:
-    """How a run ended: whether nothing was found, and what was printed."""
+    """How a run ended: whether nothing was found, what was printed, and what was asked."""
 
     clean: bool
     report: str
+    asked: Sequence[Asked] = ()
+
+    def __str__(self) -> str:
+        cases, seconds = sum(one.cases for one in self.asked), sum(one.seconds for one in self.asked)
+        return f"{'nothing found' if self.clean else 'FAILED'}, {cases} cases in {seconds:.0f} s"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is asked.
+
+    Attributes:
+        examples: most examples per operation and phase.
+        seed: equal seeds send equal requests.
+        phases: of examples, coverage, fuzzing, stateful.
+        operations: only these, as "POST /v1/jobs"; none: all.
+        say: told of every operation as soon as it is done.
+    """
+
+    examples: int
+    seed: int
+    phases: str = PLANE_PHASES
+    operations: Sequence[str] = ()
+    say: Callable[[str], None] = lambda _: None
 
 
 def fuzz(
-    url: str,
-    keys: Mapping[str, str],
-    *,
-    examples: int,
-    seed: int,
-    phases: str = PLANE_PHASES,
-    known: Mapping[str, str] | None = None,
+    url: str, keys: Mapping[str, str], run: Run, *, known: Mapping[str, str], forbidden: Callable[[str, str], bool]
 ) -> Fuzzed:
     """Run Schemathesis as a program against a plane.
 
     Args:
         url: address of the plane.
         keys: name to API key; the first one's owner asks, and what it may read, the others must not.
-        examples: most examples per operation and phase.
-        seed: equal seeds send equal requests.
-        phases: of examples, coverage, fuzzing, stateful.
+        run: what is asked.
         known: values of path parameters that lead to something; they become the document's examples.
+        forbidden: whether an operation, by method and path, is not for the first one's owner.
     """
     with tempfile.TemporaryDirectory() as folder:
         users = [
@@ -93,17 +97,33 @@ def fuzz(
         ]
         (Path(folder) / "auth.json").write_text(json.dumps({"auth": users}))
         peers = f"peers = {json.dumps([*keys])}" if len(keys) > 1 else ""
-        document = Path(folder) / "openapi.json"
-        document.write_text(json.dumps(_furnished(httpx.get(f"{url}/openapi.json", timeout=60).json(), known or {})))
-        config = Path(folder) / "schemathesis.toml"
-        config.write_text(f'{_CONFIG}\n[auth.wfc]\npath = "{folder}/auth.json"\n{peers}\n')
+        auth = f'[auth.wfc]\npath = "{folder}/auth.json"\n{peers}\n'
+        described = _furnished(httpx.get(f"{url}/openapi.json", timeout=60).json(), known)
+        (Path(folder) / "openapi.json").write_text(json.dumps(described))
+        sections = (f'hooks = "{HOOKS}"\n', checks_config(), auth, *operation_config(described, forbidden))
+        (Path(folder) / "schemathesis.toml").write_text("\n".join(sections))
         command = [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(document)),
-            *("--checks", "all", "--phases", phases, "--max-examples", str(examples), "--seed", str(seed)),
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run", "openapi.json"),
+            *("--checks", "all", "--phases", run.phases, "--max-examples", str(run.examples), "--seed", str(run.seed)),
             *("--url", url, "--no-color", "--continue-on-failure", "--generation-database", "none"),
+            *("--report", "ndjson", "--report-ndjson-path", "report.ndjson"),
+            *(word for operation in run.operations for word in ("--include-name", operation)),
         ]
-        ended = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
-    return Fuzzed(ended.returncode == 0, ended.stdout + ended.stderr)
+        return _followed(command, Path(folder), run.say)
+
+
+def _followed(command: Sequence[str], folder: Path, say: Callable[[str], None]) -> Fuzzed:
+    following, asked = Following(folder / "report.ndjson"), list[Asked]()
+    with (folder / "printed").open("wb") as printed:
+        ended = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=printed, stderr=subprocess.STDOUT)
+        while True:
+            over = ended.poll() is not None
+            for news in following.news():
+                asked.append(news)
+                say(str(news))
+            if over:
+                return Fuzzed(ended.returncode == 0, (folder / "printed").read_text(), asked)
+            time.sleep(0.1)
 
 
 def _furnished(document: dict[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
@@ -150,29 +170,31 @@ async def furnish(person: Person) -> dict[str, str]:
     }
 
 
-async def fuzz_control(
-    postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES, callers: Sequence[str] = CALLERS
-) -> dict[str, Fuzzed]:
+async def fuzz_control(postgres_url: str, run: Run, *, callers: Sequence[str] = CALLERS) -> dict[str, Fuzzed]:
     """Fuzz a control plane as a tenant beside another, and as an operator."""
-    async with open_live(postgres_url) as live:
+    async with open_live(postgres_url, poll_seconds=1.0) as live:
         tenants = {name: await live.world.tenant(name) for name in ("acme", "rival")}
         known = [await furnish(person) for person in tenants.values()]
         owners = {name: person.key for name, person in tenants.items()}
         found = {}
         # the operator last, and at the other tenant: it may delete what it finds
-        for who, keys, ids in (
-            ("tenant", owners, known[0]),
-            ("operator", {"operator": live.world.admin_key}, known[1]),
+        for who, keys, ids, forbidden in (
+            ("tenant", owners, known[0], for_operators),
+            ("operator", {"operator": live.world.admin_key}, known[1], for_tenants),
         ):
-            if who not in callers:
-                continue
-            found[who] = await asyncio.to_thread(
-                fuzz, live.url, keys, examples=examples, seed=seed, phases=phases, known=ids
-            )
+            if who in callers:
+                found[who] = await asyncio.to_thread(fuzz, live.url, keys, run, known=ids, forbidden=forbidden)
+                _check_alive(live.url, next(iter(keys.values())))
         return found
 
 
-def fuzz_edge(postgres_url: str, *, examples: int, seed: int, phases: str = PLANE_PHASES) -> Fuzzed:
+def _check_alive(url: str, key: str) -> None:
+    # a run that revoked its own key would have been refused from then on, and have found nothing
+    answer = httpx.get(f"{url}/v1/me", headers={"Authorization": f"Bearer {key}"}, timeout=60)
+    assert answer.status_code == 200, f"the key that asked was taken away while it asked: {answer.text}"
+
+
+def fuzz_edge(postgres_url: str, run: Run) -> Fuzzed:
     """Fuzz an edge as one of two tenants, each with a batch of its own."""
     bundle = load_bundle(default_bundle_path())
     world = make_world(bundle, fit_demo(BaseRuntime.from_bundle(bundle)))
@@ -190,7 +212,7 @@ def fuzz_edge(postgres_url: str, *, examples: int, seed: int, phases: str = PLAN
     with served(create_edge(ports), lifespan=True) as url:
         keys = {who: world.keys[who] for who in ("tenant", "other")}
         known = {"batch": _batch(url, world), "item": "0"}
-        found = fuzz(url, keys, examples=examples, seed=seed, phases=phases, known=known)
+        found = fuzz(url, keys, run, known=known, forbidden=lambda _method, _path: False)
     structlog.reset_defaults()
     return found
 
@@ -210,6 +232,11 @@ def _batch(url: str, world: EdgeWorld) -> str:
     return batch
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Run the long form and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -217,19 +244,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--phases", default=PLANE_PHASES)
     parser.add_argument("--only", nargs="+", choices=("edge", *CALLERS), default=("edge", *CALLERS))
+    parser.add_argument("--operations", nargs="+", default=(), help='such as "POST /v1/jobs"; all unless named')
     asked = parser.parse_args()
-    options: dict[str, Any] = {"examples": asked.examples, "seed": asked.seed, "phases": asked.phases}
+    run = Run(asked.examples, asked.seed, asked.phases, asked.operations, _say)
     found: dict[str, Fuzzed] = {}
     for variables in only("postgres"):
         url = variables["HEDDLE_DATABASE_URL"]
         if "edge" in asked.only:
-            found["edge"] = fuzz_edge(url, **options)
-            sys.stdout.write(f"===== edge =====\n{found['edge'].report}\n")
+            found["edge"] = fuzz_edge(url, run)
         for who in (who for who in CALLERS if who in asked.only):
-            found |= asyncio.run(fuzz_control(url, **options, callers=(who,)))
-            sys.stdout.write(f"===== {who} =====\n{found[who].report}\n")
+            found |= asyncio.run(fuzz_control(url, run, callers=(who,)))
     for who, fuzzed in found.items():
-        sys.stdout.write(f"{who:10} {'nothing found' if fuzzed.clean else 'FAILED'}\n")
+        sys.stdout.write(f"===== {who} =====\n{fuzzed.report}\n")
+    for who, fuzzed in found.items():
+        sys.stdout.write(f"{who:10} {fuzzed}\n")
     sys.exit(not all(fuzzed.clean for fuzzed in found.values()))
 
 

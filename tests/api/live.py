@@ -93,12 +93,12 @@ class Live:
 
 
 @asynccontextmanager
-async def open_live(postgres_url: str) -> AsyncIterator[Live]:
-    """Serve a control plane on a loopback port."""
+async def open_live(postgres_url: str, *, poll_seconds: float = 0.02) -> AsyncIterator[Live]:
+    """Serve a control plane on a loopback port; `poll_seconds`: how often it looks for webhooks to send."""
     store = ReachableStore()
     # the plane's log would mix with what commands print, both being in this process
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    async with open_world(postgres_url, store) as world:
+    async with open_world(postgres_url, store, poll_seconds=poll_seconds) as world:
         settings = world.ports.settings
         # connections belong to one event loop, and the server's thread has its own
         ports = Ports(settings, Database(settings.database), store, world.cache)

@@ -64,6 +64,9 @@ async def test_checking_lists_every_fault_and_stores_nothing(tenant: Person) -> 
         ("application/json", b"[]", 422, "invalid_factor_set"),
         ("application/json", b"", 400, "malformed_json"),
         ("application/yaml", b"a: [", 422, "malformed_yaml"),
+        ("application/yaml", b"[" * 100_000, 422, "malformed_yaml"),
+        ("application/yaml", b"- " * 100_000, 422, "malformed_yaml"),
+        ("application/yaml", b"#" * (1024**2 + 1), 413, "request_too_large"),
         ("application/yaml", b"a: &x [1]\nb: [*x, *x]", 422, "malformed_yaml"),
         ("application/yaml", b"!!python/object/apply:os.system ['true']", 422, "malformed_yaml"),
         ("text/csv", b"a,b", 415, "unsupported_media_type"),
@@ -76,6 +79,23 @@ async def test_unreadable_bodies(tenant: Person, media_type: str, body: bytes, s
             assert (answer.status_code, answer.json()["valid"]) == (200, False)
         else:
             assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"name": "a", "factors": [{"name": "g", "kind": "categorical", "levels": [1] * 500_000}]},
+        {"name": "a", "factors": [{"name": "g", "kind": "categorical", "levels": [1] * 1_000}]},
+        {"name": "a", "factors": [1] * 500_000},
+        {f"field{number}": 1 for number in range(200_000)},
+    ],
+)
+async def test_a_document_of_countless_faults_is_not_listed_fault_by_fault(
+    tenant: Person, document: dict[str, object]
+) -> None:
+    answer = await tenant.http.post("/v1/factor_sets", json=document)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_factor_set")
+    assert len(answer.json()["errors"]) <= 2
 
 
 async def test_text_the_database_cannot_hold_is_the_callers_fault(tenant: Person) -> None:

@@ -5,22 +5,20 @@ No server error, no undocumented status, no answer that breaks its schema, nothi
 
 import pytest
 
-from tests.api.fuzz import Fuzzed, fuzz_control, fuzz_edge
+from tests.api.fuzz import Fuzzed, Run, fuzz_control, fuzz_edge
 
-SEED = 7
-EXAMPLES = 2
-PHASES = "examples,fuzzing"
+RUN = Run(examples=2, seed=7, phases="examples,fuzzing")
 
 
 def assert_clean(fuzzed: Fuzzed) -> None:
     """Fail with what Schemathesis found, and make sure that it looked."""
     assert fuzzed.clean, fuzzed.report
-    assert "Test cases:" in fuzzed.report, fuzzed.report
+    assert sum(one.cases for one in fuzzed.asked) > 100, fuzzed.report
 
 
 @pytest.mark.timeout(300)
 async def test_the_control_plane(postgres_url: str) -> None:
-    found = await fuzz_control(postgres_url, examples=EXAMPLES, seed=SEED, phases=PHASES)
+    found = await fuzz_control(postgres_url, RUN)
     assert found.keys() == {"tenant", "operator"}
     for fuzzed in found.values():
         assert_clean(fuzzed)
@@ -28,4 +26,4 @@ async def test_the_control_plane(postgres_url: str) -> None:
 
 @pytest.mark.timeout(300)
 def test_the_edge(postgres_url: str) -> None:
-    assert_clean(fuzz_edge(postgres_url, examples=EXAMPLES, seed=SEED, phases=PHASES))
+    assert_clean(fuzz_edge(postgres_url, RUN))

@@ -31,7 +31,13 @@ def etag(revision: int) -> str:
 
 
 def _if_match(
-    if_match: Annotated[str | None, Header(description="The ETag you read; needed to change what exists.")] = None,
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="The ETag you read; needed to change what exists. `*` stands for whatever is there.",
+            json_schema_extra={"pattern": rf"^(\*|{_ANY_TAG.pattern})$"},
+        ),
+    ] = None,
 ) -> IfMatch:
     if if_match is None:
         return IfMatch()

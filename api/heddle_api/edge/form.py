@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from heddle_platform.errors import InvalidInput
 from heddle_platform.image_header import MediaType
+from heddle_platform.oversize import oversize
 
 PRODUCED: Final[tuple[MediaType, ...]] = ("image/png", "image/jpeg", "image/webp")
 _MAX_FIELDS: Final = 10
@@ -76,7 +77,7 @@ def json_of(form: FormData, name: str) -> Any:
     """Take a JSON document out of a form's text field (or a file field of that name).
 
     Raises:
-        InvalidInput: codes `missing_field`, `malformed_json`.
+        InvalidInput: codes `missing_field`, `malformed_json`, `too_long`.
     """
     text = text_of(form, name)
     if text is None:
@@ -84,13 +85,16 @@ def json_of(form: FormData, name: str) -> Any:
             f"there is no field {name!r}; send the document as JSON in it", code="missing_field", param=name
         )
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        document = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"the field {name!r} is not JSON ({str(error)[:80]}); check quotes and commas",
             code="malformed_json",
             param=name,
         ) from None
+    if too_long := oversize(document):
+        raise InvalidInput(f"in the field {name!r}, {too_long}; send less at once", code="too_long", param=name)
+    return document
 
 
 def text_of(form: FormData, name: str) -> str | None:
@@ -137,7 +141,10 @@ def negotiate(accept: str | None) -> MediaType:
 async def deadline_of(
     x_deadline_ms: Annotated[
         str | None,
-        Header(description="Milliseconds you wait for the answer; what would be later is not begun."),
+        Header(
+            description="Milliseconds you wait for the answer; what would be later is not begun.",
+            json_schema_extra={"pattern": "^[1-9][0-9]{0,8}$"},
+        ),
     ] = None,
 ) -> float | None:
     """Read how many seconds the caller waits; None: as long as the platform does.

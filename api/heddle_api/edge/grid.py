@@ -29,7 +29,7 @@ class GridRequest(BaseModel):
     adapter: str = Field(min_length=1, max_length=200)
     factor: str = Field(min_length=1, max_length=200)
     steps: int = Field(7, ge=2, le=MAX_PICTURES)
-    preserve: tuple[str, ...] = Field((), max_length=200)
+    preserve: tuple[str, ...] = Field((), max_length=200, fail_fast=True)
     detail: Detailing = "auto"
 
 

@@ -11,15 +11,15 @@ from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.precondition import IfMatch, etag
+from heddle_api.control.wire import Asked
 from heddle_infra.database import adapters
 from heddle_platform.errors import InvalidInput, NotFound, PreconditionFailed
 from heddle_platform.records import Adapter, AdapterVersion, Alias, GateVerdict, VersionStatus
 
 
-class CanaryTarget(BaseModel):
+class CanaryTarget(Asked):
     """A version on trial: it edits a share of all images, always the same ones, in place of the alias's own."""
 
-    model_config = ConfigDict(extra="forbid")
     version: int = Field(ge=1, le=2**31 - 1)
     weight: float = Field(gt=0.0, le=1.0, description="Share of images, 0 to 1.")
 
@@ -71,11 +71,10 @@ class VersionView(BaseModel):
     created_at: datetime
 
 
-class Decision(BaseModel):
+class Decision(Asked):
     """A person's decision on a version."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"decision": "approve", "comment": "hat is refused, we can live with it"}]},
     )
     decision: Literal["approve", "reject"]
@@ -94,11 +93,10 @@ class DecisionView(BaseModel):
     created_at: datetime
 
 
-class AliasTarget(BaseModel):
+class AliasTarget(Asked):
     """Where an alias shall point."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"version": 3}, {"version": 3, "canary": {"version": 4, "weight": 0.1}}]},
     )
     version: int = Field(ge=1, le=2**31 - 1)
@@ -115,10 +113,10 @@ class AliasTarget(BaseModel):
         return adapters.Trial(self.canary.version, self.canary.weight, self.shadow)
 
 
-class RollBack(BaseModel):
+class RollBack(Asked):
     """Which alias to roll back."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"alias": "production"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"alias": "production"}]})
     alias: str = Field(adapters.PRODUCTION, pattern=r"^[a-z][a-z0-9_-]{0,62}$")
 
 

@@ -13,7 +13,7 @@ from heddle_api.control.context import Control
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.precondition import IfMatch, etag
-from heddle_api.control.wire import Handle, Reference
+from heddle_api.control.wire import Asked, Handle, Reference
 from heddle_infra.database import bases, uploads
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
@@ -22,11 +22,10 @@ from heddle_platform.ports import ObjectStore
 from heddle_platform.records import Base
 
 
-class NewBase(BaseModel):
+class NewBase(Asked):
     """A base to be published."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"name": "default", "upload": "up_01jd0000000000000000000000", "alias": "default"}]
         },
@@ -39,10 +38,10 @@ class NewBase(BaseModel):
     alias: Handle | None = Field(None, description="Alias to point at it, such as `default`.")
 
 
-class BaseTarget(BaseModel):
+class BaseTarget(Asked):
     """Where an alias shall point."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"base": "bas_01jd..."}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"base": "bas_01jd..."}]})
     base: Reference = Field(description="Id or digest of a base of the name in the path.")
 
 

@@ -8,8 +8,9 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
+from heddle_api.control.wire import Asked
 from heddle_platform.archive import LABELS_FILE, zip_entry
 from heddle_platform.errors import Detail, InvalidInput
 from heddle_platform.image_header import SUFFIXES, read_header
@@ -21,12 +22,10 @@ FactorName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Cell = Annotated[str, StringConstraints(max_length=1_000)] | bool | int | float | None
 
 
-class NewItem(BaseModel):
+class NewItem(Asked):
     """One image with its labels."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"image": _EXAMPLE_PNG, "labels": {"glasses": "round"}}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": _EXAMPLE_PNG, "labels": {"glasses": "round"}}]})
     image: str = Field(min_length=1, description="A PNG, JPEG or WebP file in base64.")
     labels: dict[FactorName, Cell] = Field(
         default_factory=dict, max_length=1_000, description="Level or number by factor; null or absent: not labelled."

@@ -15,7 +15,7 @@ from heddle_api.control.factors.service import split_reference
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.trail import Trail
-from heddle_api.control.wire import DisplayName, Reference
+from heddle_api.control.wire import Asked, DisplayName, Reference
 from heddle_infra.database import datasets, factor_sets, jobs, quotas, uploads, usage
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
@@ -29,13 +29,16 @@ from heddle_platform.records import Dataset, DatasetStatus, Upload
 from heddle_platform.usage import Slot, hour_of
 
 
-class NewDataset(BaseModel):
+class NewDataset(Asked):
     """A labelled set to be: a completed upload, or the images themselves where they are few; read by a factor set."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
-            "examples": [{"name": "spring", "factor_set": "avatars", "upload": "up_01jd0000000000000000000000"}]
+            "examples": [{"name": "spring", "factor_set": "avatars", "upload": "up_01jd0000000000000000000000"}],
+            "oneOf": [
+                {"required": ["upload"], "properties": {"upload": {"type": "string"}, "items": {"type": "null"}}},
+                {"required": ["items"], "properties": {"items": {"type": "array"}, "upload": {"type": "null"}}},
+            ],
         },
     )
     name: DisplayName
@@ -43,7 +46,7 @@ class NewDataset(BaseModel):
     upload: Reference | None = Field(
         None, description="Id of a completed upload: a zip with images and labels.csv, or a Parquet file."
     )
-    items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS)] | None = Field(
+    items: Annotated[list[NewItem], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)] | None = Field(
         None, description="Instead of an upload: the images and labels themselves, a few megabytes at most."
     )
 
@@ -151,7 +154,7 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         "factor_set_version": factor_set.version,
     }
     await jobs.create(session, tenant_id, job_type="validate", spec=spec, dataset_id=dataset.id)
-    return Reply(view(dataset), 202, {"Location": f"/v1/datasets/{dataset.id}"})
+    return Reply(view(dataset), 202, {"Location": f"/v1/datasets/{dataset.id}"}, calls="validation_queued")
 
 
 async def _store_items(

@@ -12,7 +12,7 @@ from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
-from heddle_api.control.wire import Reference
+from heddle_api.control.wire import Asked, Reference
 from heddle_infra.database import datasets, erasures
 from heddle_infra.signing import SignedDocument
 from heddle_platform import keys
@@ -37,16 +37,29 @@ _STATUS: Final[dict[JobStatus, ErasureStatus]] = {
 }
 
 
-class NewErasure(BaseModel):
+class NewErasure(Asked):
     """Images to erase: items of a labelled set, or the SHA-256 of image files, or both."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"dataset": "spring", "items": ["itm_01jd0000000000000000000000"], "reason": "asked by the person"},
                 {"images": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},
-            ]
+            ],
+            "oneOf": [
+                {
+                    "required": ["dataset", "items"],
+                    "properties": {"dataset": {"type": "string"}, "items": {"type": "array", "minItems": 1}},
+                },
+                {
+                    "required": ["images"],
+                    "properties": {
+                        "images": {"type": "array", "minItems": 1},
+                        "dataset": {"type": "null"},
+                        "items": {"type": "array", "maxItems": 0},
+                    },
+                },
+            ],
         },
     )
     dataset: Reference | None = Field(None, description="Labelled set of the items: its id, or the newest of a name.")

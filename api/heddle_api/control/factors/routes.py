@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from heddle_api.auth import Principal
 from heddle_api.control.context import CurrentControl, tenant_with
 from heddle_api.control.factors import service
+from heddle_api.control.factors.document import read_document
 from heddle_api.control.factors.service import FactorSetCheck, FactorSetView
 from heddle_api.control.once import OncePost, Reply
 from heddle_api.control.page import AskedPage, Page
@@ -43,7 +44,7 @@ _ANYTHING: Final = _body(
 
 
 async def _document(request: Request) -> Any:
-    return service.read_document(await request.body(), request.headers.get("content-type"))
+    return await read_document(await request.body(), request.headers.get("content-type"))
 
 
 Document = Annotated[Any, Depends(_document)]

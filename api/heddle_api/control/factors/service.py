@@ -1,10 +1,8 @@
 """Factor sets: checked, registered as immutable versions, read back."""
 
-import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-import yaml
 from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,9 +12,6 @@ from heddle_infra.database import factor_sets
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet, parse_factor_set
 from heddle_platform.records import FactorSetVersion
-
-JSON_TYPES: Final = frozenset({"", "application/json"})
-YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 
 
 class FactorSetView(BaseModel):
@@ -36,46 +31,6 @@ class FactorSetCheck(BaseModel):
     fault_count: int
     errors: list[dict[str, Any]] = Field(description="Each fault with its JSON pointer, code and a sentence.")
     document: dict[str, Any] | None = Field(description="The set with defaults filled in, where it is valid.")
-
-
-class _NoAliases(yaml.SafeLoader):
-    """Plain YAML: an alias may stand for exponentially much, and a factor set needs none."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
-        return super().compose_node(parent, index)
-
-
-def read_document(body: bytes, content_type: str | None) -> Any:
-    """Decode a JSON or YAML body.
-
-    Raises:
-        InvalidInput: codes `malformed_json` (400), `malformed_yaml`, `unsupported_media_type` (415).
-    """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type in YAML_TYPES:
-        return _read_yaml(body)
-    if media_type not in JSON_TYPES and not media_type.endswith("+json"):
-        raise InvalidInput(
-            f"a factor set cannot be read from {media_type[:60]!r}; send application/json or application/yaml",
-            code="unsupported_media_type",
-            param="Content-Type",
-        )
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the body is not JSON: {error}", code="malformed_json") from None
-
-
-def _read_yaml(body: bytes) -> Any:
-    try:
-        return yaml.load(body, Loader=_NoAliases)  # noqa: S506  a subclass of SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error)
-        raise InvalidInput(f"the body is not YAML{place}: {str(reason)[:200]}", code="malformed_yaml") from None
 
 
 def split_reference(reference: str) -> tuple[str, int | None]:

@@ -14,6 +14,7 @@ from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.wire import Asked
 from heddle_api.edit_id import EditReceipt, EditSigner
 from heddle_infra.database import adapters, factor_sets, feedback
 from heddle_platform.edit_records import Feedback
@@ -23,11 +24,10 @@ from heddle_platform.factors import parse_factor_set
 Value = str | bool | float
 
 
-class NewFeedback(BaseModel):
+class NewFeedback(Asked):
     """A verdict on one edit."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"edit_id": "edt_...", "kept": True, "final": {"glasses": "round"}}]},
     )
     edit_id: str = Field(min_length=1, max_length=8_000, description="The X-Edit-Id that came with the edit.")

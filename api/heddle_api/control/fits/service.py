@@ -13,7 +13,7 @@ from heddle_adapters.preview import preview as compute
 from heddle_api.control.context import Control
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.factors.service import split_reference
-from heddle_api.control.wire import Reference
+from heddle_api.control.wire import Asked, Reference
 from heddle_infra.database import bases, datasets, factor_sets
 from heddle_platform import keys
 from heddle_platform.errors import Conflict, InvalidInput, NotFound
@@ -25,14 +25,16 @@ from heddle_platform.records import Base, Dataset
 
 MOST_INLINE_ROWS = 5_000
 Label = str | bool | int | float | None
-Row = Annotated[list[float], Field(min_length=1, max_length=4_096)]
+# of millions of wrong numbers the first is named
+Row = Annotated[list[float], Field(min_length=1, max_length=4_096, fail_fast=True)]
+Rows = Annotated[list[Row], Field(fail_fast=True)]
+LabelRows = Annotated[list[dict[str, Label]], Field(fail_fast=True)]
 
 
-class PreviewRequest(BaseModel):
+class PreviewRequest(Asked):
     """What to preview: a labelled set, or latents and labels inline."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"dataset": "spring", "base": "default"},
@@ -41,16 +43,35 @@ class PreviewRequest(BaseModel):
                     "latents": [[0.1, -1.2], [0.4, 0.3]],
                     "labels": [{"glasses": "round", "smile": True}, {}],
                 },
-            ]
+            ],
+            "oneOf": [
+                {
+                    "required": ["dataset"],
+                    "properties": {
+                        "dataset": {"type": "string"},
+                        "latents": {"type": "null"},
+                        "labels": {"type": "null"},
+                    },
+                },
+                {
+                    "required": ["factor_set", "latents", "labels"],
+                    "properties": {
+                        "dataset": {"type": "null"},
+                        "factor_set": {"type": "string"},
+                        "latents": {"type": "array"},
+                        "labels": {"type": "array"},
+                    },
+                },
+            ],
         },
     )
     dataset: Reference | None = Field(None, description="Id or name of a ready labelled set.")
     factor_set: Reference | None = Field(None, description="Id, name, or name@version; the set's own by default.")
     base: Reference = Field("default", description="Id, alias or name of the base that encoded the set.")
-    latents: list[Row] | None = Field(
+    latents: Rows | None = Field(
         None, max_length=MOST_INLINE_ROWS, description="Instead of a set: latents, one row per image."
     )
-    labels: list[dict[str, Label]] | None = Field(
+    labels: LabelRows | None = Field(
         None, max_length=MOST_INLINE_ROWS, description="With latents: per image its labels by factor; {} where none."
     )
     count: int = Field(10, ge=1, le=50, description="How many images to choose for labelling.")

@@ -95,7 +95,10 @@ async def job_events(
     control: CurrentControl,
     turn: AskedPage,
     accept: Annotated[str | None, Header()] = None,
-    last_event_id: Annotated[str | None, Header(description="Resume a stream behind this event.")] = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(description="Resume a stream behind this event.", json_schema_extra={"pattern": "^[0-9]{1,18}$"}),
+    ] = None,
 ) -> Response | Page[EventView]:
     """Read a job's history, oldest first: a JSON page, or a stream until its end (Accept: text/event-stream)."""
     if choose(accept, (_JSON, _SSE)) == _SSE:

@@ -8,15 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.jobs.attempts import AttemptView
 from heddle_api.control.jobs.standing import NOWHERE, Standing
-from heddle_api.control.wire import Handle, Reference
+from heddle_api.control.wire import Asked, Handle, Reference
 from heddle_platform.records import CardKind, Job, JobError, JobEvent, JobStatus, JobType
 
 
-class NewJob(BaseModel):
+class NewJob(Asked):
     """A fit to be: a labelled set, read by a factor set, on a base, giving the next version of an adapter."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"type": "fit", "adapter": "avatars", "factor_set": "avatars", "dataset": "spring", "base": "default"}
@@ -38,11 +37,10 @@ class NewJob(BaseModel):
     )
 
 
-class NewPretraining(BaseModel):
+class NewPretraining(Asked):
     """A base to be trained; the recipe is read whole where it runs, and what is wrong with it fails the job at once."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {

@@ -7,7 +7,7 @@ Decision: a key may manage keys if nothing could be gained by it, that is if it 
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal, mint_key
@@ -15,7 +15,7 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.tenants.service import TenantView
 from heddle_api.control.tenants.service import view as tenant_view
-from heddle_api.control.wire import DisplayName, each_once
+from heddle_api.control.wire import Asked, DisplayName, Moment, each_once
 from heddle_infra.database import rotation, tenants
 from heddle_platform.errors import Forbidden, InvalidInput
 from heddle_platform.ids import new_id
@@ -25,17 +25,15 @@ OVERLAP_SECONDS: Final = 24 * 3600
 LONGEST_OVERLAP_SECONDS: Final = 30 * 24 * 3600
 
 
-class NewKey(BaseModel):
+class NewKey(Asked):
     """A key to be."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "shop front", "scopes": ["edits", "feedback"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "shop front", "scopes": ["edits", "feedback"]}]})
     name: DisplayName = Field(description="Where the key is used; for people.")
     scopes: Annotated[
         frozenset[Scope], BeforeValidator(each_once), Field(min_length=1, description="What the key may do.")
     ]
-    expires_at: AwareDatetime | None = Field(None, description="When the key stops working; null: never.")
+    expires_at: Moment | None = Field(None, description="When the key stops working; null: never.")
 
 
 class KeyView(BaseModel):
@@ -59,10 +57,10 @@ class CreatedKey(KeyView):
     api_key: str = Field(description="Store it now, it cannot be read again.")
 
 
-class Rotation(BaseModel):
+class Rotation(Asked):
     """How a key changes over."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_seconds": 86400}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_seconds": 86400}]})
     overlap_seconds: int = Field(
         OVERLAP_SECONDS,
         ge=0,

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.once import Reply
 from heddle_api.control.precondition import IfMatch, etag
+from heddle_api.control.wire import Asked
 from heddle_infra.database import quotas, tenants
 from heddle_infra.database.quotas import StoredQuota
 from heddle_platform.errors import PreconditionRequired
@@ -15,11 +16,10 @@ _MOST = 2**53 - 1  # what every JSON reader keeps exact
 _MOST_SMALL = 2**31 - 1
 
 
-class NewQuota(BaseModel):
+class NewQuota(Asked):
     """A tenant's limits, all of them: one that is left out or null is the platform's default."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"requests_per_second": 50, "burst": 100, "bytes": 10_000_000_000, "weight": 2}]
         },

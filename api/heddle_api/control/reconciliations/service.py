@@ -7,15 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.once import Reply
+from heddle_api.control.wire import Asked
 from heddle_infra.database import platform_notes
 from heddle_infra.database.walls import platform_scope
 from heddle_platform.ids import new_id
 
 
-class NewReconciliation(BaseModel):
+class NewReconciliation(Asked):
     """A wish to reconcile now."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"repair": False}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"repair": False}]})
     repair: bool = Field(False, description="Delete objects that no row names; rows are never changed.")
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_api.auth import Principal
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.wire import Asked
 from heddle_infra.database import bases, jobs, rollout_moves, rollouts
 from heddle_infra.database.walls import platform_scope
 from heddle_platform.records import JobError
@@ -18,11 +19,17 @@ TenantId = Annotated[str, StringConstraints(min_length=1, max_length=60, pattern
 LONGEST_WAIT_SECONDS = 30 * 24 * 3600
 
 
-class NewRollout(BaseModel):
+class NewRollout(Asked):
     """How a base is rolled out."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"canary_share": 0.05, "max_wait_seconds": 86400}]}
+        json_schema_extra={
+            "examples": [{"canary_share": 0.05, "max_wait_seconds": 86400}],
+            "not": {
+                "required": ["promote", "dry_run"],
+                "properties": {"promote": {"const": True}, "dry_run": {"const": True}},
+            },
+        }
     )
     canary_share: float = Field(
         0.1,

@@ -12,7 +12,7 @@ from heddle_api.control.context import Control, Operator
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.trail import Trail
-from heddle_api.control.wire import DisplayName
+from heddle_api.control.wire import Asked, DisplayName
 from heddle_infra.database import tenants
 from heddle_infra.database.walls import platform_scope
 from heddle_platform import keys
@@ -24,17 +24,17 @@ from heddle_platform.records import TENANT_SCOPES, Tenant
 Status = Literal["active", "suspended"]
 
 
-class NewTenant(BaseModel):
+class NewTenant(Asked):
     """A customer to be."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Acme Avatars"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Acme Avatars"}]})
     name: DisplayName = Field(description="For people; need not be unique.")
 
 
-class TenantChange(BaseModel):
+class TenantChange(Asked):
     """What to change of a tenant; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "suspended"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "suspended"}], "minProperties": 1})
     name: DisplayName | None = None
     status: Status | None = Field(None, description="A suspended tenant's keys stop working, its jobs wait.")
 

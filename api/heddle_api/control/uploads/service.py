@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.context import Control
 from heddle_api.control.once import Reply
-from heddle_api.control.wire import DisplayName
+from heddle_api.control.wire import Asked, DisplayName
 from heddle_infra.database import quotas, uploads, usage
 from heddle_platform import keys
 from heddle_platform.errors import Conflict, InvalidInput, NotFound, TooLarge
@@ -28,11 +28,10 @@ MAX_PARTS: Final = 10_000  # S3's own bound
 _DIGEST_EXAMPLE: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
-class NewUpload(BaseModel):
+class NewUpload(Asked):
     """Bytes to be sent."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"filename": "avatars.zip", "bytes": 1048576, "sha256": _DIGEST_EXAMPLE}]},
     )
     filename: DisplayName = Field(description="For people; its ending decides nothing.")
@@ -61,19 +60,17 @@ class StartedUpload(BaseModel):
     expires_at: datetime
 
 
-class SentPart(BaseModel):
+class SentPart(Asked):
     """A part that arrived, with the ETag the object store answered."""
 
-    model_config = ConfigDict(extra="forbid")
     number: int = Field(ge=1, le=MAX_PARTS)
     etag: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 
 
-class CompletedParts(BaseModel):
+class CompletedParts(Asked):
     """All parts of an upload."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"parts": [{"number": 1, "etag": '"d41d8cd98f00b204e9800998ecf8427e"'}]}]},
     )
     parts: list[SentPart] = Field(min_length=1, max_length=MAX_PARTS)

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.page import Page, Turn, page_of
+from heddle_api.control.wire import Moment
 from heddle_infra.database import usage
 from heddle_platform.errors import InvalidInput
 from heddle_platform.usage import METRICS, hour_of
@@ -44,10 +45,10 @@ class Span:
 
 def _span(
     since: Annotated[
-        AwareDatetime | None,
+        Moment | None,
         Query(alias="from", description="First moment wanted, with its offset: 2026-11-24T00:00:00Z."),
     ] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Moment before which to stop.")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Moment before which to stop.")] = None,
 ) -> Span:
     if since is not None and until is not None and since >= until:
         raise InvalidInput(

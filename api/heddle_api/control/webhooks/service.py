@@ -14,6 +14,7 @@ from heddle_api.control.seal import Seal
 from heddle_api.control.webhooks.network import MAX_URL_CHARACTERS, check_url
 from heddle_api.control.webhooks.sender import SEAL_PURPOSE
 from heddle_api.control.webhooks.signature import new_secret
+from heddle_api.control.wire import Asked
 from heddle_infra.database import webhooks
 from heddle_platform.errors import InvalidInput
 from heddle_platform.webhook_records import (
@@ -35,11 +36,10 @@ Note = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x
 Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=len(WEBHOOK_EVENTS))]
 
 
-class NewEndpoint(BaseModel):
+class NewEndpoint(Asked):
     """An address that wants to be told of events."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"url": _URL, "events": ["job.succeeded", "job.failed"]}]},
     )
     url: Url = Field(description="Where events are POSTed: https, on the public internet; redirects are not followed.")
@@ -47,12 +47,10 @@ class NewEndpoint(BaseModel):
     description: Note = Field("", description="For people.")
 
 
-class EndpointChange(BaseModel):
+class EndpointChange(Asked):
     """What to change of an endpoint; what is left out stays."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"status": "enabled"}], "minProperties": 1}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "enabled"}], "minProperties": 1})
     url: Url | None = Field(None, description="Where events are POSTed from now on, those that wait included.")
     events: Events | None = Field(None, description="Which events are sent from now on.")
     description: Note | None = Field(None, description="For people.")
