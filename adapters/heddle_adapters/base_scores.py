@@ -5,13 +5,14 @@ At most a thousand labelled rows: MIG by neighbours, whose histogram is biased t
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from heddle_adapters.scores import dci, lps, mig, probe
 from heddle_adapters.scores.jackknife import jackknife_each
-from heddle_platform.base.readings import Reading
+from heddle_platform.base.readings import Reading, Score
 from heddle_platform.errors import InvalidInput
 
 Read = Callable[[NDArray[Any], NDArray[Any]], dict[str, Reading]]
@@ -37,6 +38,18 @@ def base_scores_with_intervals(codes_NL: NDArray[Any], labels_NF: NDArray[Any]) 
     for read in (_by_neighbours, _by_bins, _three, _predictability, _probe):
         found |= _bounded(read, _defined(read, codes_NL, labels_NF), codes_NL, labels_NF)
     return found
+
+
+def one_base_score(name: str) -> Score:
+    """Return a function that computes one of these scores alone; `dci` comes with its other two."""
+    reads: dict[str, Read] = {
+        "mig": _by_neighbours,
+        "mig_20_bins": _by_bins,
+        "dci": _three,
+        "lps": _predictability,
+        "probe": _probe,
+    }
+    return partial(_defined, reads[name])
 
 
 def _defined(read: Read, codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dict[str, Reading]:

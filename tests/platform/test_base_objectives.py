@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
+from heddle_platform.base.objectives.autoregressive import Autoregressive, AutoregressiveConfig
 from heddle_platform.base.objectives.kl import Kl, KlConfig, kl_per_latent
 from heddle_platform.base.objectives.reconstruction import Reconstruction, ReconstructionConfig, edge_energy, energy
 from heddle_platform.base.objectives.term import Pass, Schedule
@@ -154,3 +155,29 @@ def test_schedule_rises_linearly(progress: float, weight: float) -> None:
 
 def test_schedule_without_warmup_is_constant() -> None:
     assert Schedule(weight=3).at(0) == 3
+
+
+def strong_decoder() -> Autoregressive:
+    torch.manual_seed(0)
+    term = Autoregressive(AutoregressiveConfig(sigma=0.5, kernel=5, width=4), 3)
+    torch.nn.init.normal_(term.paint.weight)
+    return term
+
+
+def test_a_strong_decoder_sees_no_pixel_but_preceding_ones() -> None:
+    error = torch.randn(1, 3, 8, 8, requires_grad=True)
+    corrected = strong_decoder().correction(error)
+    (slope,) = torch.autograd.grad(corrected[0, :, 4, 3].sum(), error)
+    places = torch.arange(64).reshape(8, 8)
+    looked_at = slope[0].abs().sum(dim=0) > 0
+    assert bool(looked_at.any())
+    assert int(places[looked_at].max()) == 4 * 8 + 2, "the pixel to the left is the last one seen"
+
+
+def test_a_strong_decoder_begins_as_a_plain_one() -> None:
+    images, drawn = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    term = Autoregressive(AutoregressiveConfig(sigma=0.5), 3)
+    term.paint.bias = None
+    plain = Reconstruction(ReconstructionConfig(sigma=0.5, edge=0))
+    one = seen(images=images, reconstruction=drawn)
+    torch.testing.assert_close(term(one), plain(one))

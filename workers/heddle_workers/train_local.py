@@ -5,28 +5,25 @@ start goes on. `heddle base train --workers N` runs it.
 """
 
 import argparse
-import logging
-import os
-import secrets
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from heddle_infra.local.environment import RAY_LOOPBACK
 from heddle_infra.tracking import open_tracker
 from heddle_platform.base.bundle import CARD_HTML, parse_bundle, write_bundle
 from heddle_platform.base.readings import Measurement
-from heddle_platform.errors import HeddleError, Unavailable
+from heddle_platform.errors import HeddleError
 from heddle_platform.settings import TrackingSettings
+from heddle_platform.whole_file import write_whole
+from heddle_workers.own_ray import own_ray
 from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
 
 if TYPE_CHECKING:
     from heddle_platform.base.run_log import RunLog
 
 _CHECKPOINT: Final = "checkpoint.pt"
-_OBJECT_STORE_BYTES: Final = 400 * 1024**2
 _SAY_SECONDS: Final = 10.0
 
 
@@ -45,7 +42,7 @@ class _Folder:
     def tell(self, message: Any) -> None:
         match message:
             case Kept(_, data):
-                _replace(self.out_dir / _CHECKPOINT, data)
+                write_whole(self.out_dir / _CHECKPOINT, data)
             case Noted("training", data):
                 _say(
                     f"step {data['step']:,}  {data['images_per_second']:,.0f} images/s  {data['seconds_left']:,} s left"
@@ -73,13 +70,9 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
         HeddleError: as a pretraining raises.
         Unavailable: Ray did not start.
     """
-    os.environ.update({**RAY_LOOPBACK, "OMP_NUM_THREADS": "1", "RAY_AUTH_TOKEN": secrets.token_hex(24)})
-    import ray  # after the environment, which it reads when it is imported
-
     from heddle_platform.base.checkpoint import unpack_checkpoint
     from heddle_platform.base.config import load_recipe
     from heddle_platform.base.run_log import RunLog
-    from heddle_workers.pretrain import pretrain
 
     recipe = load_recipe(recipe_file)
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -90,23 +83,11 @@ def train_here(recipe_file: Path, out_dir: Path, workers: int, *, resume: bool) 
     checkpoint = kept.read_bytes() if resume and kept.exists() else None
     if checkpoint is not None:
         log.take_up(unpack_checkpoint(checkpoint).get("measurements", []))
-    try:
-        ray.init(
-            num_cpus=max(workers, os.cpu_count() or 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            object_store_memory=_OBJECT_STORE_BYTES,
-        )
-    except Exception as error:  # a bare one: its processes give each other half a minute at most
-        raise Unavailable(
-            f"Ray did not start ({str(error)[:200]}); on a busy machine try again when it is calmer, or take one worker"
-        ) from error
-    try:
+    with own_ray(workers):
+        from heddle_workers.pretrain import pretrain
+
         request = PretrainRequest(recipe.model_dump(mode="json"), workers=workers, cpus=1.0)
         trained = pretrain(request, checkpoint, folder.report, folder.tell)
-    finally:
-        ray.shutdown()
     if tracker is not None:
         tracker.finished(trained.digest, {CARD_HTML: trained.card_files[CARD_HTML]})
     return folder.finish(trained)
@@ -134,15 +115,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _say(words: str) -> None:
     sys.stderr.write(words + "\n")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    aside = path.with_suffix(".writing")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
 
 
 if __name__ == "__main__":

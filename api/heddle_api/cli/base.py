@@ -11,6 +11,7 @@ from heddle_api.cli import rollouts
 from heddle_api.cli.connection import err, fail
 from heddle_api.cli.shards import object_store, shards
 from heddle_api.cli.steps import Steps
+from heddle_api.cli.sweep import sweep
 from heddle_platform.base.bundle import CARD_HTML, load_bundle
 from heddle_platform.errors import HeddleError
 
@@ -34,6 +35,7 @@ Anew = Annotated[bool, typer.Option("--anew", help="Start again instead of going
 
 
 app.command()(shards)
+app.command()(sweep)
 app.add_typer(rollouts.app, name="rollout")
 
 

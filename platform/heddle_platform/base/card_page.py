@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from heddle_platform.base.card import BaseCard
 from heddle_platform.base.charts import Series, bars, chart, legend
+from heddle_platform.base.config import beta_of
 from heddle_platform.base.readings import Measurement
 
 SCORE_NAMES: Final = {
@@ -36,14 +37,6 @@ def card_page(card: BaseCard) -> bytes:
         scores=shown,
     )
     return page.encode()
-
-
-def beta_of(recipe: dict[str, Any]) -> float | None:
-    """The weight of a recipe's KL term, or None where it has none."""
-    for term in recipe.get("terms", ()):
-        if term["kind"] == "kl":
-            return float(term["schedule"]["weight"])
-    return None
 
 
 def curves(measurements: Sequence[Measurement]) -> list[tuple[str, Markup, Markup]]:

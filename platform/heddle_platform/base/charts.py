@@ -24,11 +24,13 @@ class Series:
         name: for the legend.
         points: (x, y), in the order they are joined.
         labels: a word beside each point, or none.
+        spread: lowest and highest y of each point, drawn as an upright line, or none.
     """
 
     name: str
     points: Sequence[tuple[float, float]]
     labels: Sequence[str] = ()
+    spread: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def chart(
     if not shown:
         return Markup('<p class="soft">Nothing was measured.</p>')
     xs = [x for each in shown for x, _ in each.points]
-    ys = [y for each in shown for _, y in each.points]
+    ys = [y for each in shown for _, y in each.points] + [y for each in shown for ends in each.spread for y in ends]
     across = _scale(min(xs), max(xs), _LEFT, WIDTH - _RIGHT)
     up = _scale(min(0.0, *ys) if from_zero else min(ys), max(ys), HEIGHT - _BOTTOM, _TOP)
     parts = [_axes(across, up, x_label, y_label)]
@@ -136,6 +138,12 @@ def _line(series: Series, colour: int, across: _Scale, up: _Scale, joined: bool)
     places = [(across.at(x), up.at(y)) for x, y in series.points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     parts = [Markup('<polyline class="path s{c}" points="{p}"/>').format(c=colour, p=path)] if joined else []
+    parts += [
+        Markup('<line class="spread s{c}" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>').format(
+            c=colour, x=x, low=up.at(low), high=up.at(high)
+        )
+        for (x, _), (low, high) in zip(places, series.spread, strict=False)
+    ]
     if not joined or len(places) <= 2 * _LABELLED:
         parts += [
             Markup('<circle class="dot s{c}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>').format(c=colour, x=x, y=y)

@@ -13,6 +13,7 @@ from heddle_platform.base.labelled import LabelsConfig
 from heddle_platform.base.network import NetworkConfig, PatchConfig
 from heddle_platform.base.objectives.ada import AdaConfig
 from heddle_platform.base.objectives.anchor import AnchorConfig
+from heddle_platform.base.objectives.autoregressive import AutoregressiveConfig
 from heddle_platform.base.objectives.bernoulli import BernoulliConfig
 from heddle_platform.base.objectives.critic import CriticConfig
 from heddle_platform.base.objectives.information import InformationConfig
@@ -31,6 +32,7 @@ from heddle_platform.errors import InvalidInput
 TermConfig = Annotated[
     ReconstructionConfig
     | BernoulliConfig
+    | AutoregressiveConfig
     | PerceptualConfig
     | KlConfig
     | TotalCorrelationConfig
@@ -72,15 +74,17 @@ class Recipe(BaseModel):
     With `steps` the result is the same on every run of one machine; with `minutes` the length, and so the result,
     depends on its speed. `labels` limits which labels a term may see; `pairs` says how partners are found, for a term
     that needs them (`ada`); `after` isolates the trained latents and becomes part of the exported graphs. `notes` is
-    for people; it travels in the manifest. `compile` is off by default: measured on two CPUs, a compiled step took as
-    long as a plain one or longer. `precision` is that of the network's products: bfloat16 was 5 times as fast as
-    float32 on a CPU with AVX-512 BF16 (twice the images/s), 30 times slower on one without; "auto" finds out.
+    for people; it travels in the manifest, as does `chosen`, how a sweep chose the recipe's values. `compile` is off
+    by default: measured on two CPUs, a compiled step took as long as a plain one or longer. `precision` is that of
+    the network's products: bfloat16 was 5 times as fast as float32 on a CPU with AVX-512 BF16 (twice the images/s),
+    30 times slower on one without; "auto" finds out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     notes: str = ""
+    chosen: str = ""
     seed: int = 0
     corpus: CorpusConfig
     network: NetworkConfig = PatchConfig()
@@ -128,15 +132,24 @@ def read_recipe(document: Any, name: str = "the recipe") -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg']}" for fault in error.errors()
-        ]
-        more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
         raise InvalidInput(
-            f"{name} is not a base recipe: {'; '.join(faults[:_MOST_FAULTS])}{more}",
-            code="invalid_recipe",
-            param="recipe",
+            f"{name} is not a base recipe: {faults_of(error, 'recipe')}", code="invalid_recipe", param="recipe"
         ) from error
+
+
+def faults_of(error: ValidationError, whole: str) -> str:
+    """The first faults of a document, by field; `whole` names the document where no field is at fault."""
+    faults = [f"{'.'.join(str(part) for part in fault['loc']) or whole}: {fault['msg']}" for fault in error.errors()]
+    more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+    return f"{'; '.join(faults[:_MOST_FAULTS])}{more}"
+
+
+def beta_of(recipe: dict[str, Any]) -> float | None:
+    """The weight of a recipe's KL term, or None where it has none."""
+    for term in recipe.get("terms", ()):
+        if term["kind"] == "kl":
+            return float(term["schedule"]["weight"])
+    return None
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -14,6 +14,7 @@ from heddle_platform.base.muon import Muon
 from heddle_platform.base.network import Network, NetworkConfig
 from heddle_platform.base.objectives.ada import Ada, AdaConfig
 from heddle_platform.base.objectives.anchor import Anchor, AnchorConfig
+from heddle_platform.base.objectives.autoregressive import Autoregressive, AutoregressiveConfig
 from heddle_platform.base.objectives.bernoulli import Bernoulli, BernoulliConfig
 from heddle_platform.base.objectives.critic import Critic, CriticConfig
 from heddle_platform.base.objectives.information import Information, InformationConfig
@@ -50,6 +51,8 @@ def build_term(config: TermConfig, network: NetworkConfig, factors: tuple[Factor
             return Mmd(config)
         case BernoulliConfig():
             return Bernoulli(config)
+        case AutoregressiveConfig():
+            return Autoregressive(config, network.channels)
         case PerceptualConfig():
             return Perceptual(config)
         case InformationConfig():

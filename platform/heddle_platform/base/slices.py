@@ -9,7 +9,7 @@ from heddle_platform.base.readings import Reading, Score
 SLICE_ROWS = 1000
 
 # A forest per factor and part takes about a second: scores shall not take more time than the training.
-_SLICE_PARTS = 3
+SLICE_PARTS = 3
 _LEAST_ROWS = 50
 
 
@@ -29,6 +29,12 @@ def labelled_slice(part: Part, rows: int | None = SLICE_ROWS) -> NDArray[np.int1
     return labels_NF[:, known_F] if known_F.any() else None
 
 
+def scored_slices(parts: tuple[Part, ...]) -> dict[str, NDArray[np.int16]]:
+    """Labelled slices of the first three parts that have one, by name."""
+    found = ((part.name, labelled_slice(part)) for part in parts)
+    return dict([(name, labels) for name, labels in found if labels is not None][:SLICE_PARTS])
+
+
 def score_parts(
     parts: tuple[Part, ...], codes: dict[str, NDArray[np.float32]], score: Score
 ) -> dict[str, dict[str, Reading]]:
@@ -39,6 +45,10 @@ def score_parts(
         codes: part -> codes of all its images, [N, L].
         score: computes the scores.
     """
-    found = ((part.name, labelled_slice(part)) for part in parts)
-    slices = [(name, labels) for name, labels in found if labels is not None]
-    return {name: score(codes[name][: len(labels)], labels) for name, labels in slices[:_SLICE_PARTS]}
+    return {name: score(codes[name][: len(labels)], labels) for name, labels in scored_slices(parts).items()}
+
+
+def with_labels(score: Score, parts: tuple[Part, ...], labels: int) -> Score:
+    """Return a score that sees no more than `labels` labelled images of all parts together, evenly shared."""
+    rows = max(1, labels // max(1, len(scored_slices(parts))))
+    return lambda codes_NL, labels_NF: score(codes_NL[:rows], labels_NF[:rows])

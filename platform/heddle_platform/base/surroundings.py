@@ -57,6 +57,7 @@ class Surroundings:
         checkpoints: where its state is kept; None: in its folder.
         tracker: keeps the run's log elsewhere too (an experiment tracker).
         peers: the processes that train together.
+        measured_steps: steps after which it is measured, beside the recipe's `evaluate_seconds`.
         clock: seconds by which a recipe's minutes are counted.
     """
 
@@ -66,4 +67,5 @@ class Surroundings:
     checkpoints: Checkpoints | None = None
     tracker: RunTracker | None = None
     peers: Peers = field(default_factory=Alone)
+    measured_steps: frozenset[int] = frozenset()
     clock: Callable[[], float] = time.monotonic

@@ -159,6 +159,7 @@ class _Loop:
     def __init__(self, recipe: Recipe, corpus: Corpus, out_dir: Path, surroundings: Surroundings) -> None:
         self.recipe, self.corpus = recipe, corpus
         self.progress, self.score, self.peers = surroundings.progress, surroundings.score, surroundings.peers
+        self.measured_steps = surroundings.measured_steps
         self.clock = surroundings.clock
         self.checkpoints = surroundings.checkpoints or FolderCheckpoints(out_dir / CHECKPOINT)
         self.learner = Learner(recipe, corpus.factors, self.peers)
@@ -206,7 +207,7 @@ class _Loop:
                 continue
             if self.elapsed - self._told[1] >= _REPORT_SECONDS:
                 self.tell()
-            if self.elapsed - measured >= self.recipe.evaluate_seconds:
+            if self.step in self.measured_steps or self.elapsed - measured >= self.recipe.evaluate_seconds:
                 self.measure()
                 measured = self.elapsed
             if self.elapsed - saved >= self.recipe.checkpoint_seconds:
