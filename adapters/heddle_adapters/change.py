@@ -1,6 +1,7 @@
 """What an edit request asks of one factor, checked, and turned into a change of design columns."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -88,7 +89,13 @@ def design_change(adapter: Adapter, request: EditRequest, values_F: Floats) -> F
 
 
 def interaction_change(adapter: Adapter, request: EditRequest, values_F: Floats) -> Floats:
-    """Return the change of all product columns [Q] that a checked request asks of one image; [0] without interactions.
+    """Return `interaction_changes` of one image, [Q]."""
+    changes: Floats = interaction_changes(adapter, [request], values_F[None])[0]
+    return changes
+
+
+def interaction_changes(adapter: Adapter, requests: Sequence[EditRequest], values_BF: Floats) -> Floats:
+    """Return the change of all product columns that checked requests ask of B images, [B, Q]; Q may be 0.
 
     A pair's products go from those of the values read to those of the targets, the untouched factor staying as it
     reads: first the other factor moves with the dependent one as read, then the dependent one with the other at its
@@ -97,13 +104,25 @@ def interaction_change(adapter: Adapter, request: EditRequest, values_F: Floats)
 
     Args:
         adapter: the tenant's adapter.
-        request: an edit that passed `check_request`.
-        values_F: values read from the image.
+        requests: edits that passed `check_request`, one per image.
+        values_BF: values read from the images.
     """
     if not adapter.interactions:
-        return np.zeros(0)
-    targets = _targets(adapter, request, values_F)
-    return quantised(np.concatenate([_products(adapter, one, targets, values_F) for one in adapter.interactions]))
+        return np.zeros((len(requests), 0))
+    known: dict[tuple[float, ...], Floats] = {}  # levels move in few ways, and a card asks for thousands of edits
+    rows = []
+    for request, values_F in zip(requests, values_BF, strict=True):
+        targets, row = _targets(adapter, request, values_F), []
+        for place, pair in enumerate(adapter.interactions):
+            own, other = float(values_F[pair.factor]), float(values_F[pair.on])
+            move = (own, other, targets.get(pair.factor, own), targets.get(pair.on, other))
+            touched = pair.factor in targets or pair.on in targets
+            products = known.get((place, touched, *move))
+            if products is None:
+                products = known[place, touched, *move] = _products(adapter, pair, move, touched=touched)
+            row.append(products)
+        rows.append(np.concatenate(row))
+    return quantised(np.stack(rows))
 
 
 def edited_factors(request: EditRequest) -> tuple[str, ...]:
@@ -144,12 +163,11 @@ def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[i
     }
 
 
-def _products(adapter: Adapter, pair: Interaction, targets: dict[int, float], values_F: Floats) -> Floats:
+def _products(adapter: Adapter, pair: Interaction, move: tuple[float, float, float, float], *, touched: bool) -> Floats:
+    """Return a pair's change: `move` is where both factors were and where they go, (own, other, own, other)."""
     own, other = adapter.codings[pair.factor], adapter.codings[pair.on]
-    own_was, other_was = float(values_F[pair.factor]), float(values_F[pair.on])
-    own_is, other_is = targets.get(pair.factor, own_was), targets.get(pair.on, other_was)
-    untouched = pair.factor not in targets and pair.on not in targets
-    if untouched or pair.is_thin(own_was, other_was) or pair.is_thin(own_is, other_is):
+    own_was, other_was, own_is, other_is = move
+    if not touched or pair.is_thin(own_was, other_was) or pair.is_thin(own_is, other_is):
         return np.zeros(pair_columns(adapter.codings, pair))
     own_P, before_P, after_P = code_value(own, own_was), code_value(other, other_was), code_value(other, other_is)
     other_step_PP = np.outer(own_P, after_P - before_P) * float(adapter.gain_F[pair.on])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import DetailMode
 from heddle_adapters.arrays import Floats, Singles, rounded
-from heddle_adapters.change import code_value, interaction_change, quantised
+from heddle_adapters.change import code_value, interaction_changes, quantised
 from heddle_adapters.design import Coding
 from heddle_adapters.edit import extrapolation
 from heddle_adapters.judges import Judge
@@ -172,8 +172,7 @@ def _at(trial: Trial, latents_NL: Floats, strength: float) -> Trial:
     if adapter.interactions and coding.levels:
         spec = adapter.factor_set.factors[factor]
         requests = [request_of(spec, float(target)) for target in trial.targets_B]
-        pairs = zip(requests, values_BF, strict=True)
-        change_BQ = strength * np.stack([interaction_change(adapter, one, values_F) for one, values_F in pairs])
+        change_BQ = strength * interaction_changes(adapter, requests, values_BF)
         delta_BL += (quantised(change_BQ).astype(np.float32) @ adapter.interact_QL).astype(np.float32)
     edited_BL = latents_NL[trial.rows_B].astype(np.float32) + delta_BL
     return Trial(adapter, factor, trial.rows_B, trial.targets_B, edited_BL)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Singles
-from heddle_adapters.change import check_request, design_change, edited_factors, interaction_change
+from heddle_adapters.change import check_request, design_change, edited_factors, interaction_changes
 from heddle_adapters.preserve import preserved
 from heddle_adapters.read import Readings, interpret, scores_of, values_of
 from heddle_platform.edits import EditRequest
@@ -74,9 +74,7 @@ def edit_latents(adapter: Adapter, latents_BL: NDArray[Any], requests: Sequence[
     )
     delta_BL = (change_BP.astype(np.float32) @ adapter.write_PL).astype(np.float32)
     if adapter.interactions:
-        change_BQ = np.stack(
-            [interaction_change(adapter, one, values_F) for one, values_F in zip(requests, values_BF, strict=True)]
-        )
+        change_BQ = interaction_changes(adapter, requests, values_BF)
         delta_BL += change_BQ.astype(np.float32) @ adapter.interact_QL
     for row, request in enumerate(requests):
         if request.preserve:

@@ -30,7 +30,7 @@ class DatabaseSettings(_Concern):
 
     database_url: SecretStr
     database_owner_url: SecretStr | None = None
-    database_pool_size: int = Field(8, ge=1)
+    database_pool_size: int = Field(16, ge=1)  # connections of a process, opened as they are needed
     database_connect_timeout_seconds: float = Field(10.0, gt=0)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.control.app import create_app
 from heddle_api.control.context import Control
+from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.seal import Seal
 from heddle_api.control.webhooks.sender import Sender
 from heddle_infra.database import deliveries, outbox
@@ -224,7 +225,9 @@ async def test_an_endpoint_that_takes_nothing_for_long_is_switched_off(tenant: P
 
 async def test_several_senders_send_each_event_once(tenant: Person) -> None:
     ports = tenant.world.ports
-    senders = [Sender(Control(ports, Seal(ports.settings.security.secret_key))) for _ in range(3)]
+    senders = [
+        Sender(Control(ports, Seal(ports.settings.security.secret_key), Standings(ports.database))) for _ in range(3)
+    ]
     with receiving() as receiver:
         made = await endpoint(tenant, receiver.url)
         tasks = [asyncio.create_task(sender.run()) for sender in senders]

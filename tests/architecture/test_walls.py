@@ -27,6 +27,7 @@ ALLOWED = {
     "infra/heddle_infra/reconcile/shared.py": "the reconciler looks at what belongs to no tenant",
     "api/heddle_api/edge/batches/runner.py": "an edge works off whichever tenant's batch waits",
     "api/heddle_api/edge/source.py": "an edge serves every tenant, and finds whose a key is",
+    "api/heddle_api/control/jobs/standing.py": "the queue that is looked at behind the answers is all tenants'",
     "api/heddle_api/control/context.py": "what operators' routes open",
     "api/heddle_api/control/key_directory.py": "whose a key is",
     "api/heddle_api/control/trail.py": "what an operator does to a tenant stands in the tenant's chain",

@@ -71,7 +71,7 @@ def recipe_of(objective: str, seed: int, seconds: float | None, steps: int | Non
 def run(recipe: Recipe, corpus: Corpus, work_dir: Path) -> dict[str, Any]:
     """Train one recipe and measure it."""
     start = time.process_time()
-    learner, steps = run_training(recipe, corpus, work_dir, resume=True)
+    learner, steps = run_training(recipe, corpus, work_dir, resume=True, clock=time.process_time)
     held = corpus.held_out[0]
     codes, _ = encode_means(learner.averaged, held.images)
     figures = evaluate(learner.averaged, corpus.held_out)
@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="results, one line a run; checkpoints lie beside it")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=360.0, help="wall clock of a run's training")
+    parser.add_argument("--seconds", type=float, default=360.0, help="processor seconds of a run's training")
     parser.add_argument("--steps", type=int, help="steps instead of seconds: the same whatever else the machine does")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(OBJECTIVES))
     parser.add_argument("--table", action="store_true", help="only print what is there")

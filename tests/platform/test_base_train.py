@@ -129,12 +129,24 @@ def test_every_objective_learns_to_draw_beside_its_penalty(
     assert all(np.isfinite(value) for value in row["losses"].values())
 
 
-@pytest.mark.parametrize(("output", "likelihood"), [("linear", "reconstruction"), ("sigmoid", "bernoulli")])
-def test_the_convolutional_pair_learns_grey_sprites(output: str, likelihood: str, cache: Path, tmp_path: Path) -> None:
-    pair = {"kind": "convolution", "channels": 1, "latents": 6, "maps": (8, 8, 16, 16), "hidden": 32, "output": output}
+PAIR = {"kind": "convolution", "channels": 1, "latents": 6, "maps": (8, 8, 16, 16), "hidden": 32}
+PATCHES = {"kind": "patch", "channels": 1, "latents": 6, "width": 32, "hidden": 64, "decoder_blocks": 1}
+
+
+@pytest.mark.parametrize(
+    ("network", "likelihood"),
+    [
+        ({**PAIR, "output": "linear"}, "reconstruction"),
+        ({**PAIR, "output": "sigmoid"}, "bernoulli"),
+        ({**PATCHES, "output": "sigmoid"}, "bernoulli"),
+    ],
+)
+def test_small_networks_learn_grey_sprites(
+    network: dict[str, object], likelihood: str, cache: Path, tmp_path: Path
+) -> None:
     wanted = recipe(
         corpus={"images": {"dsprites-exact": 1000}, "held_out": 40, "processes": 1},
-        network=pair,
+        network=network,
         optimiser={"kind": "adamw", "batch": 32, "learning_rate": 0.003, "warmup_steps": 5, "average": 0.95},
         terms=[{"kind": likelihood}, {"kind": "kl"}],
         steps=300,

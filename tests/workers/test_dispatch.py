@@ -86,6 +86,21 @@ async def test_work_whose_lease_was_taken_is_stopped_by_the_next_heartbeat(world
     assert (await world.job(job.id)).status == "running", "the thief's"
 
 
+async def test_a_dispatcher_that_is_called_looks_at_once(world: World) -> None:
+    work = Scripted()
+    rarely = QUICK.model_copy(update={"heartbeat_seconds": 600.0, "poll_seconds": 600.0, "lease_seconds": 900.0})
+    dispatcher = world.dispatcher(rarely, only(work))
+    async with running(dispatcher):
+        await asyncio.sleep(0.5)  # its first turn is over
+        job = await a_job(world)
+        dispatcher.call()
+        await asyncio.wait_for(work.started.wait(), 30)
+        async with world.database.platform_transaction() as session:
+            await jobs.cancel(session, world.tenant.id, job.id)
+        dispatcher.call()
+        assert (await world.until(job.id)).status == "cancelled"
+
+
 async def test_heartbeats_keep_a_lease_longer_than_it_lasts_and_tell_the_progress(world: World) -> None:
     job = await a_job(world)
     work = Scripted()

@@ -25,7 +25,7 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 Task = Callable[[Request], Iterator[Progress | Failed | Told | Result]]
 
-_CANCEL_GRACE_SECONDS: Final = 1.5
+_CANCEL_GRACE_SECONDS: Final = 1.0
 _PROBE_SECONDS: Final = 1.0
 _ATTACHED_SECONDS: Final = 3.0
 _WARM_SECONDS: Final = 0.3

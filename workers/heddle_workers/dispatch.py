@@ -7,6 +7,7 @@ nothing. Stopped in good order, it gives its leases back at once.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -56,11 +57,17 @@ class Dispatcher:
         self._leases: dict[str, Lease] = {}
         self._freed = asyncio.Event()
         self._record = Record(database, settings.poll_seconds)
+        self._called = asyncio.Event()
 
     @property
     def held(self) -> int:
         """How many jobs are held at the moment."""
         return len(self._leases)
+
+    def call(self) -> None:
+        """Look now for what waits and for what is to stop, not when it is time to."""
+        self._freed.set()
+        self._called.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then give back what is not done and return."""
@@ -77,6 +84,7 @@ class Dispatcher:
         failures = 0
         while not stop.is_set():
             pause = self._settings.poll_seconds
+            self._freed.clear()
             try:
                 claimed = await self._claim()
                 for gathering in {id(work): work for work in self._works.values()}.values():
@@ -89,7 +97,6 @@ class Dispatcher:
                 failures += 1
                 pause = min(pause * 2**failures, LONGEST_PAUSE_SECONDS)
                 log.warning("queue_unreachable", failures=failures, detail=str(error))
-            self._freed.clear()
             freed = asyncio.create_task(self._freed.wait())
             await asyncio.wait((stopping, freed), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             freed.cancel()
@@ -119,7 +126,9 @@ class Dispatcher:
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.heartbeat_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._called.wait(), self._settings.heartbeat_seconds)
+            self._called.clear()
             if not self._leases:
                 continue
             try:

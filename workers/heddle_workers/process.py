@@ -14,9 +14,11 @@ from typing import Final
 
 import structlog
 
+from heddle_infra.database import queue
 from heddle_infra.signing import Signer
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import HeddleError, Unavailable
+from heddle_platform.ports import Cache
 from heddle_platform.records import JobType
 from heddle_platform.settings import RaySettings
 from heddle_workers.cluster import Cluster
@@ -117,6 +119,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     aside = (
         watching,
         asyncio.create_task(_tidy(ports)),
+        asyncio.create_task(_heed_calls(ports.cache, dispatcher)),
         asyncio.create_task(keep_noting(ports, cluster, owner, lambda: dispatcher.held)),
         asyncio.create_task(keep_reconciling(ports)),
     )
@@ -142,6 +145,11 @@ async def _watch(cluster: Cluster, lost: asyncio.Event, stop: asyncio.Event) -> 
     log.warning("ray_lost")
     lost.set()
     stop.set()
+
+
+async def _heed_calls(cache: Cache, dispatcher: Dispatcher) -> None:
+    async for _ in cache.subscribe(queue.CALL_CHANNEL):
+        dispatcher.call()
 
 
 async def _tidy(ports: Ports) -> None:

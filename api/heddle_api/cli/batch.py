@@ -34,7 +34,7 @@ Form = Annotated[str, typer.Option("--format", help="png, jpeg or webp.")]
 @batch_app.command()
 def run(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of PNG, JPEG and WebP files.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to; it is made.")],
+    output: Annotated[Path, typer.Option("-o", "--output", file_okay=False, help="Folder to write to; it is made.")],
     adapter: Annotated[str, typer.Option(help="Adapter, also name@version or name@alias.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="factor=value; repeat it.")] = None,
     preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
@@ -47,6 +47,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Edit every image of a folder and write the pictures under the same names.
+
+    A file that cannot be edited is named with the reason, and the others are written.
+    Exit code 0: all are written; 1: some are not.
 
     Example: `heddle batch run faces --adapter avatars --set glasses=round -o with-glasses`
     """
@@ -62,12 +65,12 @@ def run(
         "preserve": preserve or [],
         "detail": detail,
     }
-    output.mkdir(parents=True, exist_ok=True)
     failed: list[dict[str, Any]] = []
     with (
         connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client,
         Progress(console=Console(stderr=True), transient=True, disable=as_json) as progress,
     ):
+        output.mkdir(parents=True, exist_ok=True)
         task = progress.add_task("editing", total=len(files))
         done = 0
         for part in _parts(files):
@@ -142,6 +145,6 @@ def _write(
 
 
 def _tell(said: dict[str, Any]) -> None:
-    out.print(f"wrote {said['written']} pictures to {said['output']}", markup=False)
+    out.print(f"wrote {said['written']} picture{'s' * (said['written'] != 1)} to {said['output']}", markup=False)
     for one in said["failed"]:
         out.print(f"failed: {one['file']}: {one['message']} ({one['code']})", markup=False)

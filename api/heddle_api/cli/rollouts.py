@@ -1,7 +1,6 @@
 """`heddle base rollout`: bring a base to every tenant's adapters, look, go on or go back."""
 
 import json
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +13,12 @@ from heddle_api.cli.connection import (
     AsJson,
     ControlUrl,
     DataDir,
-    admin_key_of,
-    connected,
+    connected_as_operator,
     out,
     show,
     table,
 )
-from heddle_api.client import HeddleClient, RolloutInfo
+from heddle_api.client import RolloutInfo
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,9 +56,12 @@ def start(
 ) -> None:
     """Refit every tenant's served adapters on a base and move a canary share of those that pass.
 
+    Then it waits for you: `heddle base rollout continue` moves the rest, `rollback` moves all back.
+    Exit code 1: the rollout failed; what it says names the reason.
+
     Example: `heddle base rollout start better-base --canary 0.05 --max-wait 86400`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.start_rollout(
             base,
             canary_share=canary,
@@ -87,7 +88,7 @@ def list_rollouts(
 
     Example: `heddle base rollout list`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.rollouts()
     columns = ("id", "base", "status", "adapters", "better", "equal", "worse", "failed", "moved")
     rows = [(one.id, one.base["name"], one.status, *(one.counts[name] for name in columns[3:])) for one in found]
@@ -106,7 +107,7 @@ def show_rollout(
 
     Example: `heddle base rollout show rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.rollout(rollout)
     _tell(found, as_json)
 
@@ -123,7 +124,7 @@ def report(
 
     Example: `heddle base rollout report rol_01jd... --out rollout.html`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         if to.suffix == ".json":
             data = json.dumps(client.rollout_report(rollout), indent=2).encode()
         else:
@@ -144,7 +145,7 @@ def continue_rollout(
 
     Example: `heddle base rollout continue rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.continue_rollout(rollout)
     _tell(found, as_json)
 
@@ -161,7 +162,7 @@ def rollback(
 
     Example: `heddle base rollout rollback rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.roll_back_rollout(rollout)
     _tell(found, as_json)
 
@@ -178,14 +179,9 @@ def cancel(
 
     Example: `heddle base rollout cancel rol_01jd8x4s5n7k2m3p4q5r6s7t8v`
     """
-    with _connected(control_url, admin_key, data_dir) as client:
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.cancel_rollout(rollout)
     _tell(found, as_json)
-
-
-def _connected(control_url: str | None, admin_key: str | None, data_dir: Path) -> AbstractContextManager[HeddleClient]:
-    key = admin_key or admin_key_of(data_dir)
-    return connected(control_url, key, data_dir=data_dir, variable="HEDDLE_ADMIN_KEY")
 
 
 def _tell(found: RolloutInfo, as_json: bool) -> None:

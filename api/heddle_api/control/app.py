@@ -29,6 +29,7 @@ from heddle_api.control.factors import routes as factor_routes
 from heddle_api.control.feedback import routes as feedback_routes
 from heddle_api.control.fits import routes as fit_routes
 from heddle_api.control.jobs import routes as job_routes
+from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.key_directory import DatabaseKeys
 from heddle_api.control.keys import routes as key_routes
 from heddle_api.control.quotas import routes as quota_routes
@@ -118,12 +119,13 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
 
 @asynccontextmanager
 async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[str, Any]]:
-    control = Control(ports, Seal(ports.settings.security.secret_key))
+    control = Control(ports, Seal(ports.settings.security.secret_key), Standings(ports.database))
     settings, meter = ports.settings, Meter()
     admin = asyncio.create_task(_ensure_admin_key(control))
     sender = asyncio.create_task(Sender(control).run())
     noting = asyncio.create_task(note_stored_bytes(control))
     gauging = asyncio.create_task(gauges.keep(control))
+    looking = asyncio.create_task(control.standings.keep())
     try:
         async with meter.flushing(DatabaseSink(ports.database), settings.service.usage_flush_seconds):
             directory = DatabaseKeys(ports.database, settings.quotas)
@@ -135,7 +137,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
                 "readiness": Readiness(control, admin),
             }
     finally:
-        for task in (admin, sender, noting, gauging):
+        for task in (admin, sender, noting, gauging, looking):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 import structlog
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_api.auth import Caller, Principal, require
 from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.seal import Seal
-from heddle_infra.database import serving
+from heddle_infra.database import queue, serving
 from heddle_infra.wiring import Ports
 from heddle_platform.errors import DataCorrupt, NotFound, Unavailable
 from heddle_platform.ports import ObjectStore
@@ -29,7 +29,7 @@ class Control:
 
     ports: Ports
     seal: Seal
-    standings: Standings = field(default_factory=Standings)
+    standings: Standings
 
     @property
     def settings(self) -> Settings:
@@ -65,8 +65,15 @@ class Control:
 
     async def announce(self, what: str) -> None:
         """Tell edges, after a commit, that serving changed; they poll as well, so failing to is no failure."""
+        await self._publish(serving.CHANGED_CHANNEL, what)
+
+    async def call_dispatchers(self, what: str) -> None:
+        """Have dispatchers look at the queue now, after a commit; they look a few times a second in any case."""
+        await self._publish(queue.CALL_CHANNEL, what)
+
+    async def _publish(self, channel: str, what: str) -> None:
         try:
-            await self.ports.cache.publish(serving.CHANGED_CHANNEL, what)
+            await self.ports.cache.publish(channel, what)
         except Unavailable as error:
             _log.warning("announcement_lost", what=what, reason=error.message)
 

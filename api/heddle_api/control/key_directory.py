@@ -4,6 +4,7 @@ What a replica answers to a request that may have changed something makes it for
 stops here at once, and within a second at other replicas.
 """
 
+import asyncio
 import time
 from typing import Final
 
@@ -26,6 +27,7 @@ class DatabaseKeys:
         self._settings = settings
         self._rates: dict[str, tuple[Rate, float]] = {}
         self._known: dict[str, tuple[Principal, float]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[Principal | None]] = {}
         self._changes = 0
 
     def forget(self) -> None:
@@ -42,6 +44,15 @@ class DatabaseKeys:
         known, until = self._known.get(key_hash, (None, 0.0))
         if known is not None and time.monotonic() < until:
             return known
+        # a flood of requests of one key asks once, unless something was changed since that was asked
+        place = (key_hash, self._changes)
+        asking = self._asking.get(place)
+        if asking is None:
+            asking = self._asking[place] = asyncio.create_task(self._learn(key_hash), name="key")
+            asking.add_done_callback(lambda _: self._asking.pop(place, None))
+        return await asyncio.shield(asking)
+
+    async def _learn(self, key_hash: str) -> Principal | None:
         changes, asked = self._changes, time.monotonic()
         found = await self._ask(key_hash)
         if found is None:

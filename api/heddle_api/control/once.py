@@ -35,6 +35,7 @@ class Reply:
         status: HTTP status.
         headers: further response headers, such as Location and ETag.
         announce: what changed for serving, told to edges after the commit; None: nothing.
+        calls: what dispatchers are called for after the commit, a job that waits or is to stop; None: nothing.
         target: what was done something to, for the audit trail; None: the body's id, else the path.
         tenant_id: in whose trail it stands, where an operator acts on a tenant.
         before: the document as it was, for the audit trail.
@@ -45,6 +46,7 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     announce: str | None = None
+    calls: str | None = None
     target: str | None = None
     tenant_id: str | None = None
     before: Document | None = None
@@ -85,6 +87,8 @@ class Post:
                 await note(self.trail, session, principal, reply)
         if reply.announce is not None:
             await self.control.announce(reply.announce)
+        if reply.calls is not None:
+            await self.control.call_dispatchers(reply.calls)
         return answer(reply)
 
 

@@ -48,7 +48,7 @@ _EXAMPLES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("malformed_json", "the body is not JSON; check commas and quotes"),
     401: ("unknown_key", "this API key is unknown, revoked or expired; make a new one or ask your operator"),
     403: ("missing_scope", "this key lacks the scope jobs; it has: edits"),
-    404: ("unknown_adapter", "there is no adapter 'avatar'"),
+    404: ("unknown_adapter", "there is no adapter 'avatar'; list them with GET /v1/adapters"),
     406: ("not_acceptable", "Accept is 'image/gif', this can be had as: image/png, image/jpeg, image/webp"),
     409: ("idempotency_key_in_flight", "a request with this Idempotency-Key is being worked on; send it again"),
     412: ("precondition_failed", "it is at revision 4, If-Match says 3"),

@@ -40,7 +40,8 @@ async def resolve(session: AsyncSession, tenant_id: str, reference: str) -> Adap
     column = AdapterRow.id if is_id(reference, "ada") else AdapterRow.name
     row = await session.scalar(select(AdapterRow).where(AdapterRow.tenant_id == tenant_id, column == reference))
     if row is None:
-        raise NotFound(f"there is no adapter {reference[:80]!r}", code="unknown_adapter", param="adapter")
+        sentence = f"there is no adapter {reference[:80]!r}; list them with GET /v1/adapters"
+        raise NotFound(sentence, code="unknown_adapter", param="adapter")
     return Adapter.model_validate(row)
 
 

@@ -8,16 +8,15 @@ Varghese 1996, "Efficient fair queuing using deficit round robin"). A tenant wit
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 USUAL_ROWS: Final = 256  # of a set that is not validated yet
 USUAL_LATENTS: Final = 64
 QUANTUM: Final = float(USUAL_ROWS * USUAL_LATENTS)
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A job that could go.
 
     Attributes:
@@ -67,72 +66,85 @@ def deal(waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share], 
         limit: most sizes to take.
     """
     ring = _Ring(waiting, shares, limit)
-    while ring.tenants and not ring.full:
+    while ring.seats and not ring.full:
         ring.visit()
-    return Dealt(tuple(ring.taken), ring.shares)
+    return Dealt(tuple(ring.taken), ring.shares())
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A tenant in the ring: its `Share` and its jobs, changed in place, for thousands of jobs are dealt at once."""
+
+    tenant: str
+    jobs: deque[Waiting]
+    weight: float
+    turn: int
+    deficit: float
+    visiting: bool
+    room: int | None
 
 
 class _Ring:
     def __init__(self, waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share], limit: int) -> None:
         self._left = limit
         self.full = limit <= 0
-        self.jobs = {tenant: deque(jobs) for tenant, jobs in waiting.items() if jobs}
-        last = max((share.turn for share in shares.values()), default=0)
-        self.shares: dict[str, Share] = {}
-        for tenant in self.jobs:
-            share = shares.get(tenant, Share())
-            if share.turn == 0:
-                last += 1
-                share = replace(share, turn=last)
-            self.shares[tenant] = share
-        self._last = last
+        self._last = max((share.turn for share in shares.values()), default=0)
+        self._all = [self._seat(tenant, jobs, shares.get(tenant, Share())) for tenant, jobs in waiting.items() if jobs]
         self.taken: list[str] = []
-        self.tenants = deque(sorted(self.jobs, key=lambda tenant: self.shares[tenant].turn))
+        self.seats = deque(sorted(self._all, key=lambda seat: seat.turn))
         self._fruitless = 0
+
+    def _seat(self, tenant: str, jobs: Sequence[Waiting], share: Share) -> _Seat:
+        turn = share.turn
+        if turn == 0:
+            self._last = turn = self._last + 1
+        return _Seat(tenant, deque(jobs), share.weight, turn, share.deficit, share.visiting, share.room)
+
+    def shares(self) -> dict[str, Share]:
+        """Return where each tenant stands that still has jobs waiting."""
+        return {
+            seat.tenant: Share(seat.weight, seat.turn, seat.deficit, seat.visiting, seat.room)
+            for seat in self._all
+            if seat.jobs
+        }
 
     def visit(self) -> None:
         """Give the tenant at the head its turn, or what is left of it."""
-        tenant = self.tenants[0]
-        share, jobs = self.shares[tenant], self.jobs[tenant]
-        deficit = share.deficit + (0.0 if share.visiting else share.weight * QUANTUM)
-        room = math.inf if share.room is None else share.room
+        seat = self.seats[0]
+        jobs = seat.jobs
+        if not seat.visiting:
+            seat.deficit += seat.weight * QUANTUM
         before = len(self.taken)
-        while jobs and room > 0 and jobs[0].cost <= deficit:
+        while jobs and jobs[0].cost <= seat.deficit and seat.room != 0:
             if jobs[0].size > self._left:
                 self.full = True
                 break
             job = jobs.popleft()
             self.taken.append(job.job_id)
-            deficit -= job.cost
-            room -= 1
+            seat.deficit -= job.cost
             self._left -= job.size
+            if seat.room is not None:
+                seat.room -= 1
         self.full = self.full or self._left <= 0
-        left = None if share.room is None else int(room)
         self._fruitless = 0 if len(self.taken) > before else self._fruitless + 1
         if not jobs:
-            self.tenants.popleft()
-            del self.shares[tenant]
+            self.seats.popleft()
             return
-        if self.full and room > 0 and jobs[0].cost <= deficit:
-            self.shares[tenant] = replace(share, deficit=deficit, visiting=True, room=left)
+        seat.visiting = self.full and seat.room != 0 and jobs[0].cost <= seat.deficit
+        if seat.visiting:
             return
-        self._last += 1
-        self.tenants.popleft()
-        if room > 0:
-            self.tenants.append(tenant)
+        seat.turn = self._last = self._last + 1
+        self.seats.popleft()
+        if seat.room != 0:
+            self.seats.append(seat)
         else:  # held by its cap: it saves no more than one turn's worth meanwhile
-            deficit = min(deficit, share.weight * QUANTUM)
-        self.shares[tenant] = replace(share, turn=self._last, deficit=deficit, visiting=False, room=left)
-        if self.tenants and self._fruitless >= len(self.tenants):
+            seat.deficit = min(seat.deficit, seat.weight * QUANTUM)
+        if self.seats and self._fruitless >= len(self.seats):
             self._skip_rounds()
 
     def _skip_rounds(self) -> None:
         """Go through as many whole rounds at once as nobody could take a job in."""
-        rounds = min(
-            math.ceil((self.jobs[tenant][0].cost - share.deficit) / (share.weight * QUANTUM))
-            for tenant, share in ((tenant, self.shares[tenant]) for tenant in self.tenants)
-        )
-        for tenant in self.tenants if rounds > 1 else ():
-            share = self.shares[tenant]
-            self.shares[tenant] = replace(share, deficit=share.deficit + (rounds - 1) * share.weight * QUANTUM)
+        rounds = min(math.ceil((seat.jobs[0].cost - seat.deficit) / (seat.weight * QUANTUM)) for seat in self.seats)
+        for seat in self.seats if rounds > 1 else ():
+            seat.deficit += (rounds - 1) * seat.weight * QUANTUM
         self._fruitless = 0

@@ -70,7 +70,7 @@ async def get(session: AsyncSession, tenant_id: str | None, job_id: str, *, lock
     query = select(JobRow).where(JobRow.id == job_id, JobRow.tenant_id == tenant_id)
     row = await session.scalar(query.with_for_update() if lock else query)
     if row is None:
-        raise NotFound(f"there is no job {job_id[:60]!r}", code="unknown_job")
+        raise NotFound(f"there is no job {job_id[:60]!r}; list them with GET /v1/jobs", code="unknown_job")
     return Job.model_validate(row)
 
 

@@ -9,7 +9,7 @@ it start when it is over. So no fit reads rows that are being erased, and none w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +19,9 @@ from heddle_infra.database.models import JobEventRow, JobRow
 from heddle_infra.database.queue_order import CLAIMABLE, in_order, next_jobs
 from heddle_platform.errors import LeaseLost
 from heddle_platform.records import Job, JobError, JobStatus
+
+CALL_CHANNEL: Final = "heddle:dispatchers"  # on which they are told to look now, not at their next turn
+RETRY_STAGE: Final = "waiting_to_retry"
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
 # One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
@@ -222,7 +225,7 @@ async def give_back(
             lease_owner=None,
             lease_expires_at=None,
             forgiven=JobRow.forgiven + int(forgive),
-            stage="waiting_to_retry",
+            stage=RETRY_STAGE,
             not_before=_in_seconds(after_seconds),
         )
     )

@@ -51,6 +51,8 @@ async def platform_scope(session: AsyncSession) -> AsyncIterator[None]:
     ).one()
     try:
         yield
+        if before[1] == "platform":  # nothing to go back to
+            return
         await session.flush()  # what the block added is written under its scope
     except BaseException:
         with suppress(SQLAlchemyError):  # a broken transaction cannot be told, and need not be

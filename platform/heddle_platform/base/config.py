@@ -107,8 +107,8 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _terms_fit(self) -> "Recipe":
         kinds = {term.kind for term in self.terms}
-        if "bernoulli" in kinds and getattr(self.network, "output", "linear") != "sigmoid":
-            raise ValueError("bernoulli needs probabilities: take a network of kind convolution with output sigmoid")
+        if "bernoulli" in kinds and self.network.output != "sigmoid":
+            raise ValueError("bernoulli needs probabilities: give the network `output: sigmoid`")
         if self.needs_pairs and self.optimiser.batch % 2:
             raise ValueError(f"batch is {self.optimiser.batch}, pairs need an even one")
         return self

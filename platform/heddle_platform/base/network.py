@@ -33,6 +33,8 @@ class PatchConfig(BaseModel):
         hidden: width of that layer.
         decoder_squeeze, decoder_hidden: the same of the decoder where it differs. Its spread layer holds what every
             part of every style looks like where it stands; a weight of it costs one product an image.
+        output: "linear" leaves pixels as they are, for squared errors; "sigmoid" makes them probabilities, which
+            `bernoulli` needs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +53,7 @@ class PatchConfig(BaseModel):
     hidden: int = Field(default=512, ge=1)
     decoder_squeeze: int | None = Field(default=None, ge=1)
     decoder_hidden: int | None = Field(default=None, ge=1)
+    output: Literal["linear", "sigmoid"] = "linear"
 
     @model_validator(mode="after")
     def _whole_patches(self) -> "PatchConfig":
@@ -169,11 +172,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents [B, L] -> images [B, C, H, W], unclamped; `in_range` clamps to 0..1 for serving."""
+    """Latents [B, L] -> images [B, C, H, W]; unclamped if the output is linear; `in_range` clamps for serving."""
 
     def __init__(self, config: PatchConfig) -> None:
         super().__init__()
-        self.patch, self.tokens = config.patch, config.tokens
+        self.patch, self.tokens, self.output = config.patch, config.tokens, config.output
         squeeze, hidden = config.decoder_squeeze or config.squeeze, config.decoder_hidden or config.hidden
         self.hidden = nn.Linear(config.latents, hidden)
         self.spread = nn.Linear(hidden, config.tokens * squeeze)
@@ -191,7 +194,9 @@ class Decoder(nn.Module):
         x_TBD = self.widen(spread.transpose(0, 1)) + self.position
         for block in self.blocks:
             x_TBD = block(x_TBD)
-        return to_images(self.paint(self.norm(x_TBD)), self.patch) * 0.5 + 0.5
+        painted = to_images(self.paint(self.norm(x_TBD)), self.patch)
+        # Probabilities in single precision whatever the products were: bfloat16 has no number between .996 and 1.
+        return torch.sigmoid(painted.float()) if self.output == "sigmoid" else painted * 0.5 + 0.5
 
 
 class Network(nn.Module):

@@ -1,5 +1,7 @@
 """What a training is given beside its recipe and its corpus, and what it tells whoever listens."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +56,7 @@ class Surroundings:
         checkpoints: where its state is kept; None: in its folder.
         tracker: keeps the run's log elsewhere too (an experiment tracker).
         peers: the processes that train together.
+        clock: seconds by which a recipe's minutes are counted.
     """
 
     progress: TrainListener | None = None
@@ -61,3 +64,4 @@ class Surroundings:
     checkpoints: Checkpoints | None = None
     tracker: RunTracker | None = None
     peers: Peers = field(default_factory=Alone)
+    clock: Callable[[], float] = time.monotonic

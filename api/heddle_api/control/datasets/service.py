@@ -151,7 +151,7 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         "factor_set_version": factor_set.version,
     }
     await jobs.create(session, tenant_id, job_type="validate", spec=spec, dataset_id=dataset.id)
-    return Reply(view(dataset), 202, {"Location": f"/v1/datasets/{dataset.id}"})
+    return Reply(view(dataset), 202, {"Location": f"/v1/datasets/{dataset.id}"}, calls="validation_queued")
 
 
 async def _store_items(

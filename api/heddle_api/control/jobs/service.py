@@ -84,7 +84,9 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         priority=wanted.priority,
     )
     [standing] = await control.standings.of(session, job)
-    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"})
+    # small fits go in chunks: called for the first of a fleet, a dispatcher would start a chunk of one
+    calls = "fit_queued" if wanted.card == "full" else None
+    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
 
 
 async def _reserve(session: AsyncSession, control: Control, tenant_id: str, adapter: str) -> None:
@@ -116,7 +118,7 @@ async def create_pretraining(session: AsyncSession, wanted: NewPretraining, stan
     spec = {"recipe": wanted.recipe, "workers": wanted.workers}
     job = await jobs.create(session, None, job_type="pretrain", spec=spec, dataset_id=None)
     [standing] = await standings.of(session, job)
-    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"})
+    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls="pretraining_queued")
 
 
 def _fit_spec(adapter: str, factor_set: FactorSetVersion, dataset: Dataset, base: Base) -> dict[str, Any]:
@@ -185,7 +187,7 @@ async def retry(session: AsyncSession, tenant_id: str | None, job_id: str, stand
     """
     job = await jobs.send_again(session, tenant_id, job_id)
     [standing] = await standings.of(session, job)
-    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"})
+    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls="job_queued")
 
 
 async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Reply:
@@ -204,7 +206,8 @@ async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> R
         )
     if job.type == "erase":
         raise Conflict(f"job {job_id} erases images and ends by itself", code="erasure_not_cancellable")
-    return Reply(view(await jobs.cancel(session, tenant_id, job_id)))
+    cancelled = await jobs.cancel(session, tenant_id, job_id)
+    return Reply(view(cancelled), calls="job_cancelled" if cancelled.cancel_requested else None)
 
 
 async def events(session: AsyncSession, tenant_id: str | None, job_id: str, turn: Turn) -> Page[EventView]:

@@ -1,25 +1,34 @@
 """Where a job stands: its place in the queue, when it will start and end. Seen once for many readers.
 
-The order of the queue is dealt out anew at most twice a second per process, so that reading a job costs the same with
-ten thousand waiting as with one.
+The order of the queue is dealt out anew at most twice a second per process, and behind the answers, so that reading a
+job costs and takes the same with ten thousand waiting as with one.
 """
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database.engine import Database
+from heddle_infra.database.queue import RETRY_STAGE
 from heddle_infra.database.queue_order import in_order
 from heddle_infra.database.throughput import Throughput, measured, running_estimate, waiting_estimate
+from heddle_platform.errors import Unavailable
 from heddle_platform.records import Job
 
-_SEEN_FOR: Final = timedelta(seconds=0.5)
+_DUE_SECONDS: Final = 0.5
+_SECONDS_A_JOB: Final = 2e-4  # longer between looks for each job that waits: 2.5 s at ten thousand
+_BELIEVED_TURNS: Final = 4  # looks that may have been due before somebody waits for one
+_WATCHED_SECONDS: Final = 5.0  # since the last reader, after which nobody looks until the next comes
 _MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("pretrain", "full"))
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,13 +56,28 @@ class Seen:
     measured: Mapping[tuple[str, str], Throughput | None]
 
     @property
-    def age(self) -> timedelta:
-        """How long ago that was."""
-        return timedelta(seconds=time.monotonic() - self.looked)
+    def age(self) -> float:
+        """How many seconds ago that was."""
+        return time.monotonic() - self.looked
+
+    @property
+    def _good_for(self) -> float:
+        return _DUE_SECONDS + _SECONDS_A_JOB * len(self.places)
+
+    @property
+    def due_in(self) -> float:
+        """In how many seconds it is time for another look."""
+        return self._good_for - self.age
+
+    def tells_of(self, jobs: Iterable[Job]) -> bool:
+        """Tell whether it can be believed and has a place for each job that waits; waiting for a retry is no place."""
+        return self.age <= _BELIEVED_TURNS * self._good_for and all(
+            job.status != "queued" or job.id in self.places or job.stage == RETRY_STAGE for job in jobs
+        )
 
     def standing(self, job: Job) -> Standing:
         """Return where one job stands."""
-        now = self.at + self.age
+        now = self.at + timedelta(seconds=self.age)
         found = self.measured.get((job.type, job.spec.get("card", "full")))
         if job.status in ("running", "scoring"):
             ends = running_estimate(now, job, found)
@@ -70,20 +94,54 @@ class Seen:
 class Standings:
     """The queue as it was seen last by this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._seen: Seen | None = None
         self._looking = asyncio.Lock()
+        self._read = asyncio.Event()
+        self._read_at = -_WATCHED_SECONDS
 
     async def of(self, session: AsyncSession, *jobs: Job) -> list[Standing]:
-        """Return where each job stands; looks at the queue again if that is due, or a job is newer than the look."""
+        """Return where each job stands.
+
+        Nobody waits for a look that is merely due: `keep` takes it. Who finds none, an old one, or one that lacks a
+        job of theirs waits for the next, and so do all who come meanwhile.
+        """
         if not any(job.status in ("queued", "running", "scoring") for job in jobs):
             return [NOWHERE for _ in jobs]
-        newest = max(job.created_at for job in jobs)
+        self._read_at = time.monotonic()
+        self._read.set()
+        seen = self._seen
+        if seen is None or not seen.tells_of(jobs):
+            seen = await self._look_now(session, jobs)
+        return [seen.standing(job) for job in jobs]
+
+    async def _look_now(self, session: AsyncSession, jobs: Iterable[Job]) -> Seen:
+        # in the caller's own transaction: it may have made the job, and the pool may have no other connection left
         async with self._looking:
             seen = self._seen
-            if seen is None or seen.age > _SEEN_FOR or newest >= seen.at:
+            if seen is None or not seen.tells_of(jobs):
                 self._seen = seen = await look(session)
-        return [seen.standing(job) for job in jobs]
+        return seen
+
+    async def keep(self) -> None:
+        """Look whenever that is due, for as long as somebody reads; runs until cancelled."""
+        while True:
+            if time.monotonic() - self._read_at > _WATCHED_SECONDS:
+                self._read.clear()
+                await self._read.wait()
+            await asyncio.sleep(_DUE_SECONDS if self._seen is None else max(0.0, self._seen.due_in))
+            try:
+                # the connection first: who holds the lock must never wait for one
+                async with self._database.platform_transaction() as session, self._looking:
+                    if self._seen is None or self._seen.due_in <= 0:
+                        self._seen = await look(session)
+            except Unavailable as error:
+                _log.info("queue_not_seen", reason=error.message)
+                await asyncio.sleep(_DUE_SECONDS)
+            except Exception as error:
+                _log.error("queue_look_failed", exc_info=error)
+                await asyncio.sleep(_DUE_SECONDS)
 
 
 async def look(session: AsyncSession) -> Seen:
