@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from heddle_adapters.gate import Verdict
 from heddle_adapters.gate_compare import compare
 from heddle_adapters.report import Card
-from heddle_infra.database import adapters
+from heddle_infra.database import serving
 from heddle_infra.database.engine import Database
 from heddle_platform.records import AdapterVersion
 from heddle_workers.batcher import Batcher
@@ -38,7 +38,7 @@ class Production:
 
     async def _look_up(self, names: Sequence[tuple[str, str]]) -> list[AdapterVersion | None]:
         async with self._database.platform_transaction() as session:  # the fits may be of many tenants
-            found = await adapters.served(session, set(names))
+            found = await serving.in_production(session, set(names))
         return [found.get(name) for name in names]
 
 

@@ -1,10 +1,9 @@
 """Adapters: their versions, decisions on them, and the aliases that serve them. `versions` adds new ones."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import and_, func, select, tuple_, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import jobs, outbox
@@ -176,20 +175,6 @@ async def get_alias(session: AsyncSession, tenant_id: str, adapter_id: str, alia
     if row is None:
         raise NotFound(f"the adapter has no alias {alias[:60]!r}", code="unknown_alias", param="alias")
     return Alias.model_validate(row)
-
-
-async def served(session: AsyncSession, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], AdapterVersion]:
-    """Return the versions that `production` points at, of adapters given as (tenant id, name); others are left out."""
-    rows = await session.execute(
-        select(AdapterRow.tenant_id, AdapterRow.name, AdapterVersionRow)
-        .join(AliasRow, and_(AliasRow.adapter_id == AdapterRow.id, AliasRow.alias == PRODUCTION))
-        .join(
-            AdapterVersionRow,
-            and_(AdapterVersionRow.adapter_id == AdapterRow.id, AdapterVersionRow.version == AliasRow.version),
-        )
-        .where(tuple_(AdapterRow.tenant_id, AdapterRow.name).in_(names))
-    )
-    return {(tenant_id, name): AdapterVersion.model_validate(row) for tenant_id, name, row in rows.all()}
 
 
 async def list_aliases(session: AsyncSession, tenant_id: str, adapter_id: str) -> list[Alias]:
