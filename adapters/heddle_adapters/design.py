@@ -14,7 +14,7 @@ that an adapter can code an edit without them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -98,12 +98,12 @@ def code_all(values_NF: Floats, codings: Sequence[Coding]) -> Floats:
 
 def column_slices(codings: Sequence[Coding]) -> tuple[slice, ...]:
     """Return each factor's slice of the P design columns."""
-    return _slices([coding.columns for coding in codings])
+    return _slices(tuple(coding.columns for coding in codings))
 
 
 def score_slices(codings: Sequence[Coding]) -> tuple[slice, ...]:
     """Return each factor's slice of the C score columns."""
-    return _slices([coding.scores for coding in codings])
+    return _slices(tuple(coding.scores for coding in codings))
 
 
 def pseudo_counts(codings: Sequence[Coding], ridge: float) -> Floats:
@@ -128,6 +128,7 @@ def _moments(known_N: Floats) -> tuple[float, float]:
     return float(known_N.mean()), spread if spread > 0 else 1.0
 
 
-def _slices(widths: Sequence[int]) -> tuple[slice, ...]:
+@lru_cache(maxsize=256)  # a fit asks forty times, a fleet with the same few factor sets
+def _slices(widths: tuple[int, ...]) -> tuple[slice, ...]:
     ends = np.cumsum(widths).tolist()
     return tuple(slice(end - width, end) for width, end in zip(widths, ends, strict=True))

@@ -37,7 +37,7 @@ def npy_bytes(array: Any) -> bytes:
 def npy_array(data: bytes) -> NDArray[Any]:
     """Return the array of what `npy_bytes` wrote, as `np.load` does.
 
-    The header is Python source, and compiling it takes longer than reading the array: ten of them were two thirds of
+    The header is Python source, and compiling it takes longer than reading the array: ten of them were most of
     what an edge spent on unpacking an adapter. They are few, whatever the arrays hold, and are read once.
 
     Raises:

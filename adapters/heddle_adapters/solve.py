@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from heddle_adapters.arrays import Floats
 
@@ -169,8 +170,19 @@ def shrink(covariance_LL: Floats, fourth: float, rows: int) -> Floats:
 
 
 def solve_symmetric(matrix_LL: Floats, right_LR: Floats) -> Floats:
-    """Return inverse(matrix) @ right for a covariance; a tiny ridge keeps exact linear dependence solvable."""
+    """Return inverse(matrix) @ right for a covariance; a tiny ridge keeps exact linear dependence solvable.
+
+    LAPACK is called as `scipy.linalg.cho_solve` calls it, without what that asks of its arguments each time: a fit
+    solves fifty small systems.
+
+    Raises:
+        numpy.linalg.LinAlgError: the matrix is no covariance, or holds what is not finite.
+    """
     size = len(matrix_LL)
     ridge = 1e-9 * max(float(np.trace(matrix_LL)) / size, 1e-12)
-    result: Floats = cho_solve(cho_factor(matrix_LL + ridge * np.eye(size)), right_LR)
+    root_LL, failed = dpotrf(matrix_LL + ridge * np.eye(size), lower=False, clean=False)
+    if failed:
+        raise np.linalg.LinAlgError(f"leading minor {failed} of {size} is not positive; the matrix is no covariance")
+    result_LR, _ = dpotrs(root_LL, right_LR, lower=False)
+    result: Floats = result_LR
     return result

@@ -25,7 +25,8 @@ from heddle_platform.digest import canonical_json
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.factors import Continuous, FactorSet, FactorSpec, Kind, Periodic, parse_factor_set
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # sums over no rows are left out; format 1 wrote them as zeros, 98 KB of them for 64 latents
+FORMATS = (1, 2)
 _HEADER = "header.json"
 _SUMS = ("total_L", "square_LL", "cubic_LL", "quartic_LL")
 
@@ -169,7 +170,7 @@ def pack_statistics(statistics: Statistics) -> bytes:
         name: getattr(statistics, name)
         for name in ("ground_G", "ground_GG", "cross_GL", "sparse_latents_KL", "sparse_values_KF")
     }
-    for part in ("labelled", "pool"):
+    for part in ("labelled", "pool") if statistics.pool.count else ("labelled",):
         arrays |= {f"{part}.{name}": getattr(getattr(statistics, part), name) for name in _SUMS}
     arrays |= {f"numbers.{index}": values for index, values in enumerate(statistics.numbers)}
     return zipped({_HEADER: canonical_json(header), **{f"{name}.npy": npy_bytes(arrays[name]) for name in arrays}})
@@ -184,7 +185,7 @@ def unpack_statistics(data: bytes) -> Statistics:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             header: dict[str, Any] = json.loads(archive.read(_HEADER))
-            if header.pop("format") != FORMAT_VERSION:
+            if header.pop("format") not in FORMATS:
                 raise ValueError("another format")
             arrays = {
                 name.removesuffix(".npy"): np.load(BytesIO(archive.read(name)), allow_pickle=False)
@@ -194,7 +195,10 @@ def unpack_statistics(data: bytes) -> Statistics:
         header["factor_set"] = parse_factor_set(header["factor_set"])
         header["kinds"] = tuple(header["kinds"])
         for part in ("labelled", "pool"):
-            header[part] = LatentSums(header[part], *(arrays.pop(f"{part}.{name}") for name in _SUMS))
+            if f"{part}.{_SUMS[0]}" in arrays:
+                header[part] = LatentSums(header[part], *(arrays.pop(f"{part}.{name}") for name in _SUMS))
+        if header["pool"] == 0:
+            header["pool"] = latent_sums(np.empty((0, len(header["labelled"].total_L))))
         factors = len(header["factor_set"].factors)
         numbers = tuple(arrays.pop(f"numbers.{index}") for index in range(factors))
         return Statistics(**header, **arrays, numbers=numbers)

@@ -95,16 +95,18 @@ class Manifest(BaseModel):
 
 def _values(rows: Sequence[ManifestImage], factor_set: FactorSet) -> np.ndarray[Any, np.dtype[np.float64]]:
     values_NF = np.full((len(rows), len(factor_set.factors)), np.nan)
-    for index, row in enumerate(rows):
-        for position, factor in enumerate(factor_set.factors):
+    for position, factor in enumerate(factor_set.factors):
+        read: dict[str, float] = {}  # a level is spelt alike in hundreds of rows
+        for index, row in enumerate(rows):
             if (cell := row.labels.get(factor.name)) is None:
                 continue
             try:
-                values_NF[index, position] = factor.parse(cell)
+                value = read[cell] if cell in read else read.setdefault(cell, factor.parse(cell))
             except ValueError as error:
                 raise InvalidInput(
                     f"{row.file[:100]!r} is labelled for another version of the factor set: {error}",
                     code="labels_do_not_fit",
                     param=factor.name,
                 ) from None
+            values_NF[index, position] = value
     return values_NF

@@ -14,6 +14,8 @@ ALLOWED = {
     "infra/heddle_infra/database/throughput.py": "how fast jobs go is told from all tenants' recent ones",
     "infra/heddle_infra/database/idempotency.py": "replies past their time go, whoever's they are",
     "workers/heddle_workers/dispatch.py": "claims are fair over tenants, and heartbeats are of many",
+    "workers/heddle_workers/production.py": "fits of several tenants are compared with what each serves, together",
+    "workers/heddle_workers/record.py": "fits of several tenants that end together are written together, each fenced",
     "workers/heddle_workers/rollout_job.py": "a rollout is about every tenant's adapters",
     "workers/heddle_workers/rollout_store.py": "a chunk of it holds adapters of several tenants",
     "api/heddle_api/control/rollouts/routes.py": "operators see what became of every tenant's adapters",

@@ -7,7 +7,7 @@ from heddle_adapters.report import Card
 from heddle_infra.database import adapters
 from heddle_platform.records import AdapterVersion
 from heddle_workers.fitted import Fitted
-from heddle_workers.production import against_production
+from heddle_workers.production import Production
 
 from .world import World, avatar_zip, running
 
@@ -33,15 +33,15 @@ async def test_a_version_is_held_against_production_once_there_is_one(world: Wor
         await world.until(fit.id)
     [version] = await world.versions()
     fitted = worse(version)
-    tenant_id = world.tenant.id
-    assert await against_production(world.database, tenant_id, "avatars", fitted) is fitted, "nothing is served yet"
-    assert await against_production(world.database, tenant_id, "unheard_of", fitted) is fitted
+    tenant_id, production = world.tenant.id, Production(world.database)
+    assert await production.held_against(tenant_id, "avatars", fitted) is fitted, "nothing is served yet"
+    assert await production.held_against(tenant_id, "unheard_of", fitted) is fitted
     async with world.database.platform_transaction() as session:
         await adapters.decide(session, tenant_id, version.adapter_id, 1, decision="approve", comment="", key_id="key_x")
-    found = await against_production(world.database, tenant_id, "avatars", fitted)
+    found = await production.held_against(tenant_id, "avatars", fitted)
     assert found.verdict != "pass"
     assert found.gate["compared"]["version"] == 1
     assert found.card["gate"] == found.gate
     assert any("in production" in reason for reason in found.gate["reasons"])
     same = replace(fitted, digest=version.digest)
-    assert await against_production(world.database, tenant_id, "avatars", same) is same, "a refit of equal data"
+    assert await production.held_against(tenant_id, "avatars", same) is same, "a refit of equal data"

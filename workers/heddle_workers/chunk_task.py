@@ -1,9 +1,10 @@
 """The task of a chunk: many small fits on one base, one after the other, each with an outcome of its own.
 
-It fetches what the next fits need while one is computed, and hands every outcome over as soon as it is there. One fit
-that fails fails alone. Each is computed exactly as it would be by itself, so that its files are the same bytes.
+It fetches what the next fits need while one is computed, and hands outcomes over twice a second. One fit that fails
+fails alone. Each is computed exactly as it would be by itself, so that its files are the same bytes.
 """
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from heddle_workers.progress import Failed, Progress, Report, Tell, Told, stream
 from heddle_workers.tasks import MANIFEST_MAX_BYTES
 
 _LATENTS_MAX_BYTES: Final = 64 * 1024**2
+_TELL_SECONDS: Final = 0.5
 _AHEAD: Final = 3  # fits whose latents and labels are fetched before their turn
 
 
@@ -58,7 +60,7 @@ class NotEncoded(NotFound):
 
 
 def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told | int]:
-    """Fit a chunk; tells `Done` per fit, and ends with how many there were."""
+    """Fit a chunk; tells tuples of `Done`, one per fit, and ends with how many there were."""
 
     def work(report: Report, tell: Tell) -> int:
         from heddle_workers.fit import fit_set
@@ -75,6 +77,8 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
             trips = RoundTrips(runtime, images, unpack_latents(latents, rows=len(manifest.all)), remember=False)
             return packed(fit_set(manifest.table(factor_set), factor_set, trips, unlogged, kind="brief"))
 
+        done: list[Done] = []
+        told_at = time.monotonic()
         with ThreadPoolExecutor(_AHEAD) as pool:
             ahead = [pool.submit(_fetch, one) for one in request.fits[:_AHEAD]]
             for place, one in enumerate(request.fits):
@@ -84,9 +88,13 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
                 if place + _AHEAD < len(request.fits):
                     ahead.append(pool.submit(_fetch, request.fits[place + _AHEAD]))
                 try:
-                    tell(Done(one.job_id, fit(one, ahead[place], unlogged)))
+                    done.append(Done(one.job_id, fit(one, ahead[place], unlogged)))
                 except Exception as error:  # its own failure, told as such
-                    tell(Done(one.job_id, error))
+                    done.append(Done(one.job_id, error))
+                # a message costs as much as what it holds: some go together, and none waits for long
+                if time.monotonic() - told_at >= _TELL_SECONDS or place + 1 == len(request.fits):
+                    tell(tuple(done))
+                    done, told_at = [], time.monotonic()
         return len(request.fits)
 
     yield from streamed_telling(work)

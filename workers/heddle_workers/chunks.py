@@ -160,14 +160,16 @@ class Chunks:
     async def _base(self, name: str, digest: str) -> BaseSource:
         return await base_source(self._objects, name, digest)
 
-    async def _told(self, chunk: _Chunk, message: Done) -> None:
-        member = chunk.members[message.job_id]
-        if not member.outcome.done():
-            if isinstance(message.outcome, Exception):
-                member.outcome.set_exception(message.outcome)
+    async def _told(self, chunk: _Chunk, message: Sequence[Done]) -> None:
+        for one in message:
+            member = chunk.members[one.job_id]
+            if member.outcome.done():
+                continue
+            if isinstance(one.outcome, Exception):
+                member.outcome.set_exception(one.outcome)
                 member.outcome.exception()
             else:
-                member.outcome.set_result(message.outcome)
+                member.outcome.set_result(one.outcome)
 
 
 def spread(rows: Sequence[int], most: int) -> list[slice]:

@@ -19,13 +19,13 @@ from heddle_platform.records import Job, JobError, JobType
 from heddle_platform.settings import DispatchSettings
 from heddle_workers.cluster import NodeLost, WorkerLost
 from heddle_workers.lease import Lease
+from heddle_workers.record import LONGEST_PAUSE_SECONDS, Record
 from heddle_workers.room import Room
 from heddle_workers.work import Ending, Gathering, Work, buried
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 30.0
 _FORGIVING: Final = 10  # a store that is away for an hour must not bury a job; one that is away for it alone must
-_LONGEST_PAUSE_SECONDS: Final = 5.0
 _LAST_WRITES_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
@@ -56,6 +56,7 @@ class Dispatcher:
         self._room = Room(settings)
         self._leases: dict[str, Lease] = {}
         self._freed = asyncio.Event()
+        self._record = Record(database, settings.poll_seconds)
         self._called = asyncio.Event()
 
     @property
@@ -94,7 +95,7 @@ class Dispatcher:
                 failures = 0
             except Unavailable as error:
                 failures += 1
-                pause = min(pause * 2**failures, _LONGEST_PAUSE_SECONDS)
+                pause = min(pause * 2**failures, LONGEST_PAUSE_SECONDS)
                 log.warning("queue_unreachable", failures=failures, detail=str(error))
             freed = asyncio.create_task(self._freed.wait())
             await asyncio.wait((stopping, freed), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
@@ -162,7 +163,7 @@ class Dispatcher:
                 ending = await self._outcome(lease)
                 lease.ending = True
                 if ending is not None:
-                    await self._write(job, ending)
+                    await self._record.write(job, ending)
             except LeaseLost:
                 log.warning("lease_lost", stage=lease.stage)
             except asyncio.CancelledError:
@@ -217,19 +218,3 @@ class Dispatcher:
     async def _give_back(self, job: Job, after_seconds: float, why: str, *, forgive: bool = False) -> None:
         async with self._database.transaction(job.tenant_id) as session:
             await queue.give_back(session, job.id, job.attempt, after_seconds=after_seconds, why=why, forgive=forgive)
-
-    async def _write(self, job: Job, ending: Ending) -> None:
-        failures = 0
-        while True:
-            try:
-                async with self._database.transaction(job.tenant_id) as session:
-                    await queue.fence(session, job.id, job.attempt)
-                    await ending.record(session)
-                break
-            except Unavailable as error:
-                # had the commit gone through unnoticed, the fence would refuse the next one
-                failures += 1
-                log.warning("outcome_waits", failures=failures, detail=str(error))
-                await asyncio.sleep(min(self._settings.poll_seconds * 2**failures, _LONGEST_PAUSE_SECONDS))
-        log.info("job_ended", status=ending.status)
-        await ending.tidy()

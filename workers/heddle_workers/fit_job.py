@@ -1,33 +1,32 @@
 """The `fit` job: a labelled set becomes an adapter version, its files stored before its row is written."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import datasets, factor_sets, jobs, usage, versions
+from heddle_infra.database import datasets, factor_sets, fit_outcomes, jobs
 from heddle_infra.database.engine import Database
+from heddle_infra.database.fit_outcomes import FitOutcome
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_infra.database.versions import NewVersion
 from heddle_platform.errors import Conflict, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import GateVerdict, Job, JobError, JobStatus
 from heddle_platform.settings import LimitSettings
-from heddle_platform.usage import Metric, Slot, hour_of
 from heddle_workers.chunk_task import NotEncoded
 from heddle_workers.chunks import Chunks
 from heddle_workers.clock import Clock
 from heddle_workers.cluster import Cluster
 from heddle_workers.fitted import Fitted
 from heddle_workers.material import Material, encode_missing, material_of
-from heddle_workers.production import against_production
+from heddle_workers.production import Production
 from heddle_workers.progress import Report
 from heddle_workers.room import is_small
 from heddle_workers.store import presign, put_fitted
 from heddle_workers.tasks import FitRequest, heddle_fit
-from heddle_workers.work import Ending
+from heddle_workers.work import Ending, nothing_to_tidy
 
 # Share of a job's progress that is behind it once all is encoded; fitting and scoring take the rest.
 _ENCODED: Final = 0.3
@@ -64,6 +63,7 @@ class FitWork:
         self._cache = cache
         self._cluster = cluster
         self._limits = limits
+        self._production = Production(database)
         self._chunks = Chunks(database, objects, cluster, most=chunk_fits, most_rows=chunk_rows)
 
     async def run(self, job: Job, report: Report) -> Ending:
@@ -89,7 +89,7 @@ class FitWork:
             fitted = await self._cluster.run(
                 heddle_fit, request, lambda stage, share: report(stage, _ENCODED + (1 - _ENCODED) * share)
             )
-        fitted = await against_production(self._database, job.tenant, job.spec["adapter"], fitted)
+        fitted = await self._production.held_against(job.tenant, job.spec["adapter"], fitted)
         with clock.timed("storing_seconds"):
             files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **clock.seconds, **fitted.seconds)
@@ -115,7 +115,7 @@ class FitWork:
                     lambda stage, share: report(stage, _ENCODED * share),
                 )
             fitted = await self._chunks.fit(job, report)
-        fitted = await against_production(self._database, job.tenant, job.spec["adapter"], fitted)
+        fitted = await self._production.held_against(job.tenant, job.spec["adapter"], fitted)
         files = await put_fitted(self._objects, job.tenant, fitted)
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **fitted.seconds)
         return self._finished(job, fitted, files, encoded, clock)
@@ -176,26 +176,14 @@ class FitWork:
         if fitted.verdict == "fail":
             error = JobError(code="gate_failed", message=str(fitted.gate["reasons"][0]))
 
-        async def record(session: AsyncSession) -> None:
-            version = await versions.add_version(session, job.tenant, job.id, new)
-            url = f"/v1/adapters/{version.adapter_id}/versions/{version.version}/card"
-            result = {
-                "adapter": new.adapter_name,
-                "adapter_id": version.adapter_id,
-                "version": version.version,
-                "verdict": fitted.verdict,
-                "reasons": fitted.gate["reasons"],
-                "card": {**fitted.card, "url": url},
-                "encoding": _encoding(encoded, clock),
-            }
-            await jobs.close(session, job.id, status=status, result=result, error=error)
-            # counted with the version, in the fenced transaction: exactly once, however often the job was tried
-            rows = await datasets.labelled_rows(session, job.tenant, new.dataset_id)
-            hour = hour_of(datetime.now(UTC))
-            counted: dict[Metric, int] = {"jobs": 1, "rows_fitted": rows, "images_encoded": encoded}
-            await usage.add(session, {Slot(job.tenant, hour, what): amount for what, amount in counted.items()})
+        outcome = FitOutcome(job.tenant, job.id, new, status, error, encoded, _encoding(encoded, clock))
 
-        return Ending(record, status, self._announce)
+        async def record(session: AsyncSession) -> None:
+            await fit_outcomes.record(session, [outcome])
+
+        # what did not pass is served nowhere before a person approves of it
+        tidy = self._announce if fitted.verdict == "pass" else nothing_to_tidy
+        return Ending(record, status, tidy, outcome)
 
     async def _announce(self) -> None:
         try:

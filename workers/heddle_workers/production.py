@@ -1,7 +1,8 @@
 """Production: a fitted version held against the one that is served, before it is written."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pydantic import ValidationError
@@ -9,23 +10,39 @@ from pydantic import ValidationError
 from heddle_adapters.gate import Verdict
 from heddle_adapters.gate_compare import compare
 from heddle_adapters.report import Card
-from heddle_infra.database import adapters
+from heddle_infra.database import serving
 from heddle_infra.database.engine import Database
-from heddle_platform.errors import NotFound
 from heddle_platform.records import AdapterVersion
+from heddle_workers.batcher import Batcher
 from heddle_workers.fitted import Fitted
+
+_AT_ONCE: Final = 50
 
 log = structlog.get_logger()
 
 
-async def against_production(database: Database, tenant_id: str, adapter: str, fitted: Fitted) -> Fitted:
-    """Return what was fitted with its gate held against the version `production` points at; as it is without one.
+class Production:
+    """What production points at, looked up for many fits at once."""
 
-    The files stay as they were drawn: they depend on the data alone, production is a matter of the day.
-    """
-    served = await _production(database, tenant_id, adapter)
-    if served is None or served.digest == fitted.digest:
-        return fitted
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._asked = Batcher[tuple[str, str], AdapterVersion | None](self._look_up, _AT_ONCE)
+
+    async def held_against(self, tenant_id: str, adapter: str, fitted: Fitted) -> Fitted:
+        """Return what was fitted with its gate held against the version `production` points at; as it is without one.
+
+        The files stay as they were drawn: they depend on the data alone, production is a matter of the day.
+        """
+        served = await self._asked.ask((tenant_id, adapter))
+        return fitted if served is None or served.digest == fitted.digest else _compared(fitted, served)
+
+    async def _look_up(self, names: Sequence[tuple[str, str]]) -> list[AdapterVersion | None]:
+        async with self._database.platform_transaction() as session:  # the fits may be of many tenants
+            found = await serving.in_production(session, set(names))
+        return [found.get(name) for name in names]
+
+
+def _compared(fitted: Fitted, served: AdapterVersion) -> Fitted:
     try:
         verdict = compare(
             Card.model_validate(fitted.card),
@@ -40,13 +57,3 @@ async def against_production(database: Database, tenant_id: str, adapter: str, f
         return fitted
     gate: dict[str, Any] = verdict.model_dump(mode="json")
     return replace(fitted, verdict=verdict.verdict, gate=gate, card={**fitted.card, "gate": gate})
-
-
-async def _production(database: Database, tenant_id: str, adapter: str) -> AdapterVersion | None:
-    try:
-        async with database.transaction(tenant_id) as session:
-            found = await adapters.resolve(session, tenant_id, adapter)
-            alias = await adapters.get_alias(session, tenant_id, found.id, adapters.PRODUCTION)
-            return await adapters.version(session, tenant_id, found.id, alias.version)
-    except NotFound:
-        return None

@@ -7,6 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import jobs
+from heddle_infra.database.fit_outcomes import FitOutcome
 from heddle_platform.records import Job, JobError
 from heddle_workers.progress import Report
 
@@ -27,11 +28,13 @@ class Ending:
             in a new transaction, the one before having been rolled back).
         tidy: what may be done once that is committed, and may be lost if the process dies.
         status: for the log.
+        fit: what a fit found, where that is all there is to write: outcomes of many fits are written together.
     """
 
     record: Callable[[AsyncSession], Awaitable[None]]
     status: str
     tidy: Callable[[], Awaitable[None]] = nothing_to_tidy
+    fit: FitOutcome | None = None
 
 
 def buried(job: Job, ending: Ending) -> Ending:

@@ -1,8 +1,11 @@
 """Jobs as their tenant sees them: creation, state, events, cancellation. Leasing lives in `queue`."""
 
-from typing import Any
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import outbox
@@ -14,6 +17,20 @@ from heddle_platform.records import FINAL_STATUSES, Job, JobError, JobEvent, Job
 
 RETRYABLE_TYPES: tuple[JobType, ...] = ("fit", "pretrain")
 OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scoring")
+_CLOSE: Final = """
+    with ends as (
+        select * from jsonb_to_recordset(cast(:rows as jsonb))
+            as ends (id text, status text, result jsonb, error jsonb, told jsonb)
+    ), told as (
+        insert into job_events (job_id, type, data) select id, status, told from ends
+    )
+    update jobs set status = ends.status, lease_owner = null, lease_expires_at = null, finished_at = now(),
+        error = ends.error, result = coalesce(ends.result, jobs.result),
+        progress = case when ends.status in ('succeeded', 'awaiting_approval') then 1.0 else jobs.progress end
+    from ends where jobs.id = ends.id
+    returning jobs.id, jobs.tenant_id, jobs.type, jobs.spec ->> 'adapter', jobs.spec ->> 'dataset_id',
+        cast(jobs.result ->> 'version' as integer)
+"""
 
 
 async def create(
@@ -159,6 +176,20 @@ async def send_again(session: AsyncSession, tenant_id: str | None, job_id: str) 
     return await get(session, tenant_id, job_id)
 
 
+@dataclass(frozen=True)
+class Closing:
+    """How a job ends; a result of None leaves the one it has."""
+
+    job_id: str
+    status: JobStatus
+    result: dict[str, Any] | None = None
+    error: JobError | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return what its event says."""
+        return {"status": self.status, **({"error": self.error.model_dump()} if self.error else {})}
+
+
 async def close(
     session: AsyncSession,
     job_id: str,
@@ -168,36 +199,34 @@ async def close(
     error: JobError | None = None,
 ) -> None:
     """Write a job's final state and its event; the caller holds the row's lock or the lease."""
-    values: dict[str, Any] = {
-        "status": status,
-        "lease_owner": None,
-        "lease_expires_at": None,
-        "finished_at": func.now(),
-        "error": error.model_dump() if error else None,
-    }
-    if result is not None:
-        values["result"] = result
-    if status in ("succeeded", "awaiting_approval"):
-        values["progress"] = 1.0
-    closed = await session.execute(
-        update(JobRow)
-        .where(JobRow.id == job_id)
-        .values(**values)
-        .returning(JobRow.tenant_id, JobRow.type, JobRow.spec, JobRow.result)
-    )
-    data: dict[str, Any] = {"status": status}
-    if error:
-        data["error"] = error.model_dump()
-    await add_event(session, job_id, status, data)
-    for tenant_id, job_type, spec, outcome in closed:
-        if tenant_id is not None:
-            told = {"id": job_id, "type": job_type, **data, **_named(spec, outcome or {})}
-            await outbox.job_over(session, tenant_id, told)
+    await close_all(session, [Closing(job_id, status, result, error)])
 
 
-def _named(spec: dict[str, Any], outcome: dict[str, Any]) -> dict[str, Any]:
+async def close_all(session: AsyncSession, closings: Sequence[Closing]) -> None:
+    """Write the final states of several jobs and their events, in as many statements as for one."""
+    rows = [
+        {
+            "id": one.job_id,
+            "status": one.status,
+            "result": one.result,
+            "error": one.error.model_dump() if one.error else None,
+            "told": one.told(),
+        }
+        for one in closings
+    ]
+    closed = await session.execute(text(_CLOSE), {"rows": json.dumps(rows)})
+    told = {one.job_id: one.told() for one in closings}
+    over = [
+        (tenant_id, {"id": job_id, "type": job_type, **told[job_id], **_named(adapter, dataset, version)})
+        for job_id, tenant_id, job_type, adapter, dataset, version in closed.all()
+        if tenant_id is not None
+    ]
+    await outbox.jobs_over(session, over)
+
+
+def _named(adapter: str | None, dataset: str | None, version: int | None) -> dict[str, Any]:
     # names only: what an event tells leaves the platform, and the receiver can read the rest with its key
-    named = {"adapter": spec.get("adapter"), "dataset": spec.get("dataset_id"), "version": outcome.get("version")}
+    named = {"adapter": adapter, "dataset": dataset, "version": version}
     return {name: value for name, value in named.items() if value is not None}
 
 

@@ -25,6 +25,35 @@ RETRY_STAGE: Final = "waiting_to_retry"
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
 # One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
+# Rows are locked in one order, by whoever locks several: none waits for another in a ring.
+_FENCE = """
+    select jobs.id from jobs
+    join unnest(cast(:ids as text[]), cast(:attempts as integer[])) as held (id, attempt)
+        on held.id = jobs.id and held.attempt = jobs.attempt
+    where jobs.status in ('running', 'scoring') order by jobs.id for update of jobs
+"""
+_FRESH = 0.8  # of a lease: with so much left it is not renewed, for every renewal writes a row
+_BEAT = """
+    with held as (
+        select jobs.id, jobs.cancel_requested, told.attempt, told.stage, told.progress, told.status,
+               jobs.lease_expires_at < now() + make_interval(secs => :fresh) or jobs.status <> told.status
+               or jobs.stage is distinct from told.stage or jobs.progress <> told.progress as due
+        from jobs
+        join unnest(cast(:ids as text[]), cast(:attempts as integer[]), cast(:stages as text[]),
+                    cast(:progress as double precision[]), cast(:statuses as text[]))
+            as told (id, attempt, stage, progress, status) on told.id = jobs.id and told.attempt = jobs.attempt
+        where jobs.status in ('running', 'scoring')
+    ), locked as (
+        select jobs.id, jobs.cancel_requested from jobs join held on held.id = jobs.id and held.attempt = jobs.attempt
+        where held.due and jobs.status in ('running', 'scoring') order by jobs.id for update of jobs
+    ), renewed as (
+        update jobs set lease_expires_at = now() + make_interval(secs => :lease),
+            stage = held.stage, progress = held.progress, status = held.status
+        from held join locked on locked.id = held.id where jobs.id = held.id
+        returning jobs.id, jobs.cancel_requested
+    )
+    select id, cancel_requested from renewed union all select id, cancel_requested from held where not due
+"""
 _CLAIMING = "select pg_advisory_xact_lock(hashtextextended('heddle claim', 0))"
 
 
@@ -134,34 +163,27 @@ def _exhausted(attempts: int) -> JobError:
 
 
 async def beat(session: AsyncSession, beats: Sequence[Beat], *, lease_seconds: float) -> dict[str, str]:
-    """Renew leases and note progress.
+    """Renew leases that are a fifth gone, and note what changed of progress; one statement, however many there are.
 
     Returns:
         For each job that must stop, why: "lost" (another worker holds it or it is over) or "cancelled".
     """
-    stopped: dict[str, str] = {}
-    for item in beats:
-        status: JobStatus = "scoring" if item.stage in ("scoring", "gating", "exporting") else "running"
-        row = (
-            await session.execute(
-                update(JobRow)
-                .where(
-                    JobRow.id == item.job_id, JobRow.attempt == item.attempt, JobRow.status.in_(("running", "scoring"))
-                )
-                .values(
-                    lease_expires_at=_in_seconds(lease_seconds),
-                    stage=item.stage,
-                    progress=item.progress,
-                    status=status,
-                )
-                .returning(JobRow.cancel_requested)
-            )
-        ).first()
-        if row is None:
-            stopped[item.job_id] = "lost"
-        elif row[0]:
-            stopped[item.job_id] = "cancelled"
-    return stopped
+    told = {
+        "ids": [item.job_id for item in beats],
+        "attempts": [item.attempt for item in beats],
+        "stages": [item.stage for item in beats],
+        "progress": [item.progress for item in beats],
+        "statuses": [_status_of(item) for item in beats],
+        "lease": lease_seconds,
+        "fresh": _FRESH * lease_seconds,
+    }
+    held = {row[0]: row[1] for row in (await session.execute(text(_BEAT), told)).all()}
+    stopped = {job_id: "cancelled" for job_id, cancelled in held.items() if cancelled}
+    return stopped | {item.job_id: "lost" for item in beats if item.job_id not in held}
+
+
+def _status_of(item: Beat) -> JobStatus:
+    return "scoring" if item.stage in ("scoring", "gating", "exporting") else "running"
 
 
 async def fence(session: AsyncSession, job_id: str, attempt: int) -> Job:
@@ -178,6 +200,12 @@ async def fence(session: AsyncSession, job_id: str, attempt: int) -> Job:
     if row is None:
         raise LeaseLost(f"the lease {attempt} on job {job_id} is not valid any more")
     return Job.model_validate(row)
+
+
+async def fence_all(session: AsyncSession, leases: Sequence[tuple[str, int]]) -> set[str]:
+    """Lock jobs, each given with its lease's attempt, for writing their outcomes; return those whose lease is valid."""
+    asked = {"ids": [job_id for job_id, _ in leases], "attempts": [attempt for _, attempt in leases]}
+    return set((await session.scalars(text(_FENCE), asked)).all())
 
 
 async def give_back(

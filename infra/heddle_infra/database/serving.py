@@ -1,15 +1,15 @@
 """What an edge replica must know to serve without asking the database: versions, aliases, keys, bases."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, and_, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import quotas, served_keys
-from heddle_infra.database.adapters import SERVABLE
+from heddle_infra.database.adapters import PRODUCTION, SERVABLE
 from heddle_infra.database.edge_models import ServingChangeRow
 from heddle_infra.database.models import (
     AdapterRow,
@@ -20,6 +20,7 @@ from heddle_infra.database.models import (
     TenantRow,
 )
 from heddle_infra.database.served_keys import ServedKey
+from heddle_platform.records import AdapterVersion
 
 __all__ = ["CHANGED_CHANNEL", "ServedBase", "ServedKey", "ServedVersion", "ServingSnapshot", "snapshot", "stamp"]
 
@@ -152,6 +153,22 @@ async def snapshot(session: AsyncSession) -> ServingSnapshot:
         rates=await quotas.rates(session),
         trials=trials,
     )
+
+
+async def in_production(
+    session: AsyncSession, names: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], AdapterVersion]:
+    """Return the versions that `production` points at, of adapters given as (tenant id, name); others are left out."""
+    rows = await session.execute(
+        select(AdapterRow.tenant_id, AdapterRow.name, AdapterVersionRow)
+        .join(AliasRow, and_(AliasRow.adapter_id == AdapterRow.id, AliasRow.alias == PRODUCTION))
+        .join(
+            AdapterVersionRow,
+            and_(AdapterVersionRow.adapter_id == AdapterRow.id, AdapterVersionRow.version == AliasRow.version),
+        )
+        .where(tuple_(AdapterRow.tenant_id, AdapterRow.name).in_(names))
+    )
+    return {(tenant_id, name): AdapterVersion.model_validate(row) for tenant_id, name, row in rows.all()}
 
 
 async def _parts(session: AsyncSession, statement: Executable) -> AsyncIterator[Any]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from heddle_platform.base.readings import Measurement
+from numpy.typing import NDArray
+
+from heddle_platform.base.readings import Measurement, Reading
 from heddle_platform.base.surroundings import TrainProgress
 from heddle_platform.base.sweeps.folder import Outcome, TrialFolder
 from heddle_platform.base.sweeps.plan import Setting, SweepPlan
@@ -80,7 +82,7 @@ def run_trial(config: dict[str, Any], plan: SweepPlan) -> None:
 
 
 def _trained(plan: SweepPlan, job: Job, folder: TrialFolder, report: Report) -> Measurement:
-    from heddle_adapters.base_scores import base_scores_with_intervals, one_base_score
+    from heddle_adapters.base_scores import base_scores, one_base_score
     from heddle_platform.base.checkpoint import FolderCheckpoints
     from heddle_platform.base.corpus import build_corpus
     from heddle_platform.base.evaluate import evaluate
@@ -100,8 +102,11 @@ def _trained(plan: SweepPlan, job: Job, folder: TrialFolder, report: Report) -> 
     surroundings = Surroundings(progress=teller, score=score, measured_steps=plan.measured_steps)
     finished = complete_training(recipe, corpus, folder.path, surroundings, resume=True)
     codes = evaluate(finished.learner.averaged, corpus.held_out).codes
-    every = with_labels(base_scores_with_intervals, corpus.held_out, plan.criterion.labels)
-    scores = score_parts(corpus.held_out, codes, every)
+
+    def every(codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dict[str, Reading]:
+        return base_scores(codes_NL, labels_NF) | one_base_score("probe")(codes_NL, labels_NF)
+
+    scores = score_parts(corpus.held_out, codes, with_labels(every, corpus.held_out, plan.criterion.labels))
     return finished.measurements[-1].model_copy(update={"scores": scores})
 
 
