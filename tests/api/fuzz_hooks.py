@@ -14,8 +14,8 @@ _numbers = itertools.count()
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
     """Make a well-formed key new; one that is to be refused stays as it is."""
-    key = (case.headers or {}).get(_HEADER)
+    key = case.headers.get(_HEADER) if case.headers else None
     if isinstance(key, str) and 0 < len(key) <= _MOST_CHARACTERS and key.isascii() and key.isprintable():
         case.headers[_HEADER] = f"{key}-{next(_numbers)}"

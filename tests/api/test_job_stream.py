@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal
 from heddle_api.control.context import Control
+from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.jobs.stream import follow
 from heddle_api.control.seal import Seal
 from heddle_platform.errors import Unavailable
@@ -31,7 +32,8 @@ class Faltering(Control):
 
 def control_of(world: World) -> Faltering:
     """Return the tools of a plane over the same database."""
-    return Faltering(world.ports, Seal(world.ports.settings.security.secret_key))
+    ports = world.ports
+    return Faltering(ports, Seal(ports.settings.security.secret_key), Standings(ports.database))
 
 
 async def owner(person: Person) -> Principal:

@@ -62,8 +62,10 @@ async def some_fits(database: Database, adapters_of_tenants: Sequence[Sequence[s
                 spec = {"adapter": name, "dataset_id": dataset.id}
                 job = await jobs.create(session, tenant.id, job_type="fit", spec=spec, dataset_id=dataset.id)
                 gate = {"reasons": ["all is well"]}
-                parts = ("a" * 64, base.id, base.digest, factors.id, 1, dataset.id, "pass", gate, {"seen": name}, {})
-                wanted[job.id] = FitOutcome(tenant.id, job.id, NewVersion(name, *parts), "succeeded", None, 3, None)
+                made = NewVersion(
+                    name, "a" * 64, base.id, base.digest, factors.id, 1, dataset.id, "pass", gate, {"seen": name}, {}
+                )
+                wanted[job.id] = FitOutcome(tenant.id, job.id, made, "succeeded", None, 3, None)
         leased = await queue.claim(session, owner="test", limit=20, lease_seconds=30, max_attempts=5)
     return [(job, wanted[job.id]) for job in sorted(leased, key=lambda job: list(wanted).index(job.id))]
 
