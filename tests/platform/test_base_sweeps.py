@@ -241,7 +241,11 @@ def test_a_folder_goes_on_with_its_own_plan_only(tmp_path: Path) -> None:
 def test_more_beta_fewer_active_units(tmp_path: Path) -> None:
     shipped = load_plan(SWEEPS / "beta.yaml")
     few = {**shipped.recipe["corpus"], "images": {"dsprites-exact": 500}, "held_out": 100, "processes": 1}
-    small = plan(recipe={**shipped.recipe, "corpus": few}, steps=100, criterion={"score": "mig", "labels": 100})
+    drawn, narrowed = shipped.recipe["terms"]
+    at_once = [drawn, {**narrowed, "schedule": {"weight": 1.0, "warmup": 0.0}}]  # so that a hundred steps show it
+    optimiser = {**shipped.recipe["optimiser"], "batch": 32}
+    recipe = {**shipped.recipe, "corpus": few, "terms": at_once, "optimiser": optimiser}
+    small = plan(recipe=recipe, steps=100, criterion={"score": "mig", "labels": 100})
     corpus = build_corpus(small.recipe_of(small.combinations[0], 0).corpus, cache_dir=tmp_path)
     active = []
     for setting in small.combinations:
