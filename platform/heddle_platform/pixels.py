@@ -120,11 +120,10 @@ def encode(image_HWC: NDArray[np.uint8], media_type: MediaType) -> bytes:
     """Encode an image without any metadata; the same pixels give the same bytes.
 
     Args:
-        image_HWC: uint8 [H, W, 3].
+        image_HWC: uint8 [H, W, 3], or [H, W] for grey.
         media_type: PNG is lossless; JPEG has quality 92 without colour subsampling, WebP quality 90.
     """
-    height, width, _ = image_HWC.shape
-    if media_type == "image/png" and height * width <= _SMALL_PIXELS:
+    if media_type == "image/png" and image_HWC.ndim == 3 and image_HWC[..., 0].size <= _SMALL_PIXELS:
         return small_png(image_HWC)
     picture = Image.fromarray(image_HWC)
     out = io.BytesIO()
