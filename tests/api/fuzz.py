@@ -37,6 +37,7 @@ from tests.api.control_world import Person
 from tests.api.edge.edge_world import OTHER, TENANT, fit_demo, make_world
 from tests.api.edge.edge_world import World as EdgeWorld
 from tests.api.fuzz_expected import checks_config, for_operators, for_tenants, operation_config
+from tests.api.fuzz_hooks import OWN_KEY
 from tests.api.fuzz_report import Asked, Following
 from tests.api.live import open_live, served
 from tests.conftest import only
@@ -109,13 +110,21 @@ def fuzz(
             *("--report", "ndjson", "--report-ndjson-path", "report.ndjson"),
             *(word for operation in run.operations for word in ("--include-name", operation)),
         ]
-        return _followed(command, Path(folder), run.say)
+        return _followed(command, Path(folder), {**_environment(), OWN_KEY: _key_id(url, keys)}, run.say)
 
 
-def _followed(command: Sequence[str], folder: Path, say: Callable[[str], None]) -> Fuzzed:
+def _key_id(url: str, keys: Mapping[str, str]) -> str:
+    """The id of the key that asks; empty at a plane that has no keys to end."""
+    me = httpx.get(f"{url}/v1/me", headers={"Authorization": f"Bearer {next(iter(keys.values()))}"}, timeout=60)
+    return str(me.json()["key"]["id"]) if me.status_code == 200 else ""
+
+
+def _followed(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], say: Callable[[str], None]
+) -> Fuzzed:
     following, asked = Following(folder / "report.ndjson"), list[Asked]()
     with (folder / "printed").open("wb") as printed:
-        ended = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=printed, stderr=subprocess.STDOUT)
+        ended = subprocess.Popen(command, cwd=folder, env=environment, stdout=printed, stderr=subprocess.STDOUT)
         while True:
             over = ended.poll() is not None
             for news in following.news():

@@ -8,8 +8,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-# 404: a made-up id leads nowhere. 409: the present state does not allow it
-_OBEYED: Final = ("2xx", "404", "409")
+# 401: it is also asked without a key. 404: a made-up id leads nowhere. 409: the present state does not allow it
+_OBEYED: Final = ("2xx", "401", "404", "409")
+_FORBIDDEN: Final = ("401", "403")
 # 404: what is misspelt is not there either. 401, 403: who asks is judged before what is asked
 _BROKEN: Final = ("400", "401", "403", "404", "405", "415", "422")
 # Schemathesis' own, and 428, which HTTP has for a missing If-Match
@@ -76,7 +77,7 @@ def operation_config(document: Mapping[str, Any], forbidden: Callable[[str, str]
 
     Args:
         document: the OpenAPI document.
-        forbidden: whether an operation, by method and path, is not for who asks: it may answer 403 and nothing else.
+        forbidden: whether an operation, by method and path, is not for who asks: it may be refused and nothing else.
     """
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -85,9 +86,9 @@ def operation_config(document: Mapping[str, Any], forbidden: Callable[[str, str]
             reasons = [found for parameter, found in _PARAMETERS.items() if parameter in asked]
             reasons += [_OPERATIONS[name]] if name in _OPERATIONS else []
             more = sorted({status for statuses, _ in reasons for status in statuses})
-            checks = {}
+            checks: dict[str, Sequence[str]] = {}
             if forbidden(method, path):
-                checks["positive_data_acceptance"] = ["403"]
+                checks["positive_data_acceptance"] = _FORBIDDEN
             elif more:
                 checks["positive_data_acceptance"] = [*_OBEYED, *more]
             if name in _WRONG:
