@@ -39,7 +39,7 @@ def objects_service(paths: StackPaths, ports: Mapping[str, int], secrets: StackS
         command=_weed(paths, ports),
         # Without a limit a few large objects take a gigabyte. What it holds idle counts 232 MiB, most of it buffers
         # that are never touched: with a limit near that it does little but collect garbage.
-        environment={**server_environment(), "GOMEMLIMIT": "512MiB", "GOMAXPROCS": "2"},
+        environment={**server_environment(), "GOMEMLIMIT": "320MiB", "GOMAXPROCS": "2"},
         prepare=prepare,
         ready=lambda: objects_answer(settings),
         folder=paths.data / "objects",
