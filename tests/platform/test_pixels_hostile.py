@@ -129,10 +129,10 @@ def test_every_truncation_is_refused_or_harmless(photo: NDArray[np.uint8], media
         if kept is None:
             assert code == "image_damaged"
             refused += 1
-        else:  # only what stands behind the last pixel may be missing: two checksums and an empty end chunk
+        else:  # only what stands behind the last pixel may be missing: a block's end, two checksums, an empty end chunk
             assert np.array_equal(kept, whole)
-            assert len(data) - length <= 20
-    assert refused >= len(data) - 16 - 20
+            assert len(data) - length <= 21
+    assert refused >= len(data) - 16 - 21
 
 
 @pytest.mark.parametrize("media_type", TYPES)
