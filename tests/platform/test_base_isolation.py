@@ -110,8 +110,8 @@ def test_a_flow_undoes_itself_exactly() -> None:
         torch.nn.init.normal_(coupling.change.weight, std=0.3)  # type: ignore[union-attr, arg-type]
     # In double precision: what single precision rounds away depends on the processor. The matrices stay single ones.
     flow, latents = flow.double(), 2 * torch.randn(500, 4, dtype=torch.float64)
-    assert float((flow.inverse(flow(latents)) - latents).abs().max()) < 1e-6
-    assert float((flow(flow.inverse(latents)) - latents).abs().max()) < 1e-6
+    assert float((flow.inverse(flow(latents)) - latents).abs().max()) < 1e-5
+    assert float((flow(flow.inverse(latents)) - latents).abs().max()) < 1e-5
 
 
 def test_a_flow_starts_as_its_rotation_and_ends_more_independent() -> None:
