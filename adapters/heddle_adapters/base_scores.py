@@ -36,12 +36,17 @@ def base_scores_with_intervals(codes_NL: NDArray[Any], labels_NF: NDArray[Any]) 
     """Return the same with a probe's accuracy, each with a 95 % interval by jackknife (ten times as slow)."""
     found: dict[str, Reading] = {}
     for read in (_by_neighbours, _by_bins, _three, _predictability, _probe):
-        found |= _bounded(read, _defined(read, codes_NL, labels_NF), codes_NL, labels_NF)
+        found |= _with_interval(read, codes_NL, labels_NF)
     return found
 
 
-def one_base_score(name: str) -> Score:
-    """Return a function that computes one of these scores alone; `dci` comes with its other two."""
+def one_base_score(name: str, *, interval: bool = False) -> Score:
+    """Return a function that computes one of these scores alone; `dci` comes with its other two.
+
+    Args:
+        name: mig, mig_20_bins, dci, lps or probe.
+        interval: with a 95 % interval by jackknife, which is ten times as slow.
+    """
     reads: dict[str, Read] = {
         "mig": _by_neighbours,
         "mig_20_bins": _by_bins,
@@ -49,7 +54,7 @@ def one_base_score(name: str) -> Score:
         "lps": _predictability,
         "probe": _probe,
     }
-    return partial(_defined, reads[name])
+    return partial(_with_interval if interval else _defined, reads[name])
 
 
 def _defined(read: Read, codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dict[str, Reading]:
@@ -59,9 +64,8 @@ def _defined(read: Read, codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dic
         return {}  # such as a factor with too few rows of a level
 
 
-def _bounded(
-    read: Read, found: dict[str, Reading], codes_NL: NDArray[Any], labels_NF: NDArray[Any]
-) -> dict[str, Reading]:
+def _with_interval(read: Read, codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dict[str, Reading]:
+    found = _defined(read, codes_NL, labels_NF)
     if not found or len(codes_NL) < _LEAST_ROWS:
         return found
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from heddle_adapters.base_scores import base_scores, base_scores_with_intervals
+from heddle_adapters.base_scores import base_scores, base_scores_with_intervals, one_base_score
 from heddle_adapters.scores import mig
 
 
@@ -38,6 +38,13 @@ def test_the_card_has_a_probe_and_an_interval_around_every_score() -> None:
         assert reading.low is not None
         assert reading.high is not None
         assert reading.low <= reading.value <= reading.high
+
+
+def test_one_score_alone_is_what_it_is_among_all() -> None:
+    codes, labels = sample(100)
+    assert one_base_score("mig")(codes, labels) == {"mig": base_scores(codes, labels)["mig"]}
+    assert one_base_score("lps", interval=True)(codes, labels)["lps"].low is not None
+    assert one_base_score("dci")(codes, labels).keys() == {"dci", "dci_completeness", "dci_informativeness"}
 
 
 def test_what_is_not_defined_is_left_out() -> None:

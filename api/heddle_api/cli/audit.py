@@ -115,7 +115,8 @@ def verify(
 def _tell(counts: dict[str, int], ends: list[ChainHead]) -> None:
     out.print(f"{sum(counts.values()):,} event(s) in {len(counts)} chain(s) were read and recomputed.")
     if len(ends) == 1:
-        out.print(f"The end, to write down elsewhere: {ends[0].chain}:{ends[0].sequence}:{ends[0].hash}")
+        end = f"{ends[0].chain}:{ends[0].sequence}:{ends[0].hash}"
+        out.print(f"The end, to write down elsewhere: {end}", markup=False)
 
 
 def _head(text: str | None) -> ChainHead | None:

@@ -104,7 +104,11 @@ def _trained(plan: SweepPlan, job: Job, folder: TrialFolder, report: Report) -> 
     codes = evaluate(finished.learner.averaged, corpus.held_out).codes
 
     def every(codes_NL: NDArray[Any], labels_NF: NDArray[Any]) -> dict[str, Reading]:
-        return base_scores(codes_NL, labels_NF) | one_base_score("probe")(codes_NL, labels_NF)
+        found = base_scores(codes_NL, labels_NF) | one_base_score("probe")(codes_NL, labels_NF)
+        if plan.criterion.score == "distortion":
+            return found
+        # What decides has its interval; for all of them a forest would be grown thirty times a training.
+        return found | one_base_score(plan.criterion.score, interval=True)(codes_NL, labels_NF)
 
     scores = score_parts(corpus.held_out, codes, with_labels(every, corpus.held_out, plan.criterion.labels))
     return finished.measurements[-1].model_copy(update={"scores": scores})
