@@ -11,10 +11,9 @@ import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, tenants, uploads, versions
+from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, tenants, versions
 from heddle_infra.database.engine import Database
 from heddle_infra.database.versions import NewVersion
 from heddle_platform import keys
@@ -23,7 +22,6 @@ from heddle_platform.base.rendered import labelled_set
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.digest import sha256_hex
 from heddle_platform.factors import parse_factor_set
-from heddle_platform.ids import new_id
 from heddle_platform.latents import pack_latents
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.ports import ObjectStore
@@ -34,6 +32,7 @@ from heddle_workers.fitted import Fitted
 from heddle_workers.image_set import open_image_set
 from heddle_workers.progress import silent
 from heddle_workers.trips import RoundTrips
+from tests.set_rows import set_rows
 
 ADAPTER = "avatars"
 _AT_ONCE = 8
@@ -111,26 +110,7 @@ async def _settle(
     async with database.platform_transaction() as session:
         tenant = await tenants.create_tenant(session, name)
         factors = await factor_sets.register(session, tenant.id, parse_factor_set(stored.document))
-        upload_id = new_id("up")
-        await uploads.create(
-            session,
-            tenant.id,
-            upload_id=upload_id,
-            filename="set.zip",
-            size_bytes=len(stored.archive),
-            sha256=digest,
-            multipart_id="none",
-            part_count=1,
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-        )
-        dataset = await datasets.create(
-            session,
-            tenant.id,
-            name=ADAPTER,
-            factor_set_id=factors.id,
-            factor_set_version=factors.version,
-            upload_id=upload_id,
-        )
+        dataset = await set_rows(session, factors, name=ADAPTER, size_bytes=len(stored.archive), sha256=digest)
         await datasets.finish_validation(
             session, tenant.id, dataset.id, report={}, digest=digest, images=len(stored.manifest.rows)
         )

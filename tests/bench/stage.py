@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -24,7 +24,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra import local
-from heddle_infra.database import datasets, factor_sets, uploads
+from heddle_infra.database import datasets, factor_sets
 from heddle_infra.database.engine import Database
 from heddle_infra.s3 import S3ObjectStore
 from heddle_platform import keys, pixels
@@ -33,11 +33,11 @@ from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.digest import sha256_hex
 from heddle_platform.factors import parse_factor_set
-from heddle_platform.ids import new_id
 from heddle_platform.latents import pack_latents
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.settings import DatabaseSettings, ObjectStoreSettings
 from tests.conftest import RunningStack, new_data_dir, running_stack, start_up
+from tests.set_rows import set_rows
 
 T = TypeVar("T")
 SIZE = 64
@@ -135,26 +135,7 @@ class Stage:
             factors = await factor_sets.register(session, tenant.id, parse_factor_set(pictures.factor_set))
             found = []
             for place, (digest, images) in enumerate(made):
-                upload_id = new_id("up")
-                await uploads.create(
-                    session,
-                    tenant.id,
-                    upload_id=upload_id,
-                    filename="set.zip",
-                    size_bytes=1,
-                    sha256=digest,
-                    multipart_id="none",
-                    part_count=1,
-                    expires_at=datetime.now(UTC),
-                )
-                dataset = await datasets.create(
-                    session,
-                    tenant.id,
-                    name=f"set-{place}",
-                    factor_set_id=factors.id,
-                    factor_set_version=factors.version,
-                    upload_id=upload_id,
-                )
+                dataset = await set_rows(session, factors, name=f"set-{place}", sha256=digest)
                 await datasets.finish_validation(
                     session, tenant.id, dataset.id, report={"valid": True}, digest=digest, images=images
                 )

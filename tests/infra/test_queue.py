@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,13 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, queue, tenants, uploads, versions
+from heddle_infra.database import adapters, bases, factor_sets, jobs, queue, tenants, versions
 from heddle_infra.database.engine import Database
 from heddle_platform.errors import Conflict, LeaseLost, NotFound, PreconditionFailed, PreconditionRequired
 from heddle_platform.factors import FactorSet, parse_factor_set
-from heddle_platform.ids import new_id
 from heddle_platform.records import AdapterVersion, Job, Tenant
 from heddle_platform.settings import DatabaseSettings
+from tests.set_rows import set_rows
 
 FACTORS: FactorSet = parse_factor_set({"name": "avatars", "factors": [{"name": "smile", "kind": "binary"}]})
 
@@ -140,21 +139,7 @@ async def test_another_tenants_job_does_not_exist(database: Database) -> None:
 async def fitted(session: AsyncSession, tenant: Tenant, verdict: Any = "pass") -> AdapterVersion:
     base, _ = await bases.publish(session, name="default", digest="b" * 64, manifest={})
     factor_set = await factor_sets.register(session, tenant.id, FACTORS)
-    upload_id = new_id("up")
-    await uploads.create(
-        session,
-        tenant.id,
-        upload_id=upload_id,
-        filename="set.zip",
-        size_bytes=1,
-        sha256="0" * 64,
-        multipart_id="m",
-        part_count=1,
-        expires_at=datetime.now(UTC),
-    )
-    dataset = await datasets.create(
-        session, tenant.id, name="set", factor_set_id=factor_set.id, factor_set_version=1, upload_id=upload_id
-    )
+    dataset = await set_rows(session, factor_set)
     job = await jobs.create(session, tenant.id, job_type="fit", spec={}, dataset_id=dataset.id)
     version = await versions.add_version(
         session,

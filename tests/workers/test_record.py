@@ -3,24 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, queue, tenants, uploads, usage
+from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs, queue, tenants, usage
 from heddle_infra.database.engine import Database
 from heddle_infra.database.fit_outcomes import FitOutcome, record
 from heddle_infra.database.versions import NewVersion
 from heddle_platform.errors import LeaseLost
 from heddle_platform.factors import parse_factor_set
-from heddle_platform.ids import new_id
 from heddle_platform.records import Job, JobError
 from heddle_platform.settings import DatabaseSettings
 from heddle_workers.record import Record
 from heddle_workers.work import Ending
+from tests.set_rows import set_rows
 
 LABELLED = 7
 
@@ -41,21 +40,7 @@ async def some_fits(database: Database, adapters_of_tenants: Sequence[Sequence[s
             tenant = await tenants.create_tenant(session, "acme")
             document = parse_factor_set({"name": "avatars", "factors": [{"name": "smile", "kind": "binary"}]})
             factors = await factor_sets.register(session, tenant.id, document)
-            upload_id = new_id("up")
-            await uploads.create(
-                session,
-                tenant.id,
-                upload_id=upload_id,
-                filename="set.zip",
-                size_bytes=1,
-                sha256="0" * 64,
-                multipart_id="m",
-                part_count=1,
-                expires_at=datetime.now(UTC),
-            )
-            dataset = await datasets.create(
-                session, tenant.id, name="set", factor_set_id=factors.id, factor_set_version=1, upload_id=upload_id
-            )
+            dataset = await set_rows(session, factors)
             report = {"valid": True, "labelled": LABELLED}
             await datasets.finish_validation(session, tenant.id, dataset.id, report=report, digest="d" * 64, images=9)
             for name in names:

@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from pydantic import SecretStr
 
-from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, uploads, usage
+from heddle_infra.database import adapters, bases, datasets, erasures, factor_sets, jobs, tenants, usage
 from heddle_infra.database.engine import Database
 from heddle_infra.memory import MemoryCache
 from heddle_infra.s3 import S3ObjectStore
@@ -35,6 +34,7 @@ from heddle_workers.progress import Report
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
+from tests.set_rows import set_rows
 
 from .conftest import packed
 from .polling import until_told
@@ -153,24 +153,13 @@ class World:
         upload_id = new_id("up")
         await asyncio.to_thread(self.objects.put, keys.upload(self.tenant.id, upload_id), data)
         async with self.database.platform_transaction() as session:
-            await uploads.create(
+            dataset = await set_rows(
                 session,
-                self.tenant.id,
+                self.factors,
+                name="avatars",
                 upload_id=upload_id,
-                filename="set.zip",
                 size_bytes=len(data),
                 sha256=sha256_hex(data),
-                multipart_id="none",
-                part_count=1,
-                expires_at=datetime.now(UTC) + timedelta(hours=1),
-            )
-            dataset = await datasets.create(
-                session,
-                self.tenant.id,
-                name="avatars",
-                factor_set_id=self.factors.id,
-                factor_set_version=self.factors.version,
-                upload_id=upload_id,
             )
             spec = {"dataset_id": dataset.id, "upload_id": upload_id, **self._factor_spec()}
             job = await jobs.create(session, self.tenant.id, job_type="validate", spec=spec, dataset_id=dataset.id)
