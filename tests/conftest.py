@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from heddle_infra import local
 from heddle_platform.settings import CacheSettings, ObjectStoreSettings
 
+os.environ.pop("COLUMNS", None)  # which the processes of pytest-xdist have, and Rich reads once, when it is imported
+
 HEDDLE = (sys.executable, "-m", "heddle_api.cli.main")
 UP_SECONDS = 240
 

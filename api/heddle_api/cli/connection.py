@@ -179,4 +179,4 @@ def table(columns: tuple[str, ...], rows: list[tuple[Any, ...]], *, numbers: boo
     for row in rows:
         grid.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
     # wider than any row: an id cut off with dots is of no use, and a terminal wraps by itself
-    out.print(grid, width=_WIDE, crop=False)
+    Console(highlight=False, soft_wrap=True, width=_WIDE).print(grid)

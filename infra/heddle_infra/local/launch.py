@@ -21,6 +21,8 @@ from heddle_infra.local.supervisor import OnProgress
 START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
+_REMOVALS: Final = 20
+_REMOVAL_SECONDS: Final = 0.1
 
 
 def start_detached(
@@ -86,7 +88,17 @@ def erase(data_dir: Path) -> None:
     if pointer.exists():
         shutil.rmtree(Path(pointer.read_text().strip()).parent, ignore_errors=True)
     for folder in (paths.run, paths.data):
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, again where a process that is just ending wrote into it meanwhile."""
+    for _ in range(_REMOVALS):
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_REMOVAL_SECONDS)
+    shutil.rmtree(folder)  # now whatever stands in the way is told
 
 
 def _fork_supervisor(
