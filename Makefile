@@ -33,7 +33,7 @@ check: setup  ## Format check, lint, types, import contracts
 	$(BIN)/lint-imports
 
 test: check  ## All checks and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 $(ONNX_WEB)/package.json: Makefile
 	@command -v npm >/dev/null || { echo "npm is needed for this (Debian: apt-get install npm); nothing else needs it"; exit 1; }

@@ -20,6 +20,17 @@ HEDDLE = (sys.executable, "-m", "heddle_api.cli.main")
 UP_SECONDS = 240
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first, and keep a file's tests, and all that share the stack, in one of several processes."""
+    here = Path(__file__).parent
+    longest = ("e2e", "workers", "infra")
+    folders = {item: item.path.relative_to(here).parts[0] for item in items}
+    items.sort(key=lambda item: longest.index(folders[item]) if folders[item] in longest else len(longest))
+    for item in items:
+        group = "stack" if folders[item] == "e2e" else str(item.path.relative_to(here))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @dataclass(frozen=True)
 class RunningStack:
     """A full stack: what `heddle up --detach --json` printed, and where its files are."""

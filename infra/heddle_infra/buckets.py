@@ -17,11 +17,11 @@ local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
 local after = full_at + interval
 local opens = after - burst * interval
 if now < opens then
-  local remaining = math.max(0, math.floor((now + burst * interval - full_at) / interval))
+  local remaining = math.max(0, math.floor((now + burst * interval - full_at) / interval + 1e-6))
   return {0, remaining, math.ceil(opens - now), math.ceil(full_at - now)}
 end
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1)
-return {1, math.floor((now - opens) / interval), 0, math.ceil(after - now)}
+return {1, math.floor((now - opens) / interval + 1e-6), 0, math.ceil(after - now)}
 """
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MICROSECONDS: Final = 1_000_000
+_ROUNDING: Final = 1e-6  # of a request: what is whole in exact arithmetic may come out a hair less
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,6 @@ def take(full_at: float, now: float, rate: Rate) -> tuple[float, Taken]:
     after = full_at + interval
     opens = after - rate.burst * interval
     if now < opens:
-        remaining = max(0, math.floor((now + rate.burst * interval - full_at) / interval))
+        remaining = max(0, math.floor((now + rate.burst * interval - full_at) / interval + _ROUNDING))
         return full_at, Taken(False, remaining, (opens - now) / MICROSECONDS, (full_at - now) / MICROSECONDS)
-    return after, Taken(True, math.floor((now - opens) / interval), 0.0, (after - now) / MICROSECONDS)
+    return after, Taken(True, math.floor((now - opens) / interval + _ROUNDING), 0.0, (after - now) / MICROSECONDS)

@@ -47,10 +47,10 @@ def part(data_dir: Path, name: str) -> local.ProcessStatus:
     return found
 
 
-def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def until(true: Callable[[], bool], what: str | Callable[[], str], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, what
+        assert time.monotonic() < end, what() if callable(what) else what
         time.sleep(0.1)
 
 
@@ -85,13 +85,17 @@ def test_status_names_every_part(stack: RunningStack) -> None:
 
 
 def test_memory_at_rest_meets_its_bar(stack: RunningStack) -> None:
+    def memory() -> int:
+        return local.describe(stack.data_dir).memory_bytes
+
+    # at rest: Ray lets a worker go that had nothing to do for half a minute, until one is left
+    until(lambda: memory() <= MEMORY_BAR_BYTES, lambda: f"{memory() / 1e6:.0f} MB", seconds=90)
     found = local.describe(stack.data_dir)
     for process in found.processes:
         line = f"{process.name:12}{process.memory_bytes / 1e6:8.0f} MB in {process.processes} processes"
         print(line)  # noqa: T201  the figures of this machine, for whoever reads the log
     print(f"{'in all':12}{found.memory_bytes / 1e6:8.0f} MB")  # noqa: T201
     assert all(process.memory_bytes > 0 for process in found.processes)
-    assert found.memory_bytes <= MEMORY_BAR_BYTES
 
 
 def test_every_socket_is_on_loopback(stack: RunningStack) -> None:

@@ -20,6 +20,7 @@ from heddle_api.edge.retiring import Retiring
 from heddle_api.edge.serving import LoadedBase, Serving, Target
 from heddle_api.edge.source import SnapshotSource
 from heddle_infra.database.serving import CHANGED_CHANNEL, ServedVersion, ServingSnapshot
+from heddle_platform.edits import EditRequest
 from heddle_platform.errors import HeddleError, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 
@@ -30,6 +31,7 @@ _RETRY_MOST_SECONDS: Final = 30.0
 # refreshing takes a fifth of the time at most. An alias's move is still seen within a second.
 _REST: Final = 4.0
 _LONGEST_REST_SECONDS: Final = 0.4
+_LOOK_SECONDS: Final = 1.0  # how long a request for a name not known here waits for a newer state
 
 _log = structlog.get_logger(__name__)
 _Loaded = TypeVar("_Loaded")
@@ -59,6 +61,9 @@ class Loader:
         self._faults: dict[str, tuple[float, float]] = {}
         self._wake = asyncio.Event()
         self._refreshing = asyncio.Lock()
+        self._looked = asyncio.Condition()
+        self._looked_at = float("-inf")
+        self._running = False
         self._snapshot: ServingSnapshot | None = None
         self._stamp: str | None = None
         self._targets: dict[ServedVersion, Target] = {}
@@ -90,6 +95,32 @@ class Loader:
         """Readiness: a snapshot is loaded, and the base aliased `default` is warm."""
         serving = self._serving
         return {"snapshot": serving is not None, "base": serving is not None and serving.default_base is not None}
+
+    async def knowing(self, tenant_id: str, *requests: EditRequest) -> Serving | None:
+        """Return the current state, or the next one where this one does not know what a request names.
+
+        A client that has just approved a version may ask for it before the announcement arrived here; so nobody is
+        told that a name is unknown from a state that is older than the question. The wait is a second at most, and
+        however many ask, the source is looked at no more often than announcements make it.
+
+        Args:
+            tenant_id: whose names.
+            requests: what will be resolved.
+
+        Returns:
+            The state, which still may not know them; None before the first.
+        """
+        serving = self._serving
+        if serving is None or not self._running or all(serving.names_known(tenant_id, each) for each in requests):
+            return serving
+        asked_at = time.monotonic()
+        self._wake.set()
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS), self._looked:
+                await self._looked.wait_for(lambda: self._looked_at >= asked_at)
+        except TimeoutError:
+            pass  # the source is slow or away: the answer is out of what is known
+        return self._serving
 
     async def refresh(self) -> None:
         """Take a snapshot, load what is new, swap.
@@ -133,10 +164,14 @@ class Loader:
         """Refresh for ever: at every message on the channel, and every `poll_seconds` in any case."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(cache))
+            self._running = True
             while True:
                 self._wake.clear()
                 started = time.monotonic()
                 await self._attempt_refresh()
+                async with self._looked:
+                    self._looked_at = started
+                    self._looked.notify_all()
                 rest = min(_REST * (time.monotonic() - started), _LONGEST_REST_SECONDS)
                 try:
                     async with asyncio.timeout(poll_seconds):

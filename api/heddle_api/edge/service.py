@@ -18,6 +18,7 @@ from heddle_api.edge.metrics import EdgeMetrics
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered, Upload
 from heddle_api.edge.scope import EditScope, open_scope
+from heddle_api.edge.serving import Serving
 from heddle_api.edge.single_flight import SingleFlight
 from heddle_api.edge.stopwatch import Stopwatch
 from heddle_api.edit_id import EditSigner
@@ -81,7 +82,8 @@ class EditService:
             InvalidInput: an edit the adapter cannot do, or an image that cannot be read.
             Unavailable: too much to do, or the deadline has passed.
         """
-        scope = self._maker.begin(self._scope(principal, deadline_seconds, background))
+        serving = await self._loader.knowing(principal.tenant, request)
+        scope = self._maker.begin(self._scope(serving, principal, deadline_seconds, background))
         try:
             return await self._edit(scope, image, request, media_type)
         finally:
@@ -127,11 +129,11 @@ class EditService:
             NotFound: an unknown adapter.
             Unavailable: code `image_not_kept`: the cache is away, and the image too large to be held here meanwhile.
         """
-        scope = self._scope(principal, deadline_seconds)
+        asked = () if adapter is None else (EditRequest(adapter=adapter),)
+        scope = self._scope(await self._loader.knowing(principal.tenant, *asked), principal, deadline_seconds)
         target = None
         upload = Upload(data, await _digest(data))
-        if adapter is not None:
-            request = EditRequest(adapter=adapter)
+        for request in asked:
             target, _ = scope.serving.route(scope.serving.resolve(scope.tenant_id, request), request, upload.digest)
         base = target.base if target else scope.serving.default_base
         if base is None:
@@ -171,8 +173,8 @@ class EditService:
         Raises:
             As `edit`; besides TooLarge, code `grid_too_large`.
         """
-        scope = self._scope(principal, deadline_seconds)
         asked = EditRequest(adapter=request.adapter)
+        scope = self._scope(await self._loader.knowing(principal.tenant, asked), principal, deadline_seconds)
         target = scope.serving.resolve(scope.tenant_id, asked)
         grid_edits(target.adapter, request)  # what is wrong is said before the image is looked for
         upload = await self._upload(scope, image)
@@ -195,10 +197,16 @@ class EditService:
         """Wait for what is still being written to the cache."""
         await self._remembered.settle()
 
-    def _scope(self, principal: Principal, deadline_seconds: float | None, background: bool = False) -> EditScope:
+    def _scope(
+        self,
+        serving: Serving | None,
+        principal: Principal,
+        deadline_seconds: float | None,
+        background: bool = False,
+    ) -> EditScope:
         most = self._deadline_seconds
         seconds = most if deadline_seconds is None else min(deadline_seconds, most)
-        return open_scope(self._loader.serving, principal, seconds, background=background)
+        return open_scope(serving, principal, seconds, background=background)
 
     async def _fly(self, scope: EditScope, order: Order) -> Made:
         """Make an edit once for all who ask for it now; a flight that was too slow for its own caller is begun anew

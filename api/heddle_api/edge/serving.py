@@ -123,6 +123,13 @@ class Serving:
         shadow = trial.shadow
         return chosen, shadow if shadow is not None and shadow is not chosen and _can(shadow, request) else None
 
+    def names_known(self, tenant_id: str, request: EditRequest) -> bool:
+        """Whether `resolve` would find the adapter, and the version or alias, that a request names."""
+        name, reference = request.adapter_name, request.adapter_reference
+        if reference.isdecimal():
+            return int(reference[:9]) in self.targets.get((tenant_id, name), {})
+        return reference in self.aliases.get((tenant_id, name), {})
+
     def resolve(self, tenant_id: str, request: EditRequest) -> Target:
         """Find the version that `request.adapter` names.
 

@@ -74,6 +74,9 @@ def ray_service(config: StackConfig, paths: StackPaths, ports: Mapping[str, int]
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
             # behind the planes, but not, as by default (15), behind everything else on a laptop
             "RAY_worker_niceness": "5",
+            # at rest one worker stays warm; by default as many as there are cores do, at 200 to 300 MB each
+            "RAY_num_workers_soft_limit": "1",
+            "RAY_idle_worker_killing_time_threshold_ms": "30000",
             # else SIGTERM waits up to 30 s for running tasks, which a supervisor that is gone cannot
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         },

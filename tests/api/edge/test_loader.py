@@ -250,3 +250,22 @@ async def test_thousands_of_versions_do_not_hold_the_event_loop_up(world: World,
     assert turns > 100  # the loop went round while it was read
     assert label(loader, "avatars4999@1") == "avatars4999@1"
     assert loader.resident == 1  # one adapter under many names is held once
+
+
+async def test_a_name_not_known_yet_is_looked_for_before_it_is_called_unknown(world: World) -> None:
+    loader = Loader(world.source, world.objects)
+    running = asyncio.create_task(loader.run(world.cache, poll_seconds=3600))
+    try:
+        await until(lambda: loader.serving is not None)
+        first = world.source.now.versions[0]
+        world.source.change(versions=(first,), aliases={})  # approved a moment ago, not announced
+        await loader.knowing(TENANT, EditRequest(adapter="avatars@2"))
+        assert refusal(loader).code == "unknown_alias"
+        move(world, first, second_version(world), to=2)
+        found = await asyncio.gather(*(loader.knowing(TENANT, PRODUCTION) for _ in range(8)))
+        assert {id(state) for state in found} == {id(loader.serving)}
+        assert label(loader) == "avatars@2"
+        world.source.away = True
+        assert await loader.knowing(TENANT, EditRequest(adapter="avatars@3")) is loader.serving
+    finally:
+        running.cancel()

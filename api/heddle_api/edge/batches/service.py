@@ -149,7 +149,7 @@ class BatchService:
                 f"{MOST_ITEMS} are taken; send several batches",
                 code="batch_too_large",
             )
-        serving = self._loader.serving
+        serving = await self._loader.knowing(principal.tenant, *edits)
         if serving is None:
             raise Unavailable("this replica is still starting; try again in a moment", code="not_ready")
         for edit in edits:
