@@ -16,6 +16,7 @@ from heddle_api.edge.batches.runner import BatchRunner
 from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
 from heddle_api.edge.directory import EdgeDirectory
+from heddle_api.edge.held import Held
 from heddle_api.edge.loader import Loader
 from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
@@ -119,7 +120,6 @@ async def _running(
     """Start the loader, the batcher and the picture threads, and yield the lifespan state."""
     limits = ports.limits
     meter, rate = Meter(), default_quota(ports.quotas).rate
-    loader = Loader(ports.source, ports.objects, threads=ports.service.edge_threads)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
     pictures = PictureWork(limits)
     remembered = Remembered(
@@ -127,6 +127,13 @@ async def _running(
         metrics.cache_failures,
         latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
         image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
+        near=Held(most_bytes=ports.cache_settings.cache_near_bytes),
+    )
+    loader = Loader(
+        ports.source,
+        ports.objects,
+        threads=ports.service.edge_threads,
+        swapped=lambda serving: remembered.forget_erased(serving.epochs),
     )
     shadows = Shadows(batcher, registry)
     service = EditService(
@@ -139,7 +146,7 @@ async def _running(
         meter=meter,
         deadline_seconds=limits.edit_deadline_seconds,
     )
-    _gauges(registry, loader, batcher)
+    _gauges(registry, loader, batcher, remembered)
     max_body_bytes = limits.image_max_bytes + _FORM_BYTES
     batcher.start()
     working: list[asyncio.Task[None]] = []
@@ -171,12 +178,14 @@ async def _running(
         pictures.close()
 
 
-def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher) -> None:
+def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher, remembered: Remembered) -> None:
     waiting = Gauge("heddle_edit_queue_rows", "Pictures that wait to be drawn.", registry=registry)
     waiting.set_function(lambda: batcher.waiting_rows)
     resident = Gauge("heddle_adapters_resident", "Adapter versions in memory.", registry=registry)
     resident.set_function(lambda: loader.resident)
     bases = Gauge("heddle_bases_resident", "Bases in memory; two while one is rolled out.", registry=registry)
     bases.set_function(lambda: len(loader.bases))
+    near = Gauge("heddle_near_bytes", "Finished edits in this process's own memory.", registry=registry)
+    near.set_function(lambda: remembered.near_bytes)
     age = Gauge("heddle_serving_snapshot_age_seconds", "Since the database last answered.", registry=registry)
     age.set_function(lambda: loader.age_seconds)

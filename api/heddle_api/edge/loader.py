@@ -41,7 +41,13 @@ class Loader:
     """Owns the current `Serving`; everybody else reads it."""
 
     def __init__(
-        self, source: SnapshotSource, objects: ObjectStore, *, threads: int = 1, grace_seconds: float = 10.0
+        self,
+        source: SnapshotSource,
+        objects: ObjectStore,
+        *,
+        threads: int = 1,
+        grace_seconds: float = 10.0,
+        swapped: Callable[[Serving], object] = lambda _: None,
     ) -> None:
         """Make a loader that holds nothing yet.
 
@@ -50,6 +56,7 @@ class Loader:
             objects: where artifacts lie.
             threads: ONNX Runtime threads of each base.
             grace_seconds: how long an adapter that nothing names any more stays, for edits under way.
+            swapped: told each new state on the event loop, before anybody is served by it.
         """
         self._source = source
         self._objects = objects
@@ -68,6 +75,7 @@ class Loader:
         self._stamp: str | None = None
         self._targets: dict[ServedVersion, Target] = {}
         self._serving: Serving | None = None
+        self._swapped = swapped
         self._taken_at: float | None = None
         self._away = False
 
@@ -149,6 +157,7 @@ class Loader:
             present[version] = target
         if not same or missing or len(self._bases) != before:
             self._targets, self._serving = await asyncio.to_thread(self._assembled, snapshot)
+            self._swapped(self._serving)
         self._snapshot = snapshot
         await asyncio.to_thread(self._drop_unnamed, self._serving)
         in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
