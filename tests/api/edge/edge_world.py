@@ -80,10 +80,10 @@ class FlakyCache(MemoryCache):
             raise Unavailable("the cache cannot be reached")
         return await super().get(key)
 
-    async def take(self, key: str, rate: Rate) -> Taken:
+    async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
         if self.away:
             raise Unavailable("the cache cannot be reached")
-        return await super().take(key, rate)
+        return await super().take(key, rate, requests)
 
     async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
         if self.away:

@@ -42,7 +42,10 @@ def test_each_tenant_and_version_has_claims_of_its_own(target: Target) -> None:
         spelled = speller.spell(replace(target, tenant_id=tenant_id, version=version), ROUND)
         receipt = SIGNER.verify(SIGNER.issue(spelled.claims), tenant_id)
         assert (receipt.tenant_id, receipt.adapter) == (tenant_id, f"avatars@{version}")
-        assert (receipt.adapter_digest, receipt.edit) == (target.digest, {"set": {"glasses": "round"}})
+        assert (receipt.adapter_digest, receipt.edit) == (
+            target.digest,
+            {"set": {"glasses": "round"}, "detail": spelled.edit.detail},
+        )
 
 
 def test_those_not_used_for_longest_are_forgotten(target: Target) -> None:
