@@ -1,8 +1,8 @@
 """Ahead: requests taken out of a shared bucket before they come.
 
-A call to the cache for each of a stream would cost more than a cached edit. Never more pass than the rate says, over all replicas: what is taken
-ahead is out of the bucket. In exchange, where a stream stops, what it left over is lost to the tenant: as much as comes
-in a twentieth of a second, and at most a hundredth of its burst.
+A call to the cache for each of a stream would cost more than a cached edit. Never more pass than the rate says, over
+all replicas: what is taken ahead is out of the bucket. In exchange, where a stream stops, what it left over is lost to
+the tenant: as much as comes in a twentieth of a second, and at most a hundredth of its burst.
 """
 
 import time

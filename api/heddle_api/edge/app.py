@@ -15,6 +15,7 @@ from heddle_api.edge.batches import routes as batch_routes
 from heddle_api.edge.batches.runner import BatchRunner
 from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
+from heddle_api.edge.direct import Direct
 from heddle_api.edge.directory import EdgeDirectory
 from heddle_api.edge.held import Held
 from heddle_api.edge.loader import Loader
@@ -102,6 +103,7 @@ def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
 
     app = FastAPI(title="Heddle edge", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     install_error_handlers(app)
+    app.add_middleware(Direct, routes=direct.routes)
     request_metrics = install_request_context(app, "edge")
     metrics = EdgeMetrics.create(request_metrics.registry)
     app.add_middleware(StudioCors)
