@@ -15,6 +15,13 @@ PRODUCED: Final[tuple[MediaType, ...]] = ("image/png", "image/jpeg", "image/webp
 _MAX_FIELDS: Final = 10
 
 
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)  # json.loads would make one at each call
+
+
 @dataclass(frozen=True)
 class ImageField:
     """The image of a request: the bytes of a file, or the id of one sent before; exactly one is set."""
@@ -81,7 +88,7 @@ def json_of(form: Form, name: str) -> Any:
             f"there is no field {name!r}; send the document as JSON in it", code="missing_field", param=name
         )
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"the field {name!r} is not JSON ({str(error)[:80]}); check quotes and commas",
@@ -118,7 +125,7 @@ def negotiate(accept: str | None) -> MediaType:
     Raises:
         InvalidInput: code `not_acceptable` (406).
     """
-    if not accept:
+    if not accept or accept == "*/*":
         return PRODUCED[0]
     weights: dict[str, float] = {}
     for entry in accept.split(",")[:100]:
@@ -176,7 +183,3 @@ def _quality(parameters: list[str]) -> float:
                 return 0.0
             return weight if 0.0 <= weight <= 1.0 else 0.0
     return 1.0
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")

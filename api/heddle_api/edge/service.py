@@ -2,14 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from heddle_adapters.edit import check_request
 from heddle_api.auth import Principal
 from heddle_api.edge import cache_key
 from heddle_api.edge.answer import EditAnswer, GridAnswer, TakenAnswer
-from heddle_api.edge.batcher import deadline_exceeded
+from heddle_api.edge.batcher import Coming, deadline_exceeded
 from heddle_api.edge.form import ImageField
 from heddle_api.edge.grid import GridRequest, grid_edits
 from heddle_api.edge.loader import Loader
@@ -85,7 +85,7 @@ class EditService:
             Unavailable: too much to do, or the deadline has passed.
         """
         serving = await self._loader.knowing(principal.tenant, request)
-        scope = self._maker.begin(self._scope(serving, principal, deadline_seconds, background))
+        scope = self._scope(serving, principal, deadline_seconds, background, self._maker.coming)
         try:
             return await self._edit(scope, image, request, media_type)
         finally:
@@ -95,10 +95,11 @@ class EditService:
         self, scope: EditScope, image: ImageField, request: EditRequest, media_type: MediaType
     ) -> EditAnswer:
         target = scope.serving.resolve(scope.tenant_id, request)
-        check_request(target.adapter, request)
+        spelled = self._speller.spell(target, request)  # what is wrong is said before the image is looked for
         upload = await self._upload(scope, image)
-        target, shadow = scope.serving.route(target, request, upload.digest)
-        spelled = self._speller.spell(target, request)
+        chosen, shadow = scope.serving.route(target, request, upload.digest)
+        if chosen is not target:
+            target, spelled = chosen, self._speller.spell(chosen, request)
         key = cache_key.edited_key(
             scope.tenant_id,
             scope.epoch,
@@ -207,10 +208,11 @@ class EditService:
         principal: Principal,
         deadline_seconds: float | None,
         background: bool = False,
+        coming: Callable[[], Coming] = Coming,
     ) -> EditScope:
         most = self._deadline_seconds
         seconds = most if deadline_seconds is None else min(deadline_seconds, most)
-        return open_scope(serving, principal, seconds, background=background)
+        return open_scope(serving, principal, seconds, background=background, coming=coming)
 
     def _near(self, key: str) -> Made | None:
         """Find a finished edit in this process's own memory: no call, no task and no timer."""

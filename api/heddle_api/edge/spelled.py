@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from heddle_adapters.edit import detail_reason
+from heddle_adapters.edit import check_request, detail_reason
 from heddle_api.edge.cache_key import canonical_edit, edit_text
 from heddle_api.edge.serving import Target
 from heddle_api.edit_id import Claims, EditSigner
@@ -52,7 +52,11 @@ class Speller:
         self._kept: OrderedDict[tuple[str, str, str, str], Spelled] = OrderedDict()
 
     def spell(self, target: Target, request: EditRequest) -> Spelled:
-        """Spell an edit that passed `check_request` for the target's adapter."""
+        """Check and spell an edit for a version.
+
+        Raises:
+            InvalidInput: as `check_request`.
+        """
         asked = request.model_dump_json()
         key = (target.tenant_id, target.label, target.digest, asked)
         found = self._kept.get(key)
@@ -68,6 +72,7 @@ class Speller:
 
     def _spelled(self, target: Target, request: EditRequest) -> Spelled:
         adapter, label = target.adapter, target.label
+        check_request(adapter, request)
         edit = canonical_edit(adapter, request)
         claims = self._signer.claims(target.tenant_id, label, target.digest, edit)
         return Spelled(edit, edit_text(edit), detail_reason(adapter, request), claims, label)
