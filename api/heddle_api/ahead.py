@@ -5,6 +5,7 @@ all replicas: what is taken ahead is out of the bucket. In exchange, where a str
 the tenant: as much as comes in a twentieth of a second, and at most a hundredth of its burst.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -30,7 +31,8 @@ class _Stock:
     remaining: int = 0
     reset_seconds: float = 0.0
     since: float = float("-inf")
-    asking: bool = False
+    asked: asyncio.Event | None = None
+    promised: int = 0
 
     def wanted(self, now: float) -> int:
         """Return how many to take out now."""
@@ -78,17 +80,28 @@ class Ahead:
         stock, now = self._stock(key, rate), self._clock()
         if stock.left and now < stock.since + _SECONDS:
             return stock.use()
-        if stock.asking:  # one at a time takes ahead: what all take at once would not be used
-            return await self._cache.take(key, rate)
-        stock.asking = True
+        if stock.asked is None:
+            return await self._ask(stock, key, now)
+        # one at a time takes ahead: what all take at once would not be used; who will get nothing of it goes alone
+        if stock.promised:
+            stock.promised -= 1
+            await stock.asked.wait()
+            if stock.left:
+                return stock.use()
+        return await self._cache.take(key, rate)
+
+    async def _ask(self, stock: _Stock, key: str, now: float) -> Taken:
+        """Take as many as the stock wants, and one of them."""
+        size = stock.wanted(now)
+        stock.asked, stock.promised = asyncio.Event(), size - 1
         try:
-            size = stock.wanted(now)
-            taken = await self._cache.take(key, rate, size)
+            taken = await self._cache.take(key, stock.rate, size)
             if size > 1 and not taken.allowed:
-                size, taken = 1, await self._cache.take(key, rate)
+                size, taken = 1, await self._cache.take(key, stock.rate)
+            stock.put(size, taken, now)
         finally:
-            stock.asking = False
-        stock.put(size, taken, now)
+            stock.asked.set()
+            stock.asked, stock.promised = None, 0
         return replace(taken, remaining=taken.remaining + stock.left)
 
     def _stock(self, key: str, rate: Rate) -> _Stock:

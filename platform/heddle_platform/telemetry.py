@@ -1,5 +1,6 @@
 """Logs: one JSON object a line, a snake_case event and its fields; secrets are blanked before they are written."""
 
+import json
 import logging
 import re
 import sys
@@ -49,6 +50,13 @@ def redact(text: str) -> str:
     return _SECRET_VALUES.sub(lambda match: next(group for group in match.groups() if group) + "***", text)
 
 
+_ENCODER = json.JSONEncoder(default=repr)  # json.dumps would make one for each line
+
+
+def _render(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return _ENCODER.encode(event)
+
+
 class _Lines:
     """Writes structlog's finished lines where the standard library's go, without making a record of each."""
 
@@ -79,7 +87,7 @@ def configure_logging(process: str, level: str = "info") -> None:
     ]
     handler = logging.StreamHandler(sys.stderr)
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, _render],
         logger_factory=lambda *_: _Lines(handler),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=False,
@@ -89,7 +97,7 @@ def configure_logging(process: str, level: str = "info") -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                _render,
             ],
         )
     )

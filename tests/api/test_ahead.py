@@ -7,6 +7,7 @@ import pytest
 
 from heddle_api.ahead import Ahead
 from heddle_infra.memory import MemoryCache
+from heddle_platform.errors import Unavailable
 from heddle_platform.rate import Rate, Taken
 
 RATE = Rate(2_000.0, 4_000)
@@ -20,11 +21,14 @@ class Counted(MemoryCache):
         super().__init__(clock)
         self.calls = 0
         self._slow = slow
+        self.away = False
 
     async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
         self.calls += 1
         if self._slow:
             await asyncio.sleep(0)
+        if self.away:
+            raise Unavailable("the cache cannot be reached")
         return await super().take(key, rate, requests)
 
 
@@ -78,6 +82,30 @@ async def test_requests_at_once_do_not_each_take_ahead() -> None:
     await asyncio.gather(*(ahead.take("bucket", RATE) for _ in range(64)))
     left = (await cache.take("bucket", RATE)).remaining
     assert left >= 4_000 - 50 - 64 - 2 * MOST - 1
+
+
+async def test_requests_at_once_share_what_one_of_them_takes() -> None:
+    cache = Counted(slow=True)
+    ahead = Ahead(cache, lambda: 0.0)
+    for _ in range(1 + 2 + 4 + 8 + 16 + MOST):
+        await ahead.take("bucket", RATE)
+    before = cache.calls
+    taken = await asyncio.gather(*(ahead.take("bucket", RATE) for _ in range(MOST + 2)))
+    assert all(one.allowed for one in taken)
+    assert cache.calls == before + 3  # one for twenty, and two that would have got nothing of them
+    assert len({one.remaining for one in taken}) > MOST
+
+
+async def test_who_waited_in_vain_asks_again() -> None:
+    cache = Counted(slow=True)
+    ahead = Ahead(cache, lambda: 0.0)
+    for _ in range(1 + 2):
+        await ahead.take("bucket", RATE)
+    cache.away = True
+    found = await asyncio.gather(*(ahead.take("bucket", RATE) for _ in range(3)), return_exceptions=True)
+    assert {type(one) for one in found} == {Unavailable}
+    cache.away = False
+    assert (await ahead.take("bucket", RATE)).allowed
 
 
 async def test_another_rate_holds_at_once() -> None:

@@ -25,8 +25,10 @@ from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered
 from heddle_api.edge.routes import direct, router
 from heddle_api.edge.service import EditService
+from heddle_api.edge.serving import Serving
 from heddle_api.edge.shadow import Shadows
 from heddle_api.edge.source import DatabaseSource, SnapshotSource
+from heddle_api.edge.spelled import Speller
 from heddle_api.edit_id import EditSigner
 from heddle_api.errors import install_error_handlers
 from heddle_api.gate import Gate
@@ -122,6 +124,8 @@ async def _running(
     """Start the loader, the batcher and the picture threads, and yield the lifespan state."""
     limits = ports.limits
     meter, rate = Meter(), default_quota(ports.quotas).rate
+    signer = EditSigner(ports.security.secret_key.get_secret_value())
+    speller = Speller(signer)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
     pictures = PictureWork(limits)
     remembered = Remembered(
@@ -135,7 +139,7 @@ async def _running(
         ports.source,
         ports.objects,
         threads=ports.service.edge_threads,
-        swapped=lambda serving: remembered.forget_erased(serving.epochs),
+        swapped=lambda serving: _forget_erased(serving, remembered, speller),
     )
     shadows = Shadows(batcher, registry)
     service = EditService(
@@ -143,7 +147,8 @@ async def _running(
         maker=EditMaker(batcher, pictures, remembered, shadows, meter),
         pictures=pictures,
         remembered=remembered,
-        signer=EditSigner(ports.security.secret_key.get_secret_value()),
+        signer=signer,
+        speller=speller,
         metrics=metrics,
         meter=meter,
         deadline_seconds=limits.edit_deadline_seconds,
@@ -178,6 +183,11 @@ async def _running(
         await remembered.settle()
         batcher.close()
         pictures.close()
+
+
+def _forget_erased(serving: Serving, remembered: Remembered, speller: Speller) -> None:
+    remembered.forget_erased(serving.epochs)
+    speller.forget_erased(serving.epochs)
 
 
 def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher, remembered: Remembered) -> None:

@@ -44,6 +44,7 @@ class EditService:
         pictures: PictureWork,
         remembered: Remembered,
         signer: EditSigner,
+        speller: Speller,
         metrics: EdgeMetrics,
         meter: Meter,
         deadline_seconds: float,
@@ -53,7 +54,7 @@ class EditService:
         self._pictures = pictures
         self._remembered = remembered
         self._signer = signer
-        self._speller = Speller(signer)
+        self._speller = speller
         self._metrics = metrics
         self._meter = meter
         self._deadline_seconds = deadline_seconds

@@ -5,6 +5,7 @@ cached edit used to spend more on being spelled than on being found.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +50,7 @@ class Speller:
         """
         self._signer = signer
         self._most = most
+        self._epochs: Mapping[str, int] = {}
         self._kept: OrderedDict[tuple[str, str, str, str], Spelled] = OrderedDict()
 
     def spell(self, target: Target, request: EditRequest) -> Spelled:
@@ -69,6 +71,16 @@ class Speller:
         else:
             self._kept.move_to_end(key)
         return found
+
+    def forget_erased(self, epochs: Mapping[str, int]) -> None:
+        """Forget the edits of tenants whose epoch is another than it was, or who are gone.
+
+        Args:
+            epochs: tenant id -> cache epoch now.
+        """
+        before, self._epochs = self._epochs, epochs
+        for key in [key for key in self._kept if epochs.get(key[0]) != before.get(key[0])]:
+            del self._kept[key]
 
     def _spelled(self, target: Target, request: EditRequest) -> Spelled:
         adapter, label = target.adapter, target.label

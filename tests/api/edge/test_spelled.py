@@ -12,6 +12,7 @@ from heddle_api.edge.serving import Codec, LoadedBase, Target
 from heddle_api.edge.spelled import Speller
 from heddle_api.edit_id import EditSigner
 from heddle_platform.edits import EditRequest
+from heddle_platform.errors import InvalidInput
 from tests.api.edge.edge_world import OTHER, TENANT, Fitted
 
 SIGNER = EditSigner("a secret of the tests")
@@ -56,3 +57,19 @@ def test_those_not_used_for_longest_are_forgotten(target: Target) -> None:
     speller.spell(target, edits[2])
     assert speller.spell(target, edits[0]) is first
     assert speller.spell(target, edits[1]) is not second
+
+
+def test_an_erasure_forgets_the_edits_of_its_tenant_only(target: Target) -> None:
+    speller, theirs = Speller(SIGNER), replace(target, tenant_id=OTHER)
+    speller.forget_erased({TENANT: 1, OTHER: 1})
+    mine, other = speller.spell(target, ROUND), speller.spell(theirs, ROUND)
+    speller.forget_erased({TENANT: 2, OTHER: 1})
+    assert speller.spell(target, ROUND) is not mine
+    assert speller.spell(theirs, ROUND) is other
+
+
+def test_what_is_wrong_is_said_each_time(target: Target) -> None:
+    speller = Speller(SIGNER)
+    for _ in range(2):
+        with pytest.raises(InvalidInput, match="pince-nez"):
+            speller.spell(target, EditRequest(adapter="avatars", set={"glasses": "pince-nez"}))
