@@ -8,7 +8,7 @@ a thread.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
@@ -262,22 +262,13 @@ class Loader:
     def _drop_unnamed(self, serving: Serving | None) -> None:
         if serving is None:
             return
-        named = {(target.base.digest, target.digest) for target in _groups(serving) if target is not None}
+        named = {(target.base.digest, target.digest) for target in serving.named() if target is not None}
         held = {(base.digest, digest) for base in self._bases.values() for digest in base.bank.digests}
         now = time.monotonic()
         self._unnamed = {key: self._unnamed.get(key, now) for key in held - named}
         for base_digest, digest in [key for key, since in self._unnamed.items() if now - since > self._grace_seconds]:
             self._bases[base_digest].bank.remove(digest)
             del self._unnamed[base_digest, digest]
-
-
-def _groups(serving: Serving) -> Iterator[Target | None]:
-    for versions in serving.targets.values():
-        yield from versions.values()
-    for aliases in serving.aliases.values():
-        yield from aliases.values()
-    for trial in serving.trials.values():
-        yield from (trial.canary, trial.shadow)
 
 
 def _bases_of(snapshot: ServingSnapshot) -> set[str]:
