@@ -54,7 +54,7 @@ def test_it_is_told_with_an_example(name: str) -> None:
         assert parameter.help, f"{name}: {option} has no help"
 
 
-@pytest.mark.parametrize("name", COMMANDS.keys() - WRITERS)
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - WRITERS))
 def test_what_shows_data_shows_it_as_json_too(name: str) -> None:
     assert "--json" in options_of(COMMANDS[name]), f"{name}: take `as_json: AsJson`, or stand in WRITERS"
 

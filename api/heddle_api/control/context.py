@@ -10,7 +10,7 @@ import structlog
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_api.auth import Caller, Principal, require
+from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.seal import Seal
 from heddle_infra.database import queue, serving
@@ -93,7 +93,7 @@ def tenant_with(*any_of: Scope) -> Callable[[Principal], Awaitable[Principal]]:
     """
     check = require(*any_of)
 
-    async def tenant_caller(principal: Caller) -> Principal:
+    async def tenant_caller(principal: Caller, _documented: Annotated[None, documented(*any_of)] = None) -> Principal:
         _ = principal.tenant
         return await check(principal)
 

@@ -1,12 +1,13 @@
 """The document: FastAPI's, completed by what all operations share: key, failures, headers, words and examples."""
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
 
-from heddle_api.auth import SCHEME
+from heddle_api.auth import ANY_OF, SCHEME
 from heddle_api.openapi.examples import example_of
 from heddle_api.openapi.problems import FAULT, PROBLEM, response, statuses_of
 from heddle_api.openapi.words import FIELDS, FORM_FIELDS, PARAMETERS
@@ -118,7 +119,7 @@ def _complete_operation(method: str, operation: dict[str, Any], schemas: Mapping
     else:
         operation.pop("parameters", None)
     secured = bool(operation.get("security"))
-    operation["security"] = [{SCHEME: []}] if secured else []
+    operation["security"] = _alternatives(operation["security"]) if secured else []
     responses = operation["responses"]
     succeeded = {status: found for status, found in responses.items() if status.startswith("2")}
     negotiated = negotiated or any(len(found.get("content", {})) > 1 for found in succeeded.values())
@@ -137,6 +138,12 @@ def _complete_operation(method: str, operation: dict[str, Any], schemas: Mapping
             found["headers"].setdefault("ETag", _header("ETag"))
         if status == "201":
             found["headers"].setdefault("Location", _header("Location"))
+
+
+def _alternatives(requirements: Sequence[Mapping[str, Sequence[str]]]) -> list[dict[str, list[str]]]:
+    """Say which scopes a key must have: those of one entry all, and one entry is enough (OpenAPI 3.1, 4.8.30)."""
+    words = [scopes.split(ANY_OF) for found in requirements for scopes in found.get(SCHEME, ())]
+    return [{SCHEME: sorted(set(scopes))} for scopes in itertools.product(*words)]
 
 
 def _header(name: str) -> dict[str, Any]:

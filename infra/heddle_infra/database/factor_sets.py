@@ -1,7 +1,7 @@
 """Factor sets: immutable versions under one id and name per tenant."""
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.models import FactorSetRow, FactorSetVersionRow
@@ -89,7 +89,7 @@ async def list_latest(
         session,
         select(FactorSetVersionRow)
         .where(FactorSetVersionRow.tenant_id == tenant_id)
-        .distinct(FactorSetVersionRow.id)
+        .ext(distinct_on(FactorSetVersionRow.id))
         .order_by(FactorSetVersionRow.id.desc(), FactorSetVersionRow.version.desc()),
         FactorSetVersionRow.id,
         limit=limit,

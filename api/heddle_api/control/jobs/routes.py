@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
-from heddle_api.auth import Caller, Principal, require
+from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.context import CurrentControl
 from heddle_api.control.jobs import estimate, service, stream
 from heddle_api.control.jobs.estimate import EstimateView
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _JSON, _SSE = "application/json", "text/event-stream"
 
 
-async def _owner(principal: Caller) -> Principal:
+async def _owner(principal: Caller, _documented: Annotated[None, documented("jobs", "admin")] = None) -> Principal:
     """Let a tenant's key with the scope jobs pass, and an operator's with the scope admin."""
     return await require("admin" if principal.tenant_id is None else "jobs")(principal)
 
