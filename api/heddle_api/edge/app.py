@@ -17,10 +17,10 @@ from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
 from heddle_api.edge.direct import Direct
 from heddle_api.edge.directory import EdgeDirectory
-from heddle_api.edge.held import Held
 from heddle_api.edge.loader import Loader
 from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
+from heddle_api.edge.near import Near
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered
 from heddle_api.edge.routes import direct, router
@@ -133,13 +133,15 @@ async def _running(
         metrics.cache_failures,
         latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
         image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
-        near=Held(most_bytes=ports.cache_settings.cache_near_bytes),
+    )
+    near = Near(
+        most_bytes=ports.cache_settings.cache_near_bytes, ttl_seconds=ports.cache_settings.cache_image_ttl_seconds
     )
     loader = Loader(
         ports.source,
         ports.objects,
         threads=ports.service.edge_threads,
-        swapped=lambda serving: _forget_erased(serving, remembered, speller),
+        swapped=lambda serving: _forget_erased(serving, near, speller),
     )
     shadows = Shadows(batcher, registry)
     service = EditService(
@@ -147,13 +149,14 @@ async def _running(
         maker=EditMaker(batcher, pictures, remembered, shadows, meter),
         pictures=pictures,
         remembered=remembered,
+        near=near,
         signer=signer,
         speller=speller,
         metrics=metrics,
         meter=meter,
         deadline_seconds=limits.edit_deadline_seconds,
     )
-    _gauges(registry, loader, batcher, remembered)
+    _gauges(registry, loader, batcher, near)
     max_body_bytes = limits.image_max_bytes + _FORM_BYTES
     batcher.start()
     working: list[asyncio.Task[None]] = []
@@ -185,19 +188,19 @@ async def _running(
         pictures.close()
 
 
-def _forget_erased(serving: Serving, remembered: Remembered, speller: Speller) -> None:
-    remembered.forget_erased(serving.epochs)
+def _forget_erased(serving: Serving, near: Near, speller: Speller) -> None:
+    near.forget_erased(serving.epochs)
     speller.forget_erased(serving.epochs)
 
 
-def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher, remembered: Remembered) -> None:
+def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher, near: Near) -> None:
     waiting = Gauge("heddle_edit_queue_rows", "Pictures that wait to be drawn.", registry=registry)
     waiting.set_function(lambda: batcher.waiting_rows)
     resident = Gauge("heddle_adapters_resident", "Adapter versions in memory.", registry=registry)
     resident.set_function(lambda: loader.resident)
     bases = Gauge("heddle_bases_resident", "Bases in memory; two while one is rolled out.", registry=registry)
     bases.set_function(lambda: len(loader.bases))
-    near = Gauge("heddle_near_bytes", "Finished edits in this process's own memory.", registry=registry)
-    near.set_function(lambda: remembered.near_bytes)
+    held = Gauge("heddle_near_bytes", "Finished edits in this process's own memory.", registry=registry)
+    held.set_function(lambda: near.nbytes)
     age = Gauge("heddle_serving_snapshot_age_seconds", "Since the database last answered.", registry=registry)
     age.set_function(lambda: loader.age_seconds)

@@ -83,7 +83,6 @@ class EditMaker:
         key = cache_key.latent_key(scope.tenant_id, scope.epoch, base.digest, order.upload.digest)
         with scope.watch.stage("cache"):
             found = await self._remembered.look(
-                scope.tenant_id,
                 order.key,
                 key,
                 cache_key.claim_key(order.key),
@@ -162,7 +161,7 @@ class EditMaker:
         ends = min(time.monotonic() + CLAIM_SECONDS, scope.deadline)
         with scope.watch.stage("elsewhere"):
             while time.monotonic() < ends:
-                found = await self._remembered.edited(scope.tenant_id, key)
+                found = await self._remembered.edited(key)
                 if found is not None:
                     return found
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -2,13 +2,12 @@
 
 Latents are 256 bytes and live long, pictures live shorter. Nothing here is the only copy of anything, except an
 image that was sent ahead of its edits, which its sender still has. While the cache is away, such images and latents
-are held by this process; finished edits that it answered lately it holds in any case (`held`, both).
+are held by this process (`held`).
 """
 
 import asyncio
 import json
 import struct
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -70,58 +69,19 @@ class Remembered:
         *,
         latent_ttl_seconds: int,
         image_ttl_seconds: int,
-        held: Held | None = None,
-        near: Held | None = None,
+        held: Held[bytes] | None = None,
     ) -> None:
-        """Make one.
-
-        Args:
-            cache: what all replicas share.
-            failures: counts calls to it that failed.
-            latent_ttl_seconds: how long latents are kept there.
-            image_ttl_seconds: how long pictures are.
-            held: what this process holds while the cache is away; None makes one.
-            near: the finished edits that this process holds in any case; None makes one.
-        """
         self._cache = cache
         self._failures = failures
         self._latent_ttl_seconds = latent_ttl_seconds
         self._image_ttl_seconds = image_ttl_seconds
-        self._held = held or Held()
-        self._near = near or Held()
-        self._epochs: Mapping[str, int] = {}
+        self._held = held or Held(len)
         self._writing: set[asyncio.Task[None]] = set()
 
-    def near(self, key: str) -> EditedImage | None:
-        """Return the finished edit under `key` if this process holds it."""
-        return _edited(self._near.get(key))
-
-    @property
-    def near_bytes(self) -> int:
-        """How many bytes of finished edits this process holds."""
-        return self._near.nbytes
-
-    def forget_erased(self, epochs: Mapping[str, int]) -> None:
-        """Let go of what this process holds of tenants whose epoch is another than it was, or who are gone.
-
-        Nothing of it would be found any more; this is so that it is not in memory either.
-
-        Args:
-            epochs: tenant id -> cache epoch now.
-        """
-        for held in (self._held, self._near):
-            for owner in held.owners:
-                if epochs.get(owner) != self._epochs.get(owner):
-                    held.drop_all(owner)
-        self._epochs = epochs
-
-    async def look(
-        self, owner: str, edited: str, latent: str, claim: str, *, latents: int, claim_seconds: float
-    ) -> Found:
+    async def look(self, edited: str, latent: str, claim: str, *, latents: int, claim_seconds: float) -> Found:
         """Look for a finished edit; if there is none, for its image's latents, and claim the making of it.
 
         Args:
-            owner: the tenant.
             edited: key of the finished edit.
             latent: key of the latents, which are `latents` numbers.
             claim: key of the claim, which lasts `claim_seconds`.
@@ -131,7 +91,7 @@ class Remembered:
         except Unavailable:
             self._failures.inc()
             return Found(None, _latents(self._held.get(latent), latents))
-        if (image := self._found(owner, edited, looked.first)) is not None:
+        if (image := _edited(looked.first)) is not None:
             return Found(image)
         mine = looked.mine or looked.first is not None  # what is there and unreadable is made anew
         return Found(None, _latents(looked.second, latents), mine)
@@ -140,9 +100,9 @@ class Remembered:
         """Return the latent under `key` if it is there and has `latents` numbers."""
         return _latents(await self._get(key) or self._held.get(key), latents)
 
-    async def edited(self, owner: str, key: str) -> EditedImage | None:
-        """Return a tenant's finished edit under `key`."""
-        return self._found(owner, key, await self._get(key))
+    async def edited(self, key: str) -> EditedImage | None:
+        """Return the finished edit under `key`."""
+        return _edited(await self._get(key))
 
     async def keep_latent(self, owner: str, key: str, latents_L: Singles) -> None:
         """Keep a latent of a tenant."""
@@ -154,9 +114,7 @@ class Remembered:
         Who asks for the edit meanwhile finds its claim, and looks again.
         """
         head = {name: value for name, value in asdict(image).items() if name != "data"}
-        value = _frame(head, image.data)
-        self._hold_near(owner, edited, value)
-        values = {edited: (value, self._image_ttl_seconds)}
+        values = {edited: (_frame(head, image.data), self._image_ttl_seconds)}
         if latents_L is not None:
             values[latent] = (_packed(latents_L), self._latent_ttl_seconds)
         task = asyncio.create_task(self._keep(owner, values, latent))
@@ -192,17 +150,6 @@ class Remembered:
                 raise
             return HELD_SECONDS
         return self._image_ttl_seconds
-
-    def _found(self, owner: str, key: str, value: bytes | None) -> EditedImage | None:
-        """Return the finished edit that the cache had, and hold it."""
-        image = _edited(value)
-        if image is not None and value is not None:
-            self._hold_near(owner, key, value)
-        return image
-
-    def _hold_near(self, owner: str, key: str, value: bytes) -> None:
-        # never as long as in the cache, whose entry may have been there for a while
-        self._near.put(owner, key, value, seconds=min(HELD_SECONDS, self._image_ttl_seconds))
 
     async def _get(self, key: str) -> bytes | None:
         try:

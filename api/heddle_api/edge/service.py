@@ -15,6 +15,7 @@ from heddle_api.edge.grid import GridRequest, grid_edits
 from heddle_api.edge.loader import Loader
 from heddle_api.edge.maker import EditMaker, Made, Order
 from heddle_api.edge.metrics import EdgeMetrics
+from heddle_api.edge.near import Near
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered, Upload
 from heddle_api.edge.scope import EditScope, open_scope
@@ -43,6 +44,7 @@ class EditService:
         maker: EditMaker,
         pictures: PictureWork,
         remembered: Remembered,
+        near: Near,
         signer: EditSigner,
         speller: Speller,
         metrics: EdgeMetrics,
@@ -53,6 +55,7 @@ class EditService:
         self._maker = maker
         self._pictures = pictures
         self._remembered = remembered
+        self._near = near
         self._signer = signer
         self._speller = speller
         self._metrics = metrics
@@ -110,9 +113,10 @@ class EditService:
             edit=spelled.text,
             media_type=media_type,
         )
-        made = self._near(key)
+        made = self._at_hand(key)
         if made is None:
             made = await self._fly(scope, Order(target, shadow, upload, request, spelled.edit, media_type, key))
+            self._near.put(scope.tenant_id, scope.epoch, key, made.image)
         scope.watch.add(made.seconds)
         self._count(made, scope.watch)
         self._meter.count(scope.tenant_id, "edits")
@@ -215,10 +219,10 @@ class EditService:
         seconds = most if deadline_seconds is None else min(deadline_seconds, most)
         return open_scope(serving, principal, seconds, background=background, coming=coming)
 
-    def _near(self, key: str) -> Made | None:
+    def _at_hand(self, key: str) -> Made | None:
         """Find a finished edit in this process's own memory: no call, no task and no timer."""
         started = time.perf_counter()
-        image = self._remembered.near(key)
+        image = self._near.get(key)
         if image is None:
             return None
         self._metrics.near_hits.inc()
