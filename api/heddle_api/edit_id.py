@@ -39,6 +39,14 @@ class EditReceipt:
     edit_digest: str
 
 
+@dataclass(frozen=True)
+class Claims:
+    """What all ids of one edit say, as JSON: what stands before and behind that which differs, the id itself."""
+
+    before: bytes
+    after: bytes
+
+
 class EditSigner:
     """Writes and checks edit ids with a key of its own, derived from the platform's secret."""
 
@@ -54,18 +62,21 @@ class EditSigner:
             adapter_digest: content address of the adapter.
             edit: the edit as carried out.
         """
+        return self.issue(self.claims(tenant_id, adapter, adapter_digest, edit))
+
+    def claims(self, tenant_id: str, adapter: str, adapter_digest: str, edit: EditRequest) -> Claims:
+        """Prepare what all ids of an edit say, for `issue`; the arguments are those of `sign`."""
         body = edit.model_dump(mode="json", exclude={"adapter"}, exclude_defaults=True)
         spelled = canonical_json(body)
-        claims: dict[str, Any] = {
-            "i": new_id("edt"),
-            "t": tenant_id,
-            "n": adapter,
-            "a": adapter_digest,
-            "h": sha256_hex(spelled),
-        }
+        before: dict[str, Any] = {"a": adapter_digest, "h": sha256_hex(spelled)}
         if len(spelled) <= _MAX_EDIT_BYTES:
-            claims["e"] = body
-        payload = canonical_json(claims)
+            before["e"] = body
+        after = canonical_json({"n": adapter, "t": tenant_id})
+        return Claims(canonical_json(before)[:-1] + b',"i":"', b'",' + after[1:])
+
+    def issue(self, claims: Claims) -> str:
+        """Return a new id that says `claims`."""
+        payload = claims.before + new_id("edt").encode() + claims.after
         return f"{_PREFIX}{_text(payload)}.{_text(self._mac(payload))}"
 
     def verify(self, edit_id: str, tenant_id: str) -> EditReceipt:

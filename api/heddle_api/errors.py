@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import Scope
 
 from heddle_platform.errors import (
     Conflict,
@@ -171,6 +172,18 @@ def problem_of(error: HeddleError, place: Place) -> JSONResponse:
     )
 
 
+def answer_of(error: HeddleError, place: Place) -> JSONResponse:
+    """Return what is answered where a domain error was raised, and log it if it is our fault."""
+    if status_of(error) == 500:
+        _log.error("request_failed", code=error.code, reason=error.message, exc_info=error)
+    return problem_of(error, place)
+
+
+def place_of(scope: Scope) -> Place:
+    """Return which request a scope is of."""
+    return Place(scope["path"], scope.get("state", {}).get("request_id"))
+
+
 def internal_problem(place: Place) -> JSONResponse:
     """Return the 500 that tells nothing but the request id."""
     return problem(
@@ -195,9 +208,7 @@ def install_error_handlers(app: FastAPI) -> None:
 def _on_heddle_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HeddleError):  # registered for no other; the signature is the framework's
         raise error
-    if status_of(error) == 500:
-        _log.error("request_failed", code=error.code, reason=error.message, exc_info=error)
-    return problem_of(error, _place(request))
+    return answer_of(error, _place(request))
 
 
 def _on_validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -1,7 +1,8 @@
 """The gate of both planes: every request of a tenant is taken out of its bucket, counted, and told how much is left.
 
-The bucket is shared by all replicas through the cache. With the cache away each replica keeps buckets of its own, so
-that a tenant may be let through once for every replica, and never without bound.
+The bucket is shared by all replicas through the cache; to whom requests come fast, several are taken out at once
+(`ahead`). With the cache away each replica keeps buckets of its own, so that a tenant may be let through once for every
+replica, and never without bound.
 
 The headers follow draft-ietf-httpapi-ratelimit-headers-10: `RateLimit-Policy` says how many requests fit into how
 many seconds, `RateLimit` how many are left now and in how many seconds all are back.
@@ -13,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from heddle_api.ahead import Ahead
 from heddle_api.meter import Meter
 from heddle_platform.errors import RateLimited, Unavailable
 from heddle_platform.keys import rate_key
@@ -56,7 +58,7 @@ class Gate:
             default: of tenants that have no rate of their own.
             local: buckets for when the cache is away; None makes them.
         """
-        self._cache = cache
+        self._ahead = Ahead(cache)
         self._meter = meter
         self._plane = plane
         self._default = default
@@ -76,7 +78,7 @@ class Gate:
         rate = own or self._default
         key = rate_key(tenant_id, self._plane)
         try:
-            taken = await self._cache.take(key, rate)
+            taken = await self._ahead.take(key, rate)
         except Unavailable:
             taken = self._local.take(key, rate)
         headers["RateLimit-Policy"] = f'"{self._plane}";q={rate.burst};w={rate.window_seconds}'

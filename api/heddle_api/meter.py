@@ -6,6 +6,7 @@ is stopped loses nothing. While the database is away the counts wait: they take 
 
 import asyncio
 import secrets
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -17,9 +18,10 @@ import structlog
 from heddle_infra.database import usage
 from heddle_infra.database.engine import Database
 from heddle_platform.errors import Unavailable
-from heddle_platform.usage import Metric, Slot, hour_of
+from heddle_platform.usage import Metric, Slot
 
 _LAST_FLUSH_SECONDS: Final = 3.0
+_HOUR_SECONDS: Final = 3_600
 
 _log = structlog.get_logger(__name__)
 
@@ -52,12 +54,20 @@ class Meter:
     def __init__(self) -> None:
         self._source = secrets.token_hex(16)  # new at each start, so that numbers may begin at 1 again
         self._sequence = 0
+        self._hour_number, self._hour_now = -1, datetime.min
         self._counts: Counter[Slot] = Counter()
         self._sent: Mapping[Slot, int] | None = None
 
     def count(self, tenant_id: str, metric: Metric, amount: int = 1) -> None:
         """Count something now."""
-        self._counts[Slot(tenant_id, hour_of(datetime.now(UTC)), metric)] += amount
+        self._counts[Slot(tenant_id, self._hour(), metric)] += amount
+
+    def _hour(self) -> datetime:
+        """Return the present hour, made anew only when it begins: requests are counted twice each."""
+        number = int(time.time() // _HOUR_SECONDS)
+        if number != self._hour_number:
+            self._hour_number, self._hour_now = number, datetime.fromtimestamp(number * _HOUR_SECONDS, UTC)
+        return self._hour_now
 
     async def flush(self, sink: UsageSink) -> None:
         """Send what was counted since the last flush; what may have arrived is sent again as it was.

@@ -107,24 +107,25 @@ class RequestContext:
         changed = None if scope["method"] in _SAFE else state.get("changed")
         sent = _Sent(send, request_id, state, changed)
         place = Place(scope["path"], request_id)
-        with structlog.contextvars.bound_contextvars(
+        bound = structlog.contextvars.bind_contextvars(
             request_id=request_id, process=self._plane, tenant_id=None, key_id=None
-        ):
-            try:
-                declared = _content_length(scope)
-                if declared is not None and declared > most:
-                    refusal = problem_of(_too_large(declared, most), place)
-                    await refusal(scope, receive, sent)
-                else:
-                    await self._app(scope, _Bounded(receive, most), sent)
-            except Exception as error:
-                if sent.status is not None:  # half an answer is out: only breaking the connection is honest
-                    raise
-                _log.error("request_crashed", path=scope["path"], exc_info=error)
-                answer = internal_problem(place)
-                await answer(scope, receive, sent)
-            finally:
-                self._record(scope, sent.status or 500, time.perf_counter() - started)
+        )
+        try:
+            declared = _content_length(scope)
+            if declared is not None and declared > most:
+                refusal = problem_of(_too_large(declared, most), place)
+                await refusal(scope, receive, sent)
+            else:
+                await self._app(scope, _Bounded(receive, most), sent)
+        except Exception as error:
+            if sent.status is not None:  # half an answer is out: only breaking the connection is honest
+                raise
+            _log.error("request_crashed", path=scope["path"], exc_info=error)
+            answer = internal_problem(place)
+            await answer(scope, receive, sent)
+        finally:
+            self._record(scope, sent.status or 500, time.perf_counter() - started)
+            structlog.contextvars.reset_contextvars(**bound)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"

@@ -12,9 +12,9 @@ from heddle_platform.rate import MICROSECONDS, Taken
 TAKE: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local interval, burst, requests = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
-local after = full_at + interval
+local after = full_at + requests * interval
 local opens = after - burst * interval
 if now < opens then
   local remaining = math.max(0, math.floor((now + burst * interval - full_at) / interval + 1e-6))

@@ -159,11 +159,11 @@ class RedisCache:
         following, keys = await self._call(lambda redis: redis.scan(cursor, match=pattern, count=_SCANNED))
         return following, await self._call(lambda redis: redis.unlink(*keys)) if keys else 0
 
-    async def take(self, key: str, rate: Rate) -> Taken:
-        """Take one request out of a bucket; see `Cache.take`."""
+    async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
+        """Take requests out of a bucket; see `Cache.take`."""
         if self._take is None:
             self._take = self._calling().register_script(TAKE)
-        script, arguments = self._take, [rate.interval_microseconds, rate.burst]
+        script, arguments = self._take, [rate.interval_microseconds, rate.burst, requests]
         return taken_of(await self._call(lambda redis: script(keys=[key], args=arguments, client=redis)))
 
     async def publish(self, channel: str, message: str) -> None:

@@ -203,9 +203,9 @@ class MemoryCache:
             del self._values[key]
         return len(found)
 
-    async def take(self, key: str, rate: Rate) -> Taken:
-        """Take one request out of a bucket; see `Cache.take`."""
-        full_at, taken = take(self._buckets.get(key, 0.0), self._clock() * MICROSECONDS, rate)
+    async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
+        """Take requests out of a bucket; see `Cache.take`."""
+        full_at, taken = take(self._buckets.get(key, 0.0), self._clock() * MICROSECONDS, rate, requests)
         self._buckets[key] = full_at
         return taken
 

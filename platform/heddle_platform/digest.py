@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Final
+
+# json.dumps would make an encoder at each call
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def sha256_hex(data: bytes) -> str:
@@ -17,7 +20,7 @@ def canonical_json(value: Any) -> bytes:
         ValueError: a number is not finite.
         TypeError: a value is not JSON.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def json_digest(value: Any) -> str:

@@ -143,8 +143,9 @@ class Cache(Protocol):
     async def forget(self, prefix: str) -> int:
         """Forget all values whose key starts with `prefix`; return how many were found."""
 
-    async def take(self, key: str, rate: Rate) -> Taken:
-        """Take one request out of the bucket `key`, which all that share the cache share; decided in one step."""
+    async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
+        """Take requests, all of them or none, out of the bucket `key`, which all that share the cache share; decided in
+        one step."""
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers of a channel."""

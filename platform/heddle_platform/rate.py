@@ -48,20 +48,21 @@ class Taken:
     reset_seconds: float
 
 
-def take(full_at: float, now: float, rate: Rate) -> tuple[float, Taken]:
-    """Decide about one request.
+def take(full_at: float, now: float, rate: Rate, requests: int = 1) -> tuple[float, Taken]:
+    """Decide about one request, or about several that pass together or not at all.
 
     Args:
         full_at: when the bucket is full again, in microseconds; 0 for a bucket never seen.
         now: the present, on the same clock.
         rate: the bucket.
+        requests: how many.
 
     Returns:
-        When the bucket will be full after this request, and what became of it.
+        When the bucket will be full after them, and what became of them.
     """
     interval = rate.interval_microseconds
     full_at = max(full_at, now)
-    after = full_at + interval
+    after = full_at + requests * interval
     opens = after - rate.burst * interval
     if now < opens:
         remaining = max(0, math.floor((now + rate.burst * interval - full_at) / interval + _ROUNDING))

@@ -51,12 +51,16 @@ class ObjectStoreSettings(_Concern):
 
 
 class CacheSettings(_Concern):
-    """Any Redis-protocol server: `HEDDLE_REDIS_URL` (redis://... or unix://...). It may vanish at any time."""
+    """Any Redis-protocol server: `HEDDLE_REDIS_URL` (redis://... or unix://...). It may vanish at any time.
+
+    In front of it each edge process holds up to `cache_near_bytes` of finished edits in memory, 0: none.
+    """
 
     redis_url: SecretStr
     redis_timeout_seconds: float = Field(0.05, gt=0)
     cache_latent_ttl_seconds: int = Field(86_400, ge=1)
     cache_image_ttl_seconds: int = Field(3_600, ge=1)
+    cache_near_bytes: int = Field(64 * 1024**2, ge=0)
 
 
 class RaySettings(_Concern):

@@ -56,7 +56,7 @@ async def test_an_operator_is_never_limited(world: World) -> None:
 class Away(MemoryCache):
     """A cache that is gone."""
 
-    async def take(self, key: str, rate: Rate) -> Taken:
+    async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
         raise Unavailable("the cache cannot be reached")
 
 

@@ -122,7 +122,8 @@ def hits(process: psutil.Process, plan: Plan, seconds: float) -> None:
     cpu = sum(process.cpu_times()[:2]) - before
     alone = replace(cached, seconds=seconds, at_once=1).run()
     rate, each = full.answers / full.seconds, full.answers / cpu
-    print(f"cached edits on one core: {rate:.0f}/s (bar 2,000: {_met(rate >= 2_000)}), {each:.0f} per processor second")
+    # by the edge's own processor time: where others use the core as well, the rate says how much they left
+    print(f"cached edits on one core: {rate:.0f}/s, {each:.0f} per processor second (bar 2,000: {_met(each >= 2_000)})")
     print(f"cached alone: p50 {alone.p50:.2f} ms (bar 2: {_met(alone.p50 <= 2)}), p99 {alone.p99:.2f} ms")
 
 

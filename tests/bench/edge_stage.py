@@ -89,7 +89,7 @@ def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
     from heddle_infra.memory import MemoryObjectStore
     from heddle_platform import keys
     from heddle_platform.base.bundle import default_bundle_path, load_bundle
-    from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
+    from heddle_platform.settings import CacheSettings, LimitSettings, QuotaSettings, SecuritySettings, ServiceSettings
     from heddle_platform.telemetry import configure_logging
 
     configure_logging("edge")
@@ -134,6 +134,7 @@ def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
             SecuritySettings(),
             LimitSettings(),
             ServiceSettings(),
+            QuotaSettings(quota_requests_per_second=4_000, quota_burst=100_000),  # the load is one tenant's
         )
 
     uvicorn.run(create_app(ports), port=port, access_log=False, log_config=None)

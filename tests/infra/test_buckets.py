@@ -73,3 +73,13 @@ async def test_replicas_share_a_bucket_to_the_last_request(valkey_settings: Cach
     assert sorted(one.remaining for one in taken if one.allowed) == [0, 1, 2, 3, 4]
     for replica in replicas:
         await replica.close()
+
+
+async def test_several_requests_pass_together_or_not_at_all(cache: Cache) -> None:
+    key = bucket()
+    assert (await cache.take(key, SLOW, 3)).remaining == 2
+    refused = await cache.take(key, SLOW, 3)
+    assert (refused.allowed, refused.remaining) == (False, 2)
+    assert 60 < refused.retry_after_seconds <= 100
+    assert (await cache.take(key, SLOW, 2)).allowed
+    assert not (await cache.take(key, SLOW)).allowed

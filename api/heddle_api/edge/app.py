@@ -15,16 +15,20 @@ from heddle_api.edge.batches import routes as batch_routes
 from heddle_api.edge.batches.runner import BatchRunner
 from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
+from heddle_api.edge.direct import Direct
 from heddle_api.edge.directory import EdgeDirectory
 from heddle_api.edge.loader import Loader
 from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
+from heddle_api.edge.near import Near
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered
 from heddle_api.edge.routes import direct, router
 from heddle_api.edge.service import EditService
+from heddle_api.edge.serving import Serving
 from heddle_api.edge.shadow import Shadows
 from heddle_api.edge.source import DatabaseSource, SnapshotSource
+from heddle_api.edge.spelled import Speller
 from heddle_api.edit_id import EditSigner
 from heddle_api.errors import install_error_handlers
 from heddle_api.gate import Gate
@@ -101,6 +105,7 @@ def create_app(open_ports: OpenPorts = ports_from_environment) -> FastAPI:
 
     app = FastAPI(title="Heddle edge", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     install_error_handlers(app)
+    app.add_middleware(Direct, routes=direct.routes)
     request_metrics = install_request_context(app, "edge")
     metrics = EdgeMetrics.create(request_metrics.registry)
     app.add_middleware(StudioCors)
@@ -119,7 +124,8 @@ async def _running(
     """Start the loader, the batcher and the picture threads, and yield the lifespan state."""
     limits = ports.limits
     meter, rate = Meter(), default_quota(ports.quotas).rate
-    loader = Loader(ports.source, ports.objects, threads=ports.service.edge_threads)
+    signer = EditSigner(ports.security.secret_key.get_secret_value())
+    speller = Speller(signer)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
     pictures = PictureWork(limits)
     remembered = Remembered(
@@ -128,18 +134,29 @@ async def _running(
         latent_ttl_seconds=ports.cache_settings.cache_latent_ttl_seconds,
         image_ttl_seconds=ports.cache_settings.cache_image_ttl_seconds,
     )
+    near = Near(
+        most_bytes=ports.cache_settings.cache_near_bytes, ttl_seconds=ports.cache_settings.cache_image_ttl_seconds
+    )
+    loader = Loader(
+        ports.source,
+        ports.objects,
+        threads=ports.service.edge_threads,
+        swapped=lambda serving: _forget_erased(serving, near, speller),
+    )
     shadows = Shadows(batcher, registry)
     service = EditService(
         loader=loader,
         maker=EditMaker(batcher, pictures, remembered, shadows, meter),
         pictures=pictures,
         remembered=remembered,
-        signer=EditSigner(ports.security.secret_key.get_secret_value()),
+        near=near,
+        signer=signer,
+        speller=speller,
         metrics=metrics,
         meter=meter,
         deadline_seconds=limits.edit_deadline_seconds,
     )
-    _gauges(registry, loader, batcher)
+    _gauges(registry, loader, batcher, near)
     max_body_bytes = limits.image_max_bytes + _FORM_BYTES
     batcher.start()
     working: list[asyncio.Task[None]] = []
@@ -171,12 +188,19 @@ async def _running(
         pictures.close()
 
 
-def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher) -> None:
+def _forget_erased(serving: Serving, near: Near, speller: Speller) -> None:
+    near.forget_erased(serving.epochs)
+    speller.forget_erased(serving.epochs)
+
+
+def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher, near: Near) -> None:
     waiting = Gauge("heddle_edit_queue_rows", "Pictures that wait to be drawn.", registry=registry)
     waiting.set_function(lambda: batcher.waiting_rows)
     resident = Gauge("heddle_adapters_resident", "Adapter versions in memory.", registry=registry)
     resident.set_function(lambda: loader.resident)
     bases = Gauge("heddle_bases_resident", "Bases in memory; two while one is rolled out.", registry=registry)
     bases.set_function(lambda: len(loader.bases))
+    held = Gauge("heddle_near_bytes", "Finished edits in this process's own memory.", registry=registry)
+    held.set_function(lambda: near.nbytes)
     age = Gauge("heddle_serving_snapshot_age_seconds", "Since the database last answered.", registry=registry)
     age.set_function(lambda: loader.age_seconds)

@@ -11,7 +11,7 @@ from typing import Final
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.change import STRENGTH_STEPS, target_of
 from heddle_adapters.edit import detail_of
-from heddle_platform.digest import json_digest
+from heddle_platform.digest import canonical_json, json_digest
 from heddle_platform.edits import EditRequest
 from heddle_platform.factors import Binary, Continuous, FactorSpec, LevelledFactor, Periodic
 from heddle_platform.image_header import MediaType
@@ -53,6 +53,11 @@ def canonical_edit(adapter: Adapter, request: EditRequest) -> EditRequest:
     )
 
 
+def edit_text(edit: EditRequest) -> str:
+    """Return what a finished edit's key says of the edit, which must come from `canonical_edit`."""
+    return canonical_json(edit.model_dump(mode="json", exclude={"adapter"})).decode()
+
+
 def latent_key(tenant_id: str, epoch: int, base_digest: str, image_digest: str) -> str:
     """Return the key of an image's latent under one base."""
     return _key(tenant_id, epoch, "latent", base_digest, image_digest)
@@ -70,12 +75,11 @@ def edited_key(
     base_digest: str,
     adapter_digest: str,
     image_digest: str,
-    edit: EditRequest,
+    edit: str,
     media_type: MediaType,
 ) -> str:
-    """Return the key of a finished, encoded edit; `edit` must come from `canonical_edit`."""
-    body = edit.model_dump(mode="json", exclude={"adapter"})
-    return _key(tenant_id, epoch, "edited", base_digest, adapter_digest, image_digest, body, media_type)
+    """Return the key of a finished, encoded edit; `edit` must come from `edit_text`."""
+    return _key(tenant_id, epoch, "edited", base_digest, adapter_digest, image_digest, edit, media_type)
 
 
 def claim_key(edited: str) -> str:

@@ -9,10 +9,17 @@ from fastapi import Header, Request
 from heddle_api.edge.multipart import Form, split_form
 from heddle_platform.errors import InvalidInput
 from heddle_platform.image_header import MediaType
-from heddle_platform.oversize import oversize
+from heddle_platform.oversize import MOST_FIELDS, oversize
 
 PRODUCED: Final[tuple[MediaType, ...]] = ("image/png", "image/jpeg", "image/webp")
 _MAX_FIELDS: Final = 10
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant)  # json.loads would make one at each call
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,15 @@ def json_of(form: Form, name: str) -> Any:
             f"there is no field {name!r}; send the document as JSON in it", code="missing_field", param=name
         )
     try:
-        document = json.loads(text, parse_constant=_no_constant)
+        document = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"the field {name!r} is not JSON ({str(error)[:80]}); check quotes and commas",
             code="malformed_json",
             param=name,
         ) from None
-    if too_long := oversize(document):
+    # a text of fewer characters cannot hold that much
+    if len(text) > MOST_FIELDS and (too_long := oversize(document)):
         raise InvalidInput(f"in the field {name!r}, {too_long}; send less at once", code="too_long", param=name)
     return document
 
@@ -118,7 +126,7 @@ def negotiate(accept: str | None) -> MediaType:
     Raises:
         InvalidInput: code `not_acceptable` (406).
     """
-    if not accept:
+    if not accept or accept == "*/*":
         return PRODUCED[0]
     weights: dict[str, float] = {}
     for entry in accept.split(",")[:100]:
@@ -176,7 +184,3 @@ def _quality(parameters: list[str]) -> float:
                 return 0.0
             return weight if 0.0 <= weight <= 1.0 else 0.0
     return 1.0
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")

@@ -8,7 +8,7 @@ a thread.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
@@ -41,7 +41,13 @@ class Loader:
     """Owns the current `Serving`; everybody else reads it."""
 
     def __init__(
-        self, source: SnapshotSource, objects: ObjectStore, *, threads: int = 1, grace_seconds: float = 10.0
+        self,
+        source: SnapshotSource,
+        objects: ObjectStore,
+        *,
+        threads: int = 1,
+        grace_seconds: float = 10.0,
+        swapped: Callable[[Serving], object] = lambda _: None,
     ) -> None:
         """Make a loader that holds nothing yet.
 
@@ -50,6 +56,7 @@ class Loader:
             objects: where artifacts lie.
             threads: ONNX Runtime threads of each base.
             grace_seconds: how long an adapter that nothing names any more stays, for edits under way.
+            swapped: told each new state on the event loop, before anybody is served by it.
         """
         self._source = source
         self._objects = objects
@@ -68,6 +75,7 @@ class Loader:
         self._stamp: str | None = None
         self._targets: dict[ServedVersion, Target] = {}
         self._serving: Serving | None = None
+        self._swapped = swapped
         self._taken_at: float | None = None
         self._away = False
 
@@ -149,6 +157,7 @@ class Loader:
             present[version] = target
         if not same or missing or len(self._bases) != before:
             self._targets, self._serving = await asyncio.to_thread(self._assembled, snapshot)
+            self._swapped(self._serving)
         self._snapshot = snapshot
         await asyncio.to_thread(self._drop_unnamed, self._serving)
         in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
@@ -253,22 +262,13 @@ class Loader:
     def _drop_unnamed(self, serving: Serving | None) -> None:
         if serving is None:
             return
-        named = {(target.base.digest, target.digest) for target in _groups(serving) if target is not None}
+        named = {(target.base.digest, target.digest) for target in serving.named() if target is not None}
         held = {(base.digest, digest) for base in self._bases.values() for digest in base.bank.digests}
         now = time.monotonic()
         self._unnamed = {key: self._unnamed.get(key, now) for key in held - named}
         for base_digest, digest in [key for key, since in self._unnamed.items() if now - since > self._grace_seconds]:
             self._bases[base_digest].bank.remove(digest)
             del self._unnamed[base_digest, digest]
-
-
-def _groups(serving: Serving) -> Iterator[Target | None]:
-    for versions in serving.targets.values():
-        yield from versions.values()
-    for aliases in serving.aliases.values():
-        yield from aliases.values()
-    for trial in serving.trials.values():
-        yield from (trial.canary, trial.shadow)
 
 
 def _bases_of(snapshot: ServingSnapshot) -> set[str]:

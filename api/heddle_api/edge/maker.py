@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from heddle_api.edge import cache_key
 from heddle_api.edge.answer import CacheState
-from heddle_api.edge.batcher import Batcher
+from heddle_api.edge.batcher import Batcher, Coming
 from heddle_api.edge.draw import Done, Work
 from heddle_api.edge.picture_work import Picture, PictureWork
 from heddle_api.edge.remembered import EditedImage, Remembered, Upload
@@ -67,9 +67,9 @@ class EditMaker:
         self._shadows = shadows
         self._meter = meter
 
-    def begin(self, scope: EditScope) -> EditScope:
-        """Let the batcher know that an edit is on its way; end its `coming` when the edit is over, however it ends."""
-        return replace(scope, coming=self._batcher.coming())
+    def coming(self) -> Coming:
+        """Let the batcher know that an edit is on its way; end it when the edit is over, however it ends."""
+        return self._batcher.coming()
 
     async def make(self, shared: EditScope, order: Order) -> Made:
         """Draw, encode and keep one edit, unless another replica is at it and done in time.

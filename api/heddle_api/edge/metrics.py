@@ -16,6 +16,7 @@ class EdgeMetrics:
     stages: Histogram
     extrapolated: Counter
     cache_failures: Counter
+    near_hits: Counter
     batch_rows: Histogram
     _stage: dict[str, Histogram] = field(default_factory=dict)
 
@@ -33,6 +34,7 @@ class EdgeMetrics:
             ),
             Counter("heddle_edits_extrapolated_total", "Edits outside the trusted range.", registry=registry),
             Counter("heddle_cache_failures_total", "Cache calls that failed and were gone without.", registry=registry),
+            Counter("heddle_near_hits_total", "Hits out of this process's own memory.", registry=registry),
             Histogram("heddle_batch_rows", "Pictures drawn together.", buckets=(1, 2, 4, 8, 16, 64), registry=registry),
         )
 

@@ -16,6 +16,7 @@ _MOST_TEXT_BYTES: Final = 1024**2
 _MOST_HEADER_BYTES: Final = 8 * 1024
 _MOST_BOUNDARY_CHARACTERS: Final = 200  # RFC 2046 allows 70
 # what every client sends; anything else is read by the library that knows all spellings
+_PLAIN_TYPE: Final = re.compile(r"multipart/form-data; ?boundary=([\w'()+,./:=?-]+)", re.IGNORECASE | re.ASCII)
 _PLAIN: Final = re.compile(rb'form-data; name="([^"\\%]*)"(; filename="[^"\\]*")?', re.IGNORECASE)
 
 
@@ -41,7 +42,8 @@ def split_form(body: bytes, content_type: str, most_fields: int) -> Form:
     Raises:
         InvalidInput: code `malformed_request`.
     """
-    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    plain = _PLAIN_TYPE.fullmatch(content_type)
+    boundary = plain[1].encode() if plain else parse_options_header(content_type)[1].get(b"boundary", b"")
     if not 0 < len(boundary) <= _MOST_BOUNDARY_CHARACTERS:
         raise _malformed("Content-Type names no boundary")
     line = b"--" + boundary

@@ -69,13 +69,13 @@ class Remembered:
         *,
         latent_ttl_seconds: int,
         image_ttl_seconds: int,
-        held: Held | None = None,
+        held: Held[bytes] | None = None,
     ) -> None:
         self._cache = cache
         self._failures = failures
         self._latent_ttl_seconds = latent_ttl_seconds
         self._image_ttl_seconds = image_ttl_seconds
-        self._held = held or Held()
+        self._held = held or Held(len)
         self._writing: set[asyncio.Task[None]] = set()
 
     async def look(self, edited: str, latent: str, claim: str, *, latents: int, claim_seconds: float) -> Found:

@@ -4,12 +4,11 @@ import json
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
 
-from heddle_api.auth import Principal, authenticate, require
+from heddle_api.auth import Principal
 from heddle_api.edge.admission import Admission
+from heddle_api.edge.direct import EDITOR, DirectRoute, edit_service
 from heddle_api.edge.form import PRODUCED, deadline_of, image_of, json_of, negotiate, read_form, text_of
 from heddle_api.edge.grid import parse_grid
 from heddle_api.edge.service import EditService
@@ -33,38 +32,11 @@ EXPOSED_HEADERS: Final = (
 )
 
 
-class DirectRoute(APIRoute):
-    """A route whose endpoint takes (request, principal, service, deadline) and answers with a response.
-
-    What the signature asks for is fetched here in three calls. The framework finds the same out by walking through the
-    signature at every request, which took a third of a cached edit; the document is made of the signature as ever.
-    """
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; what is raised is answered by the application's handlers."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
-            return
-        request = Request(scope, receive, send)
-        principal = await _EDITOR(await authenticate(request))
-        deadline = await deadline_of(request.headers.get("x-deadline-ms"))
-        response = await self.endpoint(request, principal, await edit_service(request), deadline)
-        await response(scope, receive, send)
-
-
 router = APIRouter(prefix="/v1", tags=["edits"])
 direct = APIRouter(prefix="/v1", tags=["edits"], route_class=DirectRoute)
 
 
-async def edit_service(request: Request) -> EditService:
-    """Take the service out of the lifespan state."""
-    # async although nothing is awaited: FastAPI would send a plain function through a thread
-    service: EditService = request.state.edits
-    return service
-
-
-_EDITOR: Final = require("edits")
-Editor = Annotated[Principal, Depends(_EDITOR)]
+Editor = Annotated[Principal, Depends(EDITOR)]
 Service = Annotated[EditService, Depends(edit_service)]
 Deadline = Annotated[float | None, Depends(deadline_of)]
 

@@ -1,6 +1,7 @@
 """Scope: whose request this is, what serves it, until when somebody waits for it, and where its time goes."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from heddle_api.auth import Principal
@@ -33,9 +34,21 @@ class EditScope:
 
 
 def open_scope(
-    serving: Serving | None, principal: Principal, deadline_seconds: float, *, background: bool = False
+    serving: Serving | None,
+    principal: Principal,
+    deadline_seconds: float,
+    *,
+    background: bool = False,
+    coming: Callable[[], Coming] = Coming,
 ) -> EditScope:
     """Begin a request.
+
+    Args:
+        serving: what serves it; None before the first state.
+        principal: who asks.
+        deadline_seconds: how long somebody waits.
+        background: nobody waits for it now.
+        coming: lets the batcher know, where an edit is on its way.
 
     Raises:
         Unavailable: code `not_ready`.
@@ -45,4 +58,4 @@ def open_scope(
         raise Unavailable("this replica is still starting; try again in a moment", code="not_ready")
     tenant_id = principal.tenant
     epoch = serving.epochs.get(tenant_id, principal.tenant_epoch)
-    return EditScope(serving, tenant_id, epoch, time.monotonic() + deadline_seconds, Stopwatch(), background)
+    return EditScope(serving, tenant_id, epoch, time.monotonic() + deadline_seconds, Stopwatch(), background, coming())

@@ -1,6 +1,6 @@
 """Serving: everything an edit needs to know, resolved and frozen; a newer one replaces it whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -122,6 +122,15 @@ class Serving:
             chosen = target
         shadow = trial.shadow
         return chosen, shadow if shadow is not None and shadow is not chosen and _can(shadow, request) else None
+
+    def named(self) -> Iterator[Target | None]:
+        """Yield every target that a version, an alias or a trial names; None where one cannot be loaded now."""
+        for versions in self.targets.values():
+            yield from versions.values()
+        for aliases in self.aliases.values():
+            yield from aliases.values()
+        for trial in self.trials.values():
+            yield from (trial.canary, trial.shadow)
 
     def names_known(self, tenant_id: str, request: EditRequest) -> bool:
         """Whether `resolve` would find the adapter, and the version or alias, that a request names."""

@@ -80,10 +80,10 @@ class FlakyCache(MemoryCache):
             raise Unavailable("the cache cannot be reached")
         return await super().get(key)
 
-    async def take(self, key: str, rate: Rate) -> Taken:
+    async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
         if self.away:
             raise Unavailable("the cache cannot be reached")
-        return await super().take(key, rate)
+        return await super().take(key, rate, requests)
 
     async def look(self, first: str, second: str, claim: str, *, ttl_seconds: float) -> Looked:
         if self.away:
@@ -183,6 +183,7 @@ class World:
     keys: dict[str, str]
     limits: LimitSettings
     usage: UsageSink | None = None
+    near_bytes: int = 1_000_000
 
     def headers(self, who: str = "tenant") -> dict[str, str]:
         return {"Authorization": f"Bearer {self.keys[who]}"}
@@ -197,7 +198,7 @@ class World:
             self.source,
             self.objects,
             cache or self.cache,
-            CacheSettings(redis_url=SecretStr("redis://unused")),
+            CacheSettings(redis_url=SecretStr("redis://unused"), cache_near_bytes=self.near_bytes),
             SecuritySettings(secret_key=SecretStr("a secret of the tests")),
             self.limits,
             ServiceSettings(control_url="http://127.0.0.1:8000", edge_poll_seconds=0.05),

@@ -8,7 +8,7 @@ import pytest
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.edit import check_request, edit_latents
-from heddle_api.edge.cache_key import canonical_edit, edited_key, latent_key, upload_key
+from heddle_api.edge.cache_key import canonical_edit, edit_text, edited_key, latent_key, upload_key
 from heddle_platform.edits import EditRequest
 from tests.api.edge.edge_world import fit_kinds
 
@@ -82,8 +82,8 @@ def key(**changes: Any) -> str:
         "edit": EditRequest(adapter="x", set={"hat": "fez"}),
         "media_type": "image/png",
     } | changes
-    tenant_id, epoch = parts.pop("tenant_id"), parts.pop("epoch")
-    return edited_key(tenant_id, epoch, **parts)
+    tenant_id, epoch, edit = (parts.pop(name) for name in ("tenant_id", "epoch", "edit"))
+    return edited_key(tenant_id, epoch, edit=edit_text(edit), **parts)
 
 
 def test_anything_that_decides_the_bytes_changes_the_key() -> None:

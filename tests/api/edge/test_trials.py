@@ -68,7 +68,7 @@ async def test_what_a_canary_cannot_do_stays_with_the_version_that_can(world: Wo
 async def test_a_shadow_draws_too_and_changes_no_answer(world: World, edge: Edge) -> None:
     image = world.fitted.images[301]
     plain = await edge.edit(image, set={"glasses": "round"})
-    world.cache._values.clear()
+    world.source.change(epochs={**world.source.now.epochs, TENANT: 2})  # so that it is drawn anew
     on_trial(world, ServedTrial(None, 0.0, 2))
     await edge.state["readiness"].refresh()
     answer = await edge.edit(image, set={"glasses": "round"})
