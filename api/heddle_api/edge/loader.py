@@ -156,8 +156,9 @@ class Loader:
         for version, target in await _gather(partial(self._load_version, version) for version in missing):
             present[version] = target
         if not same or missing or len(self._bases) != before:
-            self._targets, self._serving = await asyncio.to_thread(self._assembled, snapshot)
-            self._swapped(self._serving)
+            self._targets, serving = await asyncio.to_thread(self._assembled, snapshot)
+            self._swapped(serving)
+            self._serving = serving
         self._snapshot = snapshot
         await asyncio.to_thread(self._drop_unnamed, self._serving)
         in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
