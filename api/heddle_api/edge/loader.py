@@ -157,8 +157,8 @@ class Loader:
             present[version] = target
         if not same or missing or len(self._bases) != before:
             self._targets, serving = await asyncio.to_thread(self._assembled, snapshot)
-            self._serving = serving
             self._swapped(serving)
+            self._serving = serving
         self._snapshot = snapshot
         await asyncio.to_thread(self._drop_unnamed, self._serving)
         in_use = {digest for digest, base in self._bases.items() if len(base.bank)}
