@@ -50,6 +50,15 @@ class Mix:
         """How many failed as nothing announces it."""
         return sum(count for (_, status, code), count in self.seen.items() if not _expected(status, code))
 
+    @property
+    def unannounced_kinds(self) -> str:
+        """What failed as nothing announces it, in a few words."""
+        kinds: Counter[str] = Counter()
+        for (_, status, code), count in self.seen.items():
+            if not _expected(status, code):
+                kinds[f"{status} {code}"] += count
+        return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+
     async def send(self, number: int) -> None:
         """Send request `number` of the mix; nothing it raises is lost."""
         what = ("miss", "drag", "hit", "drag", "miss", "drag", "hit", "grid")[number % 8]
@@ -116,7 +125,7 @@ async def soak(made: Stage, edge: Edge, minutes: float, rate: float) -> tuple[Mi
             if len(memory) % 60 == 0:
                 print(
                     f"{len(memory) // 60:>6}{np.median(memory[-60:]):>8.0f}{mix.sent:>10}{mix.unannounced:>8}"
-                    f"{edge.cpu_seconds():>8.0f} s",
+                    f"{edge.cpu_seconds():>8.0f} s  {mix.unannounced_kinds}",
                     flush=True,
                 )
         task = asyncio.create_task(mix.send(number))
