@@ -126,7 +126,7 @@ def until(path: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_sweep_that_is_killed_goes_on_and_runs_nothing_twice(tmp_path: Path) -> None:
-    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**PLAN, "steps": 1500, "concurrent": 1}))
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**PLAN, "steps": 600, "concurrent": 1}))
     first, second = (tmp_path / "out" / "trials" / f"00{number}-seed-0" for number in (0, 1))
     killed = start(tmp_path)
     until(second / CHECKPOINT, killed)
@@ -146,7 +146,7 @@ def test_a_sweep_that_is_killed_goes_on_and_runs_nothing_twice(tmp_path: Path) -
     assert [setting.setting["terms.kl.schedule.weight"] for setting in result.settings] == ["1", "4"]
     [trial] = result.settings[1].trials
     assert trial.measurement is not None
-    swept = plan(steps=1500)
+    swept = plan(steps=600)
     learner, _ = run_training(
         recipe := swept.trained_recipe(result.settings[1].setting, 0),
         build_corpus(recipe.corpus),
