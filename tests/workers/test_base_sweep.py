@@ -75,6 +75,14 @@ def test_the_desk_goes_on_where_another_was_killed(tmp_path: Path) -> None:
     assert not desk.complete, "the last three have not ended"
 
 
+def test_once_all_have_ended_it_is_complete_whether_or_not_more_was_asked_for(tmp_path: Path) -> None:
+    desk = Desk(SweepFolder(tmp_path, plan()))
+    for mig in (0.1, 0.2):
+        assert not desk.complete
+        end(desk, desk.next_job(), mig)
+    assert desk.complete, "two settings, one seed: nobody asked for a third"
+
+
 def test_suggestions_learn_from_what_was_told_and_never_come_twice(tmp_path: Path) -> None:
     space = {LATENTS: {"integer": [2, 5]}, RATE: {"loguniform": [1e-4, 1e-2]}, "optimiser.batch": [4, 8]}
     searched = plan(space=space, trials=20)

@@ -23,7 +23,6 @@ class Desk:
         self.folder, self.plan = folder, folder.plan
         self._tried = folder.settings()
         self._settings = open_settings(self.plan, self._tried)
-        self._exhausted = False
         self._told: set[int] = set()
         self._waiting: deque[Job] = deque()
         for number, setting in enumerate(self._tried):
@@ -42,7 +41,6 @@ class Desk:
                     return job
             setting = self._settings.ask()
             if setting is None:
-                self._exhausted = True
                 return None
             self.folder.add_setting(setting)
             self._tried.append(setting)
@@ -72,8 +70,8 @@ class Desk:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do: all settings were handed out, and each has ended."""
-        return self._exhausted and all(self._over(number) for number in range(len(self._tried)))
+        """Whether nothing is left to do: each setting that was handed out has ended, and there are no more."""
+        return all(self._over(number) for number in range(len(self._tried))) and not self.anything_left()
 
     def _queue(self, number: int, setting: Setting) -> None:
         for seed in self.plan.seeds:
