@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import yaml
@@ -72,7 +73,7 @@ def report_page(plan: SweepPlan, result: SweepResult, pictures: Mapping[tuple[in
             },
             score=SCORE_WORDS[plan.criterion.score],
             charts=_charts(plan, result.settings),
-            figures_of=_figures_of,
+            figures_of=partial(_figures_of, plan),
             median=statistics.median,
             collapses=find_collapses(result.settings),
             middle_figures=middle_figures,
@@ -141,10 +142,11 @@ def _median(setting: SettingResult, figure: Figure) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _figures_of(setting: SettingResult) -> list[tuple[list[float], int]]:
-    """A row of the settings' table: the values over seeds of each figure, and its digits."""
+def _figures_of(plan: SweepPlan, setting: SettingResult) -> list[tuple[list[float], int]]:
+    """A row of the settings' table beside the criterion: the values over seeds of each figure, and its digits."""
+    mig: list[tuple[Figure, int]] = [] if plan.criterion.score == "mig" else [(lambda m: m.score("mig"), 3)]
     columns: list[tuple[Figure, int]] = [
-        (lambda m: m.score("mig"), 3),
+        *mig,
         (lambda m: m.distortion, 4),
         (lambda m: m.kl, 1),
         (lambda m: float(m.active_units), 0),
