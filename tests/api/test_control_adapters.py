@@ -112,6 +112,7 @@ async def test_aliases_move_only_for_who_has_seen_them(tenant: Person) -> None:
     ("if_match", "status", "code"),
     [
         ("3", 400, "malformed_header"),
+        ("", 412, "precondition_failed"),
         ('W/"1"', 412, "precondition_failed"),
         ('"1", "2"', 412, "precondition_failed"),
         ('"abc"', 412, "precondition_failed"),

@@ -9,7 +9,8 @@ from fastapi import Depends, Header
 from heddle_platform.errors import InvalidInput, PreconditionFailed
 
 _STRONG: Final = re.compile(r'"([0-9]{1,9})"')
-_ANY_TAG: Final = re.compile(r'(W/)?"[\x21\x23-\x7e]*"(\s*,\s*(W/)?"[\x21\x23-\x7e]*")*')
+# a list of tags, which may be empty: RFC 9110, 5.6.1
+_TAGS: Final = re.compile(r'((W/)?"[\x21\x23-\x7e]*"(\s*,\s*(W/)?"[\x21\x23-\x7e]*")*)?')
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def _if_match(
         str | None,
         Header(
             description="The ETag you read; needed to change what exists. `*` stands for whatever is there.",
-            json_schema_extra={"pattern": rf"^(\*|{_ANY_TAG.pattern})$"},
+            json_schema_extra={"pattern": rf"^(\*|{_TAGS.pattern})$"},
         ),
     ] = None,
 ) -> IfMatch:
@@ -46,8 +47,9 @@ def _if_match(
         return IfMatch(any_state=True)
     if found := _STRONG.fullmatch(text):
         return IfMatch(revision=int(found.group(1)))
-    if _ANY_TAG.fullmatch(text):  # well-formed, and never one of ours: RFC 9110, 13.1.1 makes that a failed condition
-        raise PreconditionFailed(f"If-Match says {text[:60]}, which is not the present ETag; read it again")
+    if _TAGS.fullmatch(text):  # well-formed, and never one of ours: RFC 9110, 13.1.1 makes that a failed condition
+        said = text[:60] or "nothing"
+        raise PreconditionFailed(f"If-Match says {said}, which is not the present ETag; read it again")
     raise InvalidInput(
         'If-Match is not an ETag; send it as you got it, in its quotes: If-Match: "3"',
         code="malformed_header",
