@@ -144,8 +144,14 @@ class Cache(Protocol):
         """Forget all values whose key starts with `prefix`; return how many were found."""
 
     async def take(self, key: str, rate: Rate, requests: int = 1) -> Taken:
-        """Take requests, all of them or none, out of the bucket `key`, which all that share the cache share; decided in
-        one step."""
+        """Take so many requests out of the bucket `key`, which all that share the cache share, in one step.
+
+        Returns:
+            `allowed`: all of them were taken; else none was.
+
+        Raises:
+            Unavailable: the cache is away.
+        """
 
     async def publish(self, channel: str, message: str) -> None:
         """Tell all present subscribers of a channel."""

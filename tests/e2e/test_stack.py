@@ -96,6 +96,7 @@ def test_memory_at_rest_meets_its_bar(stack: RunningStack) -> None:
         print(line)  # noqa: T201  the figures of this machine, for whoever reads the log
     print(f"{'in all':12}{found.memory_bytes / 1e6:8.0f} MB")  # noqa: T201
     assert all(process.memory_bytes > 0 for process in found.processes)
+    assert found.memory_bytes <= MEMORY_BAR_BYTES
 
 
 def test_every_socket_is_on_loopback(stack: RunningStack) -> None:

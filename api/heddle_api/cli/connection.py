@@ -147,7 +147,7 @@ def fail(sentence: str) -> NoReturn:
 
 def tell(error: ApiError) -> None:
     """Print what the platform refused: the sentence, then every single fault by its place."""
-    err.print(f"[red]error:[/] {escape(error.detail)} [dim]({error.code})[/]")
+    err.print(f"[red]error:[/] {escape(error.detail)} [dim]({escape(error.code)})[/]")
     if len(error.errors) == 1 and str(error.errors[0].get("detail")) in error.detail:
         return
     for fault in error.errors[:20]:

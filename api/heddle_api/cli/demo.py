@@ -74,7 +74,8 @@ def demo(
         print_findings(console, findings)
         if keep or stack.was_running:
             console.print(
-                f"The stack still runs: {stack.info.studio_url}\nStop it with: heddle down --data-dir {data_dir}"
+                f"The stack still runs: {stack.info.studio_url}\nStop it with: heddle down --data-dir {data_dir}",
+                markup=False,
             )
     except KeyboardInterrupt:
         console.print("\nInterrupted.")

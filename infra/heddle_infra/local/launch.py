@@ -81,6 +81,9 @@ def erase(data_dir: Path) -> None:
 
     Args:
         data_dir: deleted itself, with all that is in it.
+
+    Raises:
+        OSError: something in it cannot be deleted; it names the place.
     """
     stop(data_dir)
     paths = stack_paths(data_dir)
