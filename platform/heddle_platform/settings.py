@@ -133,7 +133,7 @@ class DispatchSettings(_Concern):
     lease_seconds: float = Field(10.0, gt=0)
     heartbeat_seconds: float = Field(0.5, gt=0)  # a cancelled job is told at the next one
     poll_seconds: float = Field(0.2, gt=0)
-    job_max_attempts: int = Field(5, ge=1)
+    job_max_attempts: int = Field(8, ge=1)
     jobs_in_flight: int = Field(4, ge=1)
     chunk_fits: int = Field(50, ge=1, le=500)
     chunk_rows: int = Field(20_000, ge=1)

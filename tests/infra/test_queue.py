@@ -82,19 +82,49 @@ async def test_an_expired_lease_is_taken_over_and_the_old_holder_is_fenced_off(d
         assert (await queue.fence(session, job.id, second.attempt)).status == "scoring"
 
 
-async def test_a_job_whose_workers_keep_dying_fails_with_the_reason(database: Database) -> None:
+async def test_a_job_whose_attempts_all_failed_fails_with_the_reason(database: Database) -> None:
     async with database.platform_transaction() as session:
         tenant = await new_tenant(session)
         job = await queue_job(session, tenant)
-    for _ in range(3):
-        assert len(await claim(database, lease_seconds=0, max_attempts=3)) == 1
-    assert await claim(database, lease_seconds=0, max_attempts=3) == []
+    for attempt in range(1, 4):
+        assert len(await claim(database, max_attempts=3)) == 1
+        async with database.platform_transaction() as session:
+            await queue.give_back(session, job.id, attempt, after_seconds=0, why="the worker died")
+    assert await claim(database, max_attempts=3) == []
     async with database.platform_transaction() as session:
         found = await jobs.get(session, tenant.id, job.id)
     assert found.status == "failed"
     assert found.error is not None
     assert found.error.code == "attempts_exhausted"
     assert "3 times" in found.error.message
+
+
+async def test_leases_that_ran_out_are_the_dispatchers_failures_but_not_without_end(database: Database) -> None:
+    async with database.platform_transaction() as session:
+        tenant = await new_tenant(session)
+        job = await queue_job(session, tenant)
+    most = queue.FORGIVING * 2
+    for attempt in range(1, most + 1):
+        (taken,) = await claim(database, lease_seconds=0, max_attempts=2)
+        assert (taken.attempt, taken.tries) == (attempt, 1)
+    assert await claim(database, lease_seconds=0, max_attempts=2) == []
+    async with database.platform_transaction() as session:
+        found = await jobs.get(session, tenant.id, job.id)
+    assert found.status == "failed"
+    assert found.error is not None
+    assert f"{most} times" in found.error.message
+
+
+async def test_an_attempt_that_failed_counts_though_leases_ran_out_between(database: Database) -> None:
+    async with database.platform_transaction() as session:
+        job = await queue_job(session, await new_tenant(session))
+    for _ in range(2):
+        (first,) = await claim(database, lease_seconds=0, max_attempts=2)
+        (second,) = await claim(database, max_attempts=2)
+        async with database.platform_transaction() as session:
+            await queue.give_back(session, job.id, second.attempt, after_seconds=0, why="the worker died")
+        assert second.tries == first.tries
+    assert await claim(database, max_attempts=2) == []
 
 
 async def test_give_back_waits_before_it_is_claimed_again(database: Database) -> None:

@@ -25,7 +25,6 @@ from heddle_workers.work import Ending, Gathering, Work, buried
 
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LONGEST_RETRY_SECONDS: Final = 30.0
-_FORGIVING: Final = 10  # a store that is away for an hour must not bury a job; one that is away for it alone must
 _LAST_WRITES_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
@@ -207,7 +206,7 @@ class Dispatcher:
 
     async def _again(self, lease: Lease, work: Work, code: str, why: str, *, forgive: bool = False) -> Ending | None:
         job, most = lease.job, self._settings.job_max_attempts
-        if job.tries >= most and (not forgive or job.attempt >= most * _FORGIVING):
+        if job.tries >= most and (not forgive or job.attempt >= most * queue.FORGIVING):
             message = f"the job was tried {job.attempt} times, the last time: {why}; send it again or ask support"
             return buried(job, work.give_up(job, JobError(code=code, message=message)))
         wait = min(_FIRST_RETRY_SECONDS * 2 ** min(job.attempt - 1, 10), _LONGEST_RETRY_SECONDS)

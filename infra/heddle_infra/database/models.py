@@ -161,7 +161,7 @@ class JobRow(Table):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     cost: Mapped[float | None] = mapped_column(Float)  # what the queue charged its tenant, rows x latents
-    forgiven: Mapped[int] = mapped_column(server_default="0")  # attempts before the last time it was sent again
+    forgiven: Mapped[int] = mapped_column(server_default="0")  # attempts that count against no limit
     dead_letter: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     __table_args__ = (
         Index("ix_jobs_finished", "finished_at", postgresql_where=text("finished_at is not null")),

@@ -22,6 +22,8 @@ from heddle_platform.records import Job, JobError, JobStatus
 
 CALL_CHANNEL: Final = "heddle:dispatchers"  # on which they are told to look now, not at their next turn
 RETRY_STAGE: Final = "waiting_to_retry"
+# A store that is away for an hour, or a dispatcher killed ten times, must not bury a job; what only this job meets must.
+FORGIVING: Final = 10
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
 # One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
@@ -80,8 +82,9 @@ async def claim(
 
     A job counts `whole`, a fit with a brief card 1: a chunk of these takes as long as one other.
 
-    A job taken `max_attempts` times already is closed as failed (code `attempts_exhausted`) instead, unless it noted
-    a result before it was over: what it owes then is finished, however often that is tried.
+    A lease that ran out is its dispatcher's failure and no attempt of the job's: it is forgiven, up to `FORGIVING`
+    times `max_attempts`. A job that used up its attempts is closed as failed (code `attempts_exhausted`) instead,
+    unless it noted a result before it was over: what it owes then is finished, however often that is tried.
     """
     await session.execute(text(_CLAIMING))
     order = await next_jobs(session, limit, whole)
@@ -95,17 +98,22 @@ async def claim(
         row = found.get(job_id)
         if row is None:
             continue
-        tries = row.attempt - row.forgiven
         if row.cancel_requested:
             await jobs.close(session, job_id, status="cancelled")
-        elif tries >= max_attempts and row.result is None:
-            await jobs.close(session, job_id, status="failed", error=_exhausted(tries))
+        elif _used_up(row, max_attempts) and row.result is None:
+            await jobs.close(session, job_id, status="failed", error=_exhausted(row.attempt))
             await jobs.bury(session, job_id)
             if row.type == "validate" and row.dataset_id and row.tenant_id:
                 await _reject_unvalidated(session, row, row.tenant_id)
         else:
             leased[job_id] = cost
     return await _lease(session, leased, owner, lease_seconds)
+
+
+def _used_up(row: JobRow, max_attempts: int) -> bool:
+    if row.status == "queued":
+        return row.attempt - row.forgiven >= max_attempts
+    return row.attempt - row.forgiven - 1 >= max_attempts or row.attempt >= FORGIVING * max_attempts
 
 
 async def _lease(session: AsyncSession, leased: dict[str, float], owner: str, lease_seconds: float) -> list[Job]:
@@ -118,6 +126,7 @@ async def _lease(session: AsyncSession, leased: dict[str, float], owner: str, le
         .where(JobRow.id.in_(leased))
         .values(
             attempt=JobRow.attempt + 1,
+            forgiven=JobRow.forgiven + case((JobRow.status == "queued", 0), else_=1),
             status="running",
             stage="starting",
             progress=0.0,
@@ -145,7 +154,7 @@ async def hold_claims(session: AsyncSession) -> None:
 
 
 async def _reject_unvalidated(session: AsyncSession, row: JobRow, tenant_id: str) -> None:
-    error = _exhausted(row.attempt - row.forgiven)
+    error = _exhausted(row.attempt)
     report = {
         "valid": False,
         "fault_count": 1,
@@ -158,7 +167,7 @@ async def _reject_unvalidated(session: AsyncSession, row: JobRow, tenant_id: str
 def _exhausted(attempts: int) -> JobError:
     return JobError(
         code="attempts_exhausted",
-        message=f"the job was started {attempts} times and its worker died each time; send it again or ask support",
+        message=f"the job was started {attempts} times and did not come to an end; send it again or ask support",
     )
 
 

@@ -58,7 +58,7 @@ async def measured(session: AsyncSession, job_type: str, card: str = "full") -> 
         select(JobRow.started_at, JobRow.finished_at, JobRow.cost)
         .where(JobRow.type == job_type, JobRow.finished_at.is_not(None), JobRow.result.is_not(None))
         .where(func.coalesce(JobRow.spec["card"].astext, "full") == card)
-        .where(JobRow.started_at.is_not(None), JobRow.cost > 0, JobRow.attempt - JobRow.forgiven == 1)
+        .where(JobRow.started_at.is_not(None), JobRow.cost > 0, JobRow.attempt == 1)
         .order_by(JobRow.finished_at.desc())
         .limit(RECENT_JOBS)
     )
