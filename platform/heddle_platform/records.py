@@ -120,7 +120,8 @@ class Job(Record):
     """A unit of work. `attempt` counts leases and is the fencing token: only its holder may write results.
 
     `tenant_id` None: an operator's. `forgiven` attempts do not count against the most that are made: the job was sent
-    again after them, or its dispatcher, a store or a node died. A `dead_letter` failed because its attempts were used up, not because of what was asked.
+    again after them, or its dispatcher, a store or a node died. A `dead_letter` failed because its attempts were used
+    up, not because of what was asked.
     """
 
     id: str

@@ -22,7 +22,7 @@ from heddle_platform.records import Job, JobError, JobStatus
 
 CALL_CHANNEL: Final = "heddle:dispatchers"  # on which they are told to look now, not at their next turn
 RETRY_STAGE: Final = "waiting_to_retry"
-# A store that is away for an hour, or a dispatcher killed ten times, must not bury a job; what only this job meets must.
+# A store that is away for an hour, or dispatchers that die, must not bury a job; what only this job meets must.
 FORGIVING: Final = 10
 
 _LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
