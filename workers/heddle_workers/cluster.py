@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 import ray
 import structlog
-from ray.exceptions import NodeDiedError, RayError
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, RayError
 
 from heddle_platform.errors import Unavailable
 from heddle_platform.settings import RaySettings
@@ -196,7 +196,7 @@ class Cluster:
                     raise message.error
                 else:
                     return cast(Result, message)
-        except NodeDiedError as error:
+        except (NodeDiedError, LocalRayletDiedError) as error:
             raise NodeLost(f"the node that ran {name} was lost") from error
         except (RayError, ConnectionError) as error:
             raise WorkerLost(f"the worker of {name} was lost ({type(error).__name__})") from error
