@@ -139,6 +139,29 @@ def test_order_sign_scale_and_dead_codes_change_nothing(
     assert ALL[name](changed, FACTORS).value == pytest.approx(VALUES[name], abs=2e-3)
 
 
+@pytest.mark.parametrize("name", sorted(set(SUPERVISED) - {"dci_lasso"}))
+@pytest.mark.parametrize("kind", ["ordinal", "continuous", "periodic"])
+def test_the_unit_of_a_factor_decides_nothing(name: str, kind: str) -> None:
+    # a wavelength in metres is 5e-7: what a tree splits and a square sums must not vanish with the unit
+    score, kinds = getattr(scores, name.removesuffix("_knn")), [kind] * 3
+    extra = {"estimator": "knn"} if name == "mig_knn" else {}
+    extra |= {"taught": 400, "judged": 300} if name in ("factor_vae", "beta_vae") else {}
+    value = score(CODES, FACTORS, kinds=kinds, **extra).value
+    for unit in (2.0**-40, 2.0**-700, 2.0**-1070, 2.0**200):
+        assert score(CODES, FACTORS * unit, kinds=kinds, **extra).value == pytest.approx(value, abs=1e-6), unit
+
+
+@pytest.mark.parametrize("steps", [4, 16, None])
+def test_a_code_on_the_circle_holds_a_periodic_factor_all_the_way_round(steps: int | None) -> None:
+    turn_N = RANDOM.random(ROWS) if steps is None else RANDOM.integers(steps, size=ROWS) / steps
+    angle_N1 = 360.0 * turn_N[:, None] - 90.0
+    circle = np.stack([np.cos(2 * np.pi * turn_N), np.sin(2 * np.pi * turn_N), RANDOM.normal(size=ROWS)], axis=1)
+    assert scores.probe(circle, angle_N1, ["periodic"]).value > 0.999
+    assert scores.dci(circle, angle_N1, ["periodic"], estimator="lasso").informativeness > 0.99
+    assert scores.dci(circle, angle_N1, ["periodic"]).informativeness > 0.98
+    assert scores.sap(circle, angle_N1, ["periodic"]).score_LF.sum() == pytest.approx(2.0, abs=0.03)
+
+
 def test_noise_stays_inside_its_null_band() -> None:
     assert scores.mig(NOISE, FACTORS).value < 0.1
     assert scores.mig(NOISE, FACTORS, "knn").value < 0.1

@@ -123,7 +123,7 @@ def dci(
     return DciResult(
         value=disentanglement,
         protocol=protocol_of(
-            "dci", version=2, estimator=estimator, **described, n=len(codes_NL), held_out=1 / _PARTS, seed=0
+            "dci", version=3, estimator=estimator, **described, n=len(codes_NL), held_out=1 / _PARTS, seed=0
         ),
         disentanglement=disentanglement,
         completeness=completeness,

@@ -10,7 +10,7 @@ from heddle_adapters.arrays import Floats
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import levels_of
-from heddle_adapters.scores.kinds import NUMBERS, ORDERED, filled, on_circle
+from heddle_adapters.scores.kinds import NUMBERS, ORDERED, filled, on_circle, unit_range
 from heddle_adapters.scores.rows import Cut
 
 TREES = 12  # ten times as many move disentanglement by .02 and take ten times as long
@@ -35,7 +35,7 @@ def by_forest(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Learnt
     settings = {"n_estimators": TREES, "min_samples_leaf": LEAF, "max_features": 1.0, "random_state": 0, "n_jobs": 1}
     taught, judged = codes_NL[cut.taught].astype(np.float32), codes_NL[cut.judged].astype(np.float32)
     if kind in ORDERED or kind == "periodic":
-        target = on_circle(factor_N) if kind == "periodic" else factor_N
+        target = on_circle(factor_N) if kind == "periodic" else unit_range(factor_N)
         forest = ExtraTreesRegressor(**settings).fit(taught, target[cut.taught])
         skill = _r_squared(np.asarray(forest.predict(judged)), target[cut.judged])
         error = 1.0 / np.sqrt(len(judged))

@@ -51,7 +51,24 @@ def filled(levels_N: Integers) -> Integers:
     return np.unique(levels_N, return_inverse=True)[1].astype(np.int64)
 
 
+def unit_range(factor_N: Floats) -> Floats:
+    """Return a factor from 0 to at most 1, scaled by a power of two, which is exact: its unit decides nothing.
+
+    Trees take a variance under 2e-16 for none, and squares of very small numbers vanish.
+    """
+    factor_N = np.ldexp(factor_N, -np.frexp(np.abs(factor_N).max())[1])
+    factor_N = factor_N - factor_N.min()
+    result: Floats = np.ldexp(factor_N, -np.frexp(factor_N.max())[1])
+    return result
+
+
 def on_circle(factor_N: Floats) -> Floats:
-    """Return (cos, sin) of a periodic factor, [N, 2]; its period is not known here: its own range is one turn."""
-    turn_N = (factor_N - factor_N.min()) / (factor_N.max() - factor_N.min()) * 2 * np.pi
+    """Return (cos, sin) of a periodic factor, [N, 2].
+
+    Its period is not known here: its range and one mean gap between its values are one turn, so that 0, 90, 180 and
+    270 are four quarters.
+    """
+    distinct = len(np.unique(factor_N))
+    unit_N = unit_range(factor_N)
+    turn_N = unit_N / unit_N.max() * (2 * np.pi * (distinct - 1) / distinct)
     return np.stack([np.cos(turn_N), np.sin(turn_N)], axis=1)

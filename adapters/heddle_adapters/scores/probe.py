@@ -17,7 +17,7 @@ from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.columns import standardised
 from heddle_adapters.scores.information import checked
 from heddle_adapters.scores.jackknife import jackknife, wilson
-from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of
+from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of, on_circle, unit_range
 from heddle_adapters.scores.result import Interval, Score, protocol_of
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -25,7 +25,7 @@ _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
 @dataclass(frozen=True, eq=False)
 class ProbeResult(Score):
-    """Mean out-of-fold skill; per factor accuracy (levels) or R squared (numbers), [F]."""
+    """Mean out-of-fold skill; per factor accuracy (levels) or R squared (numbers; both columns of an angle), [F]."""
 
     per_factor: Floats
     intervals: tuple[Interval, ...]
@@ -40,6 +40,7 @@ def probe(
         codes: [N, L].
         factors: [N, F].
         kinds: kind of each factor; None takes all as levels.
+            A periodic one is read as (cos, sin), for a line knows no way round.
         folds: number of folds.
         seed: of the cut.
 
@@ -57,20 +58,25 @@ def probe(
     values, intervals = [], []
     for index, kind in enumerate(known):
         number = kind in NUMBERS
-        truth_N = factors_NF[:, index] if number else levels[index].astype(np.float64)
-        read_N = np.empty(len(truth_N))
+        truth_NP = _columns(factors_NF[:, index], kind) if number else levels[index].astype(np.float64)[:, None]
+        read_NP = np.empty(truth_NP.shape)
         for fold in range(folds):
             held_N = fold_N == fold
-            read_N[held_N] = _read(scaled_NL[~held_N], truth_N[~held_N], scaled_NL[held_N], number=number)
-        value, interval = judged_numbers(read_N, truth_N) if number else judged_levels(read_N, truth_N)
+            for truth_N, read_N in zip(truth_NP.T, read_NP.T, strict=True):
+                read_N[held_N] = _read(scaled_NL[~held_N], truth_N[~held_N], scaled_NL[held_N], number=number)
+        value, interval = judged_numbers(read_NP, truth_NP) if number else judged_levels(read_NP[:, 0], truth_NP[:, 0])
         values.append(value)
         intervals.append(interval)
     return ProbeResult(
         value=float(np.mean(values)),
-        protocol=protocol_of("probe", version=2, model="ridge", folds=folds, n=len(codes_NL), seed=seed),
+        protocol=protocol_of("probe", version=3, model="ridge", folds=folds, n=len(codes_NL), seed=seed),
         per_factor=np.array(values),
         intervals=tuple(intervals),
     )
+
+
+def _columns(factor_N: Floats, kind: str) -> Floats:
+    return on_circle(factor_N) if kind == "periodic" else unit_range(factor_N)[:, None]
 
 
 def _read(taught_NL: Floats, truth_N: Floats, judged_NL: Floats, *, number: bool) -> Floats:
@@ -88,16 +94,16 @@ def judged_levels(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
 
 
 def judged_numbers(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
-    """Return R squared and its jackknife interval; fewer than 20 rows give the widest one."""
+    """Return R squared and its jackknife interval, of one column [N] or several [N, P]; under 20 rows the widest."""
     value = r_squared(read_N, truth_N)
     if len(truth_N) < 20:
         return value, Interval(value, min(value, -1.0), 1.0, protocol_of("none", n=len(truth_N)))
-    return value, jackknife(lambda one, other: r_squared(one[:, 0], other[:, 0]), read_N[:, None], truth_N[:, None])
+    return value, jackknife(r_squared, read_N.reshape(len(read_N), -1), truth_N.reshape(len(truth_N), -1))
 
 
 def r_squared(read_N: Floats, truth_N: Floats) -> float:
-    """Return 1 - squared error over spread about the mean."""
-    spread = float(np.square(truth_N - truth_N.mean()).sum())
+    """Return 1 - squared error over spread about the mean, summed over columns where there are several."""
+    spread = float(np.square(truth_N - truth_N.mean(axis=0)).sum())
     return 1.0 - float(np.square(truth_N - read_N).sum()) / spread if spread > 0 else 0.0
 
 

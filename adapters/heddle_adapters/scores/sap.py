@@ -25,7 +25,7 @@ from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.scores.bounds import seed_of
 from heddle_adapters.scores.columns import alive, standardised
 from heddle_adapters.scores.information import checked
-from heddle_adapters.scores.kinds import NUMBERS, factor_levels, filled, kinds_of, on_circle
+from heddle_adapters.scores.kinds import NUMBERS, factor_levels, filled, kinds_of, on_circle, unit_range
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_adapters.scores.rows import Cut, held_out
 from heddle_adapters.scores.svm import fit_svm, predict_svm
@@ -98,6 +98,7 @@ def sap(
         value=float(gap_F.mean()),
         protocol=protocol_of(
             "sap",
+            version=2,
             model="linear SVC",
             cost=_COST,
             standardised=standardise,
@@ -122,7 +123,7 @@ def _accuracy(code_N: Floats, levels_N: Integers, cut: Cut) -> float:
 
 def _explained(code_N: Floats, factor_N: Floats, kind: str) -> float:
     """Squared correlation, as published for continuous factors; of both columns of a periodic one."""
-    columns_NP = on_circle(factor_N) if kind == "periodic" else factor_N[:, None]
+    columns_NP = on_circle(factor_N) if kind == "periodic" else unit_range(factor_N)[:, None]
     centred_NP, centred_N = columns_NP - columns_NP.mean(axis=0), code_N - code_N.mean()
     weights_P = np.linalg.lstsq(centred_NP, centred_N, rcond=None)[0]
     return float(np.square(centred_NP @ weights_P).sum() / np.square(centred_N).sum())
