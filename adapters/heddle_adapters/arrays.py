@@ -23,8 +23,8 @@ def finite_matrix(values: NDArray[Any], what: str) -> Floats:
         what: name for the error sentence, plural ("latents").
 
     Raises:
-        InvalidInput: code `wrong_shape` (not two axes, or an empty one), `not_numbers` (text, dates, complex numbers)
-            or `not_finite` (NaN, infinite, masked, beyond 1e100).
+        InvalidInput: code `wrong_shape` (not two axes, or an empty one), `not_numbers` (text, dates, complex numbers,
+            what NumPy cannot read) or `not_finite` (NaN, infinite, masked, beyond 1e100).
     """
     matrix = _floats(values, what)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -33,10 +33,14 @@ def finite_matrix(values: NDArray[Any], what: str) -> Floats:
             code="wrong_shape",
             param=what,
         )
-    faults = int(np.count_nonzero(~(np.abs(matrix) <= _LARGEST)))
+    fault_RC = ~(np.abs(matrix) <= _LARGEST)
+    faults = int(np.count_nonzero(fault_RC))
     if faults:
+        row, column = np.argwhere(fault_RC)[0]
+        large = np.isfinite(matrix[fault_RC]).all()
+        told = f"larger than {_LARGEST:.0e}; scale the column" if large else "not finite numbers; remove those rows"
         raise InvalidInput(
-            f"{what} hold {faults} of {matrix.size} values that are not finite numbers; remove those rows",
+            f"{what} hold {faults} of {matrix.size} values, the first in row {row}, column {column}, that are {told}",
             code="not_finite",
             param=what,
         )
@@ -53,8 +57,12 @@ def rows_of(values: NDArray[Any], what: str) -> NDArray[Any]:
         array = np.asanyarray(values)  # with its mask, if it has one
     except ValueError as error:  # NumPy's word for rows of unequal length
         raise InvalidInput(f"{what} have rows of unequal length", code="wrong_shape", param=what) from error
+    except (TypeError, RuntimeError) as error:  # such as a tensor on a GPU, or one that a gradient is kept of
+        raise InvalidInput(f"{what} cannot be read as an array: {error}", code="not_numbers", param=what) from error
     if array.ndim == 0:
-        raise InvalidInput(f"{what} must be a table of rows x columns, got {values!r}", code="wrong_shape", param=what)
+        raise InvalidInput(
+            f"{what} must be a table of rows x columns, got {values!r:.60}", code="wrong_shape", param=what
+        )
     return array
 
 
@@ -64,8 +72,10 @@ def _floats(values: NDArray[Any], what: str) -> Floats:
     if masked:
         raise InvalidInput(f"{what} hold {masked} masked values; remove those rows", code="not_finite", param=what)
     try:
-        if given.dtype.kind in "biufO":  # what else NumPy would turn into numbers was meant otherwise
-            return np.asarray(given, dtype=np.float64)
+        # what else NumPy would turn into numbers was meant otherwise, digits in words too
+        if given.dtype.kind in "biufO" and not (given.dtype.kind == "O" and _holds_words(given)):
+            with np.errstate(over="ignore"):  # a long double beyond float64 is infinite, and told as such
+                return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         pass
     raise InvalidInput(
@@ -74,6 +84,10 @@ def _floats(values: NDArray[Any], what: str) -> Floats:
         code="not_numbers",
         param=what,
     )
+
+
+def _holds_words(objects: NDArray[Any]) -> bool:
+    return any(isinstance(each, str | bytes) for each in objects.flat)
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,10 +1,12 @@
 """The scores as their callers call them: every name and argument, every form an array comes in, every bad setting."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, asdict, fields
 from functools import partial
 from typing import Any
 
@@ -46,6 +48,19 @@ PARTS = {
     "modularity_explicitness": ("modularity", "explicitness"),
     "jackknife": ("low", "high"),
 }
+
+
+class NoArray:
+    """As a tensor that a gradient is kept of: it has rows, and will not be an array."""
+
+    def __array__(self, *_: Any, **__: Any) -> Table:
+        raise RuntimeError("use detach() first")
+
+
+def with_one(number: float) -> Table:
+    table = CODES.copy()
+    table[5, 2] = number
+    return table
 
 
 def strided(table: Table) -> Table:
@@ -111,12 +126,19 @@ def test_very_small_codes_are_no_dead_ones(name: str) -> None:
         (CODES, FACTORS[:, 0], "wrong_shape"),
         (np.ma.masked_greater(CODES, 1.0), FACTORS, "not_finite"),
         (CODES * 1e200, FACTORS, "not_finite"),
+        (CODES.astype(np.longdouble) * np.longdouble("1e2000"), FACTORS, "not_finite"),
+        (CODES, np.ma.masked_equal(FACTORS, 1), "not_finite"),
+        (CODES, np.where(FACTORS == 1, np.array(None, dtype=object), FACTORS), "not_finite"),
+        (CODES, FACTORS.astype(str).astype(object), "not_numbers"),
+        (NoArray(), FACTORS, "not_numbers"),
+        (dict.fromkeys(range(10_000)), FACTORS, "wrong_shape"),
         (CODES[:1], FACTORS[:1] * 0, "too_few_rows"),
     ],
 )
 def test_what_is_no_table_of_numbers_is_an_error_with_a_code(name: str, codes: Any, factors: Any, code: str) -> None:
     with pytest.raises(InvalidInput) as error:
         CALLED[name](codes, factors)
+    assert len(error.value.message) < 250
     # a single row is too few for what asks for rows first, and a constant factor for what asks for factors first
     assert error.value.code in ((code, "constant_factor") if code == "too_few_rows" else (code,))
 
@@ -138,9 +160,22 @@ def test_a_table_without_rows_or_columns_is_none(name: str) -> None:
         *((name, {"folds": folds}, "bad_setting") for name in ("probe", "lps") for folds in (-1, 1, 2.5)),
         *((name, {"folds": ROWS}, "too_few_rows") for name in ("probe", "lps")),
         ("infomec", {"k": 0}, "bad_setting"),
-        ("irs", {"quantile": 2.0}, "bad_setting"),
-        ("irs", {"rows": "some"}, "unknown_rows"),
-        ("active_units", {"threshold": float("nan")}, "bad_setting"),
+        *(("irs", {"quantile": quantile}, "bad_setting") for quantile in (2.0, 0, None, "x", [0.5], float("nan"))),
+        *(("irs", {"rows": rows}, "unknown_rows") for rows in ("some", None, np.array([1, 2]))),
+        *(
+            ("active_units", {"threshold": threshold}, "bad_setting")
+            for threshold in (float("nan"), float("inf"), -1, None, "x", True, np.array([1.0, 2.0]))
+        ),
+        *(("mig", {"estimator": estimator}, "unknown_estimator") for estimator in (None, ["knn"], np.array([1, 2]))),
+        *(("dci", {"estimator": estimator}, "unknown_estimator") for estimator in (None, ["forest"], 7)),
+        ("lps", {"estimator": np.array([1, 2])}, "unknown_estimator"),
+        *(
+            (name, {"kinds": kinds}, "kind_count_mismatch")
+            for name in ("mig", "dci", "irs")
+            for kinds in ({"binary", "ordinal", "categorical"}, dict.fromkeys("abc"), iter("abc"), [""] * 2)
+        ),
+        *((name, {"kinds": ["binary"] * 3}, "unknown_level") for name in ("mig", "dci", "sap", "irs", "probe")),
+        ("probe", {"kinds": [["binary"], "ordinal", "ordinal"]}, "unknown_kind"),
         ("probe", {"kinds": "categorical"}, "kind_count_mismatch"),
         ("probe", {"kinds": 3}, "kind_count_mismatch"),
         ("dci", {"estimator": "bagged"}, "unknown_estimator"),
@@ -150,7 +185,8 @@ def test_a_setting_that_means_nothing_is_refused_by_name(score: str, settings: d
     with pytest.raises(InvalidInput) as error:
         getattr(scores, score)(CODES, FACTORS, **settings)
     assert error.value.code == code
-    assert next(iter(settings)) in error.value.message
+    told = "binary" if code == "unknown_level" else "kind" if code == "unknown_kind" else next(iter(settings))
+    assert told in error.value.message
 
 
 @pytest.mark.parametrize(("groups", "code"), [(1, "bad_setting"), (2.5, "bad_setting"), (61, "too_few_rows")])
@@ -158,6 +194,49 @@ def test_groups_of_a_jackknife(groups: Any, code: str) -> None:
     with pytest.raises(InvalidInput) as error:
         scores.jackknife(scores.mig, CODES, FACTORS, groups=groups)
     assert error.value.code == code
+
+
+@pytest.mark.parametrize("score", [None, "mig", lambda codes, factors: "x", lambda codes, factors: float("nan")])
+def test_a_jackknife_of_no_score_is_refused(score: Any) -> None:
+    with pytest.raises(InvalidInput, match="score must") as error:
+        scores.jackknife(score, CODES, FACTORS)
+    assert (error.value.code, error.value.param) == ("bad_setting", "score")
+
+
+def test_what_a_jackknife_leaves_is_told_from_what_there_is() -> None:
+    factors = FACTORS.copy()
+    factors[:, 2] = np.arange(ROWS) == 7  # the group of row 7 takes the only level with it
+    assert np.isfinite(scores.mig(CODES, factors).value)
+    with pytest.raises(InvalidInput, match=r"without group \d+ of 10: factor 2 has 1 distinct value over 108") as error:
+        scores.jackknife(scores.mig, CODES, factors)
+    assert error.value.code == "constant_factor"
+
+
+@pytest.mark.parametrize(
+    ("codes", "words"),
+    [
+        (with_one(np.nan), "row 5, column 2, that are not finite numbers; remove"),
+        (with_one(1e150), r"row 5, column 2, that are larger than 1e\+100; scale"),
+    ],
+)
+def test_a_wrong_number_is_named_by_row_and_column(codes: Table, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words) as error:
+        scores.dci(codes, FACTORS)
+    assert (error.value.code, error.value.param) == ("not_finite", "codes")
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_result_goes_to_other_processes_and_stays_frozen(name: str) -> None:
+    result = CALLED[name](CODES, FACTORS)
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert again.value == result.value
+        assert dict(again.protocol) == dict(result.protocol)
+        assert again.protocol == result.protocol
+        with pytest.raises(TypeError):
+            again.protocol["n"] = 1  # type: ignore[index]
+        arrays = [each for each in vars(again).values() if isinstance(each, np.ndarray)]
+        assert not any(array.flags.writeable for array in arrays)
+    assert asdict(result)["value"] == result.value
 
 
 def test_one_row_less_than_two_each_is_too_few_wherever_rows_are_held_out() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.scores.bounds import number
 from heddle_adapters.scores.information import codes_of
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_platform.errors import InvalidInput
@@ -41,8 +42,7 @@ def active_units(
         InvalidInput: codes `not_finite`, `wrong_shape`, `too_few_rows`.
     """
     codes_NL = codes_of(codes, factors)
-    if not threshold >= 0:
-        raise InvalidInput(f"threshold must be a variance, 0 or more, got {threshold!r}", code="bad_setting")
+    number("threshold", threshold, 0.0)
     if len(codes_NL) < 2:
         raise InvalidInput(f"there is {len(codes_NL)} row, a variance needs at least 2", code="too_few_rows")
     variance_L = codes_NL.var(axis=0, ddof=1)

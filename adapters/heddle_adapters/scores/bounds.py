@@ -1,7 +1,11 @@
 """What a caller may set a score to: whole numbers within their bounds, refused by name."""
 
+import math
 import operator
+from collections.abc import Iterable
 from typing import Final
+
+import numpy as np
 
 from heddle_platform.errors import InvalidInput
 
@@ -27,9 +31,43 @@ def whole(name: str, value: int, least: int, most: int) -> int:
         found = least - 1
     if isinstance(value, bool) or not least <= found <= most:
         raise InvalidInput(
-            f"{name} must be a whole number from {least:,} to {most:,}, got {value!r}", code="bad_setting", param=name
+            f"{name} must be a whole number from {least:,} to {most:,}, got {value!r:.60}",
+            code="bad_setting",
+            param=name,
         )
     return found
+
+
+def number(name: str, value: float, least: float, most: float = math.inf) -> float:
+    """Return a setting as a plain float; NaN and infinity are none.
+
+    Args:
+        name: of the setting.
+        value: what was set; NumPy's numbers count.
+        least, most: bounds, both allowed.
+
+    Raises:
+        InvalidInput: code `bad_setting`.
+    """
+    plain = isinstance(value, float | int | np.floating | np.integer) and not isinstance(value, bool)
+    if not plain or not least <= value <= most or not math.isfinite(value):
+        bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
+        raise InvalidInput(f"{name} must be a number {bounds}, got {value!r:.60}", code="bad_setting", param=name)
+    return float(value)
+
+
+def one_of(name: str, value: str, known: Iterable[str]) -> str:
+    """Return a choice among a few names.
+
+    Raises:
+        InvalidInput: code `unknown_` and the name of the setting.
+    """
+    names = tuple(known)
+    if not isinstance(value, str) or value not in names:
+        raise InvalidInput(
+            f"unknown {name} {value!r:.60}; known are: {', '.join(names)}", code=f"unknown_{name}", param=name
+        )
+    return value
 
 
 def seed_of(value: int) -> int:

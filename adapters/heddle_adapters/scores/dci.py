@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.scores.bounds import one_of
 from heddle_adapters.scores.columns import canonical
 from heddle_adapters.scores.importance import (
     ALPHA,
@@ -37,10 +38,9 @@ from heddle_adapters.scores.importance import (
     refuse_numbers_as_levels,
 )
 from heddle_adapters.scores.information import checked
-from heddle_adapters.scores.kinds import kinds_of
+from heddle_adapters.scores.kinds import kinds_of, refuse_third_values
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_adapters.scores.rows import Cut, held_out
-from heddle_platform.errors import InvalidInput
 
 Estimator = Literal["forest", "boosted", "lasso"]
 _PARTS = 4  # one row in four is held out
@@ -99,12 +99,10 @@ def dci(
         InvalidInput: codes `constant_factor`, `not_finite`, `wrong_shape`, `row_count_mismatch`,
             `too_few_rows`, `unknown_estimator`, `unique_labels`, `kind_count_mismatch`, `unknown_kind`.
     """
-    if estimator not in _FAMILIES:
-        raise InvalidInput(
-            f"unknown estimator {estimator!r}; known are: {', '.join(_FAMILIES)}", code="unknown_estimator"
-        )
+    one_of("estimator", estimator, _FAMILIES)
     codes_NL, factors_NF = checked(codes, factors)
     known = kinds_of(kinds, factors_NF.shape[1])
+    refuse_third_values(factors_NF, known)
     if estimator == "boosted":
         known = ["categorical"] * len(known)
     elif estimator == "lasso":

@@ -24,7 +24,8 @@ def checked(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> tuple[F
     for index in range(factors_NF.shape[1]):
         if factors_NF[:, index].min() == factors_NF[:, index].max():
             raise InvalidInput(
-                f"factor {index} has 1 distinct value over {len(factors_NF)} rows, at least 2 are needed",
+                f"factor {index} has 1 distinct value over {len(factors_NF)} rows, at least 2 are needed; "
+                "leave it out or add rows that differ in it",
                 code="constant_factor",
                 param=str(index),
             )
@@ -50,7 +51,9 @@ def same_rows(codes: NDArray[np.generic], factors: NDArray[np.generic]) -> int:
     """
     if len(codes) != len(factors):
         raise InvalidInput(
-            f"codes have {len(codes)} rows, factors {len(factors)}; they must be equal", code="row_count_mismatch"
+            f"codes have {len(codes)} rows, factors {len(factors)}; they must be equal",
+            code="row_count_mismatch",
+            param="factors",
         )
     return len(codes)
 
@@ -84,7 +87,8 @@ def levels_of(factors_NF: Floats, only: int | None = None) -> list[Integers]:
             )
         if rows < 2 * len(distinct) and rows > 4:
             raise InvalidInput(
-                f"factor {index} has {len(distinct)} levels in {rows} rows, {2 * len(distinct)} rows are needed",
+                f"factor {index} has {len(distinct)} levels in {rows} rows, {2 * len(distinct)} rows are needed; "
+                "add rows, join rare levels, or declare it continuous if it is a number",
                 code="too_few_rows",
                 param=str(index),
             )

@@ -20,13 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
-from heddle_adapters.scores.bounds import bins_of, seed_of
+from heddle_adapters.scores.bounds import bins_of, number, seed_of
 from heddle_adapters.scores.columns import alive
 from heddle_adapters.scores.information import binned, checked
 from heddle_adapters.scores.kinds import factor_levels
 from heddle_adapters.scores.result import Score, protocol_of
 from heddle_adapters.scores.rows import Rows, described
-from heddle_platform.errors import InvalidInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +72,7 @@ def irs(
     """
     bins_of(bins)
     seed_of(seed)
-    if not 0 < quantile <= 1:
-        raise InvalidInput(f"quantile must be above 0 and at most 1, got {quantile!r}", code="bad_setting")
+    number("quantile", quantile, 1e-6, 1.0)
     codes_NL, factors_NF = checked(codes, factors)
     factor_levels(factors_NF, kinds, bins)
     taken_N = described(len(codes_NL), rows, seed)

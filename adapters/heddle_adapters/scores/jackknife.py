@@ -15,6 +15,7 @@ from heddle_adapters.arrays import rows_of
 from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.information import same_rows
 from heddle_adapters.scores.result import Interval, Score, protocol_of
+from heddle_platform.errors import InvalidInput
 
 
 def jackknife(
@@ -39,11 +40,30 @@ def jackknife(
 
     Raises:
         InvalidInput: code `too_few_rows` if there are fewer than two rows a group; `bad_setting`, `wrong_shape`,
-            `row_count_mismatch`; and what the score refuses, of all rows or of those that are left.
+            `row_count_mismatch`; and what the score refuses, of all rows or of those that are left, the group named.
     """
-    return jackknife_each(lambda left, right: {"score": float(score(left, right))}, codes, factors, groups, seed)[
-        "score"
-    ]
+
+    def named(left: NDArray[Any], right: NDArray[Any]) -> dict[str, float]:
+        found = score(left, right)
+        try:
+            value = float(found)
+        except (TypeError, ValueError):
+            value = np.nan
+        if not np.isfinite(value):
+            raise InvalidInput(
+                f"score must return a finite number or a result with a value, got {found!r:.60}",
+                code="bad_setting",
+                param="score",
+            )
+        return {"score": value}
+
+    if not callable(score):
+        raise InvalidInput(
+            f"score must be a function of (codes, factors) such as scores.mig, got {score!r:.60}",
+            code="bad_setting",
+            param="score",
+        )
+    return jackknife_each(named, codes, factors, groups, seed)["score"]
 
 
 def jackknife_each(
@@ -68,8 +88,17 @@ def jackknife_each(
     folds_of(groups, rows, "groups")
     group_N = np.random.default_rng(seed).permutation(rows) % groups
     found = scores(codes_NL, factors_NF)
-    kept_GN = [group_N != group for group in range(groups)]
-    left_G = [scores(codes_NL[kept_N], factors_NF[kept_N]) for kept_N in kept_GN]
+    left_G = []
+    for group in range(groups):
+        kept_N = group_N != group
+        try:
+            left_G.append(scores(codes_NL[kept_N], factors_NF[kept_N]))
+        except InvalidInput as refusal:  # defined on all rows: without this, the sentence would contradict the table
+            raise InvalidInput(
+                f"without group {group + 1} of {groups}: {refusal.message}; more groups leave more rows",
+                code=refusal.code,
+                param=refusal.param,
+            ) from refusal
     intervals = {}
     for name, value in found.items():
         values_G = np.array([left[name] for left in left_G])

@@ -1,6 +1,6 @@
 """Kinds of factors as the scores take them: which are levels, which are numbers, which go round."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Set, Sized
 
 import numpy as np
 
@@ -21,11 +21,16 @@ def kinds_of(kinds: Sequence[str] | None, factors: int) -> list[str]:
     """
     if kinds is None:
         return ["categorical"] * factors
-    if isinstance(kinds, str) or not isinstance(kinds, Sized):
-        raise InvalidInput(f"kinds must be a list, one of each factor, got {kinds!r}", code="kind_count_mismatch")
+    # a set has no order, so which factor a kind is of could not be told
+    if isinstance(kinds, str | Mapping | Set) or not isinstance(kinds, Sized):
+        raise InvalidInput(
+            f"kinds must be a list, one of each factor, got {kinds!r:.60}", code="kind_count_mismatch", param="kinds"
+        )
     if len(kinds) != factors:
         raise InvalidInput(
-            f"there are {len(kinds)} kinds and {factors} factors; they must be equal", code="kind_count_mismatch"
+            f"there are {len(kinds)} kinds and {factors} factors; they must be equal",
+            code="kind_count_mismatch",
+            param="kinds",
         )
     for index, kind in enumerate(kinds):
         if kind not in KNOWN:
@@ -38,12 +43,34 @@ def kinds_of(kinds: Sequence[str] | None, factors: int) -> list[str]:
 
 
 def factor_levels(factors_NF: Floats, kinds: Sequence[str] | None, bins: int) -> list[Integers]:
-    """Return all factors as levels 0..: binned where their kind is a number."""
-    columns = []
-    for index, kind in enumerate(kinds_of(kinds, factors_NF.shape[1])):
+    """Return all factors as levels 0..: binned where their kind is a number.
+
+    Raises:
+        InvalidInput: see `kinds_of`, `refuse_third_values` and `information.levels_of`.
+    """
+    columns, known = [], kinds_of(kinds, factors_NF.shape[1])
+    refuse_third_values(factors_NF, known)
+    for index, kind in enumerate(known):
         column_N = factors_NF[:, index]
         columns.append(binned(column_N, bins) if kind in NUMBERS else levels_of(factors_NF, only=index)[0])
     return columns
+
+
+def refuse_third_values(factors_NF: Floats, kinds: Sequence[str]) -> None:
+    """Refuse a binary factor of more than two values, as one is where -1 stands for "not known".
+
+    Raises:
+        InvalidInput: code `unknown_level`.
+    """
+    for index, kind in enumerate(kinds):
+        distinct = len(np.unique(factors_NF[:, index])) if kind == "binary" else 0
+        if distinct > 2:
+            raise InvalidInput(
+                f"factor {index} is binary and has {distinct} distinct values; drop the rows where it is not known, "
+                "or declare it categorical",
+                code="unknown_level",
+                param=str(index),
+            )
 
 
 def filled(levels_N: Integers) -> Integers:

@@ -14,11 +14,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.one_thread import one_thread
-from heddle_adapters.scores.bounds import folds_of, seed_of
+from heddle_adapters.scores.bounds import folds_of, one_of, seed_of
 from heddle_adapters.scores.columns import alive, standardised
 from heddle_adapters.scores.information import codes_of
 from heddle_adapters.scores.result import Score, protocol_of
-from heddle_platform.errors import InvalidInput
 
 _RIDGE = 1.0  # rows' worth of shrinkage on standardised codes
 
@@ -56,8 +55,7 @@ def lps(
         InvalidInput: codes `not_finite`, `wrong_shape`, `too_few_rows`, `unknown_estimator`.
     """
     codes_NL = codes_of(codes, factors)
-    if estimator not in ("ridge", "boosted"):
-        raise InvalidInput(f"unknown estimator {estimator!r}; known are: ridge, boosted", code="unknown_estimator")
+    one_of("estimator", estimator, ("ridge", "boosted"))
     seed_of(seed)
     folds_of(folds, len(codes_NL))
     place_M = np.flatnonzero(alive(codes_NL))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers
-from heddle_adapters.scores.bounds import bins_of
+from heddle_adapters.scores.bounds import bins_of, one_of
 from heddle_adapters.scores.information import (
     binned_information,
     checked,
@@ -62,10 +62,7 @@ def mig(
             `wrong_shape`, `row_count_mismatch`, `kind_count_mismatch`, `unknown_kind`, `unknown_estimator`,
             `not_numbers`, `bad_setting`.
     """
-    if estimator not in ("histogram", "knn"):
-        raise InvalidInput(
-            f"unknown estimator {estimator!r}; known are: histogram, knn", code="unknown_estimator", param="estimator"
-        )
+    one_of("estimator", estimator, ("histogram", "knn"))
     bins_of(bins)
     codes_NL, factors_NF = checked(codes, factors)
     if codes_NL.shape[1] < 2:

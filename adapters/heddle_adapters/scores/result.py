@@ -1,13 +1,36 @@
 """What every score returns: a value and the protocol it was measured by, frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 Protocol = Mapping[str, Any]
+
+
+class _Frozen(Mapping[str, Any]):
+    """A read-only dictionary that, unlike `MappingProxyType`, can be pickled and copied: results go to other processes.
+
+    Equal to a dictionary of the same entries.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Mapping[str, Any]) -> None:
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return repr(self._entries)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +46,13 @@ class Score:
     protocol: Protocol
 
     def __post_init__(self) -> None:
+        self._freeze()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._freeze()  # a copied or unpickled array would be writeable again
+
+    def _freeze(self) -> None:
         # frozen to the last number, so that a result that is passed on cannot come to say something else
         for field in fields(self):
             array = getattr(self, field.name)
@@ -53,7 +83,7 @@ class Interval:
 
 def protocol_of(metric: str, *, version: int = 1, **details: Any) -> Protocol:
     """Return a read-only protocol; `version` rises when the same input would give another value."""
-    return MappingProxyType({"metric": metric, "version": version, **details})
+    return _Frozen({"metric": metric, "version": version, **details})
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from heddle_adapters.arrays import Integers
+from heddle_adapters.scores.bounds import one_of
 from heddle_platform.errors import InvalidInput
 
 Rows = Literal["drawn", "each"]
@@ -49,8 +50,7 @@ def described(rows: int, way: Rows, seed: int) -> Integers:
 
 
 def _check(way: str) -> None:
-    if way not in ("drawn", "each"):
-        raise InvalidInput(f"unknown way of taking rows {way!r}; known are: drawn, each", code="unknown_rows")
+    one_of("rows", way, ("drawn", "each"))
 
 
 def held_out(rows: int, parts: int, seed: int) -> Cut:
