@@ -12,19 +12,21 @@ Singles = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+LARGEST_LATENT = 1e9  # standardised ones are about 1; their fourth powers and what float32 stores of them hold
 _LARGEST = 1e100  # squares of more rows than there can be still add up below float64's end
 
 
-def finite_matrix(values: NDArray[Any], what: str) -> Floats:
+def finite_matrix(values: NDArray[Any], what: str, largest: float = _LARGEST) -> Floats:
     """Return `values` as a float64 matrix.
 
     Args:
         values: rows x columns.
         what: name for the error sentence, plural ("latents").
+        largest: magnitude that is still taken.
 
     Raises:
         InvalidInput: code `wrong_shape` (not two axes, or an empty one), `not_numbers` (text, dates, complex numbers,
-            what NumPy cannot read) or `not_finite` (NaN, infinite, masked, beyond 1e100).
+            what NumPy cannot read) or `not_finite` (NaN, infinite, masked, beyond `largest`).
     """
     matrix = _floats(values, what)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -33,12 +35,12 @@ def finite_matrix(values: NDArray[Any], what: str) -> Floats:
             code="wrong_shape",
             param=what,
         )
-    fault_RC = ~(np.abs(matrix) <= _LARGEST)
+    fault_RC = ~(np.abs(matrix) <= largest)
     faults = int(np.count_nonzero(fault_RC))
     if faults:
         row, column = np.argwhere(fault_RC)[0]
         large = np.isfinite(matrix[fault_RC]).all()
-        told = f"larger than {_LARGEST:.0e}; scale the column" if large else "not finite numbers; remove those rows"
+        told = f"larger than {largest:.0e}; scale the column" if large else "not finite numbers; remove those rows"
         raise InvalidInput(
             f"{what} hold {faults} of {matrix.size} values, the first in row {row}, column {column}, that are {told}",
             code="not_finite",
@@ -71,6 +73,15 @@ def _floats(values: NDArray[Any], what: str) -> Floats:
     masked = int(np.count_nonzero(np.ma.getmaskarray(given))) if isinstance(given, np.ma.MaskedArray) else 0
     if masked:
         raise InvalidInput(f"{what} hold {masked} masked values; remove those rows", code="not_finite", param=what)
+    return numbers_of(given, what)
+
+
+def numbers_of(given: NDArray[Any], what: str) -> Floats:
+    """Return an array as float64, its NaN and infinite values too.
+
+    Raises:
+        InvalidInput: code `not_numbers`.
+    """
     try:
         # what else NumPy would turn into numbers was meant otherwise, digits in words too
         if given.dtype.kind in "biufO" and not (given.dtype.kind == "O" and _holds_words(given)):

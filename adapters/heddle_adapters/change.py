@@ -107,8 +107,8 @@ def interaction_changes(adapter: Adapter, requests: Sequence[EditRequest], value
         requests: edits that passed `check_request`, one per image.
         values_BF: values read from the images.
     """
-    if not adapter.interactions:
-        return np.zeros((len(requests), 0))
+    if not (adapter.interactions and requests):
+        return np.zeros((len(requests), len(adapter.interact_QL)))
     known: dict[tuple[float, ...], Floats] = {}  # levels move in few ways, and a card asks for thousands of edits
     rows = []
     for request, values_F in zip(requests, values_BF, strict=True):
@@ -158,7 +158,7 @@ def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[i
     return {
         index: target
         if adapter.codings[index].kind == "periodic"
-        else float(min(max(target, adapter.usable_F2[index, 0]), adapter.usable_F2[index, 1]))
+        else min(max(target, float(adapter.usable_F2[index, 0])), float(adapter.usable_F2[index, 1]))
         for index, target in targets.items()
     }
 

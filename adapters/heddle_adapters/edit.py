@@ -57,7 +57,7 @@ def edit_latents(adapter: Adapter, latents_BL: NDArray[Any], requests: Sequence[
 
     Raises:
         InvalidInput: see `check_request`; code `row_count_mismatch` if there is not one request per row;
-            code `latent_mismatch` if the latents are another base's.
+            code `latent_mismatch` if the latents are another base's; `wrong_shape`, `not_finite`.
     """
     if len(requests) != len(latents_BL):
         raise InvalidInput(
@@ -69,9 +69,9 @@ def edit_latents(adapter: Adapter, latents_BL: NDArray[Any], requests: Sequence[
     latents_BL = latents_BL.astype(np.float32, copy=False)
     scores_BC = scores_of(adapter, latents_BL)
     values_BF = values_of(adapter, scores_BC)
-    change_BP = np.stack(
-        [design_change(adapter, request, values_F) for request, values_F in zip(requests, values_BF, strict=True)]
-    )
+    change_BP = np.zeros((len(requests), len(adapter.write_PL)))
+    for row, (request, values_F) in enumerate(zip(requests, values_BF, strict=True)):
+        change_BP[row] = design_change(adapter, request, values_F)
     delta_BL = (change_BP.astype(np.float32) @ adapter.write_PL).astype(np.float32)
     if adapter.interactions:
         change_BQ = interaction_changes(adapter, requests, values_BF)

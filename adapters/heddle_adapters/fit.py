@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode, ReadKind
-from heddle_adapters.arrays import Floats, Mask, Singles, finite_matrix
+from heddle_adapters.arrays import LARGEST_LATENT, Floats, Mask, Singles, finite_matrix
 from heddle_adapters.design import score_slices
 from heddle_adapters.discriminate import Walked, stay, unmoved, walk
 from heddle_adapters.held_out import read_held_out
@@ -29,7 +29,9 @@ from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, trusted_radius, whitening
 from heddle_adapters.one_thread import one_thread
+from heddle_adapters.scores.bounds import number
 from heddle_adapters.solution import Solution, interacting_effects, solve
+from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, FactorSet
 
 PROBE_RIDGE = 10.0  # imagined rows per latent in the probes of the hybrid write
@@ -68,11 +70,13 @@ def fit_adapter(
 
     Raises:
         InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `factor_count_mismatch`,
-            `latent_mismatch`, `unknown_level`, `constant_factor`, `too_few_labels`, `no_live_latent`.
+            `latent_mismatch`, `unknown_level`, `constant_factor`, `too_few_labels`, `no_live_latent`, `not_numbers`,
+            `invalid_value`, `bad_setting`.
     """
-    latents_NL = finite_matrix(latents_NL, "latents")
+    latents_NL = finite_matrix(latents_NL, "latents", LARGEST_LATENT)
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
-    pool_ML = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents")
+    pool_ML = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents", LARGEST_LATENT)
+    _check_chosen(factor_set, ridge, residual_share, temperature_F)
     with one_thread():
         live_L = live_latents(latents_NL, pool_ML)
         latents_NL = latents_NL[:, live_L]
@@ -91,6 +95,24 @@ def fit_adapter(
         kept = ridge, share
         adapter = _assemble(factor_set, base_digest, values_NF, images_ML, live_L, solution, walked, kept)
         return _interacting(adapter, latents_NL, values_NF, solution, interactions, ridge) if interactions else adapter
+
+
+def _check_chosen(
+    factor_set: FactorSet, ridge: float | None, residual_share: float | None, temperature_F: Floats | None
+) -> None:
+    if ridge is not None:
+        number("ridge", ridge, 1e-9)
+    if residual_share is not None:
+        number("residual_share", residual_share, 0.0, 1.0)
+    if temperature_F is not None:
+        factors = len(factor_set.factors)
+        chosen_F = np.asarray(temperature_F, dtype=np.float64)
+        if chosen_F.shape != (factors,) or not (np.isfinite(chosen_F) & (chosen_F > 0)).all():
+            raise InvalidInput(
+                f"temperature_F must hold one number above 0 for each of {factors} factors, got {chosen_F!r:.60}",
+                code="bad_setting",
+                param="temperature_F",
+            )
 
 
 def _interacting(

@@ -6,24 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.arrays import Floats, Mask, numbers_of, rows_of
 from heddle_adapters.design import Coding, coding_of, column_slices
 from heddle_adapters.solution import solve
 from heddle_platform.errors import InvalidInput
-from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
+from heddle_platform.factors import Continuous, FactorSet, FactorSpec, LevelledFactor, Periodic
 
 DEAD_BELOW = 0.05  # standard deviation, in the base's own, under which a latent is dead
+LARGEST_NUMBER = 1e30  # of a label or a period: a number is read and stored as float32
+FINEST_SHARE = 1e-5  # of its magnitude that a number must vary by: float32 tells a tenth of a millionth
 MONOTONE_SHARE = 0.8  # of level pairs that must be in order for an ordinal factor to be coded as one column
 
 
 def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> Floats:
-    """Return labels as float64 [N, F].
+    """Return labels as float64 [N, F], NaN where missing; what is masked is missing.
 
     Raises:
-        InvalidInput: codes `row_count_mismatch`, `factor_count_mismatch`, `not_finite`, `unknown_level`,
+        InvalidInput: codes `row_count_mismatch`, `factor_count_mismatch`, `wrong_shape`, `not_numbers`, `not_finite`,
+            `unknown_level`, `invalid_value` (out of the declared range, or a unit that float32 cannot hold),
             `constant_factor`.
     """
-    values_NF = np.asarray(values_NF, dtype=np.float64)
+    values_NF = _labels(values_NF)
     factors = factor_set.factors
     if values_NF.ndim != 2 or values_NF.shape[1] != len(factors):
         raise InvalidInput(
@@ -36,7 +39,11 @@ def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> F
             f"labels have {len(values_NF)} rows, images {rows}; they must be equal", code="row_count_mismatch"
         )
     if np.isinf(values_NF).any():
-        raise InvalidInput(f"labels hold {int(np.isinf(values_NF).sum())} infinite values", code="not_finite")
+        raise InvalidInput(
+            f"labels hold {int(np.isinf(values_NF).sum())} infinite values; leave a label out where it is not known",
+            code="not_finite",
+            param="labels",
+        )
     for index, factor in enumerate(factors):
         _check_column(values_NF[:, index], factor)
     return values_NF
@@ -114,6 +121,13 @@ def half_is_empty(values_NF: Floats, codings: Sequence[Coding]) -> bool:
     return len(values_NF) < 2 or any(np.isnan(values_NF[:, index]).all() for index in range(len(codings)))
 
 
+def _labels(values: NDArray[Any]) -> Floats:
+    given = rows_of(values, "labels")
+    mask = np.ma.getmaskarray(given) if isinstance(given, np.ma.MaskedArray) else None
+    numbers = numbers_of(np.ma.getdata(given), "labels")
+    return numbers if mask is None else np.where(mask, np.nan, numbers)
+
+
 def _check_column(values_N: Floats, factor: FactorSpec) -> None:
     known_N = values_N[~np.isnan(values_N)]
     distinct = np.unique(known_N)
@@ -133,3 +147,27 @@ def _check_column(values_N: Floats, factor: FactorSpec) -> None:
                 code="unknown_level",
                 param=factor.name,
             )
+    elif isinstance(factor, Continuous):
+        low, high = factor.range
+        if distinct[0] < low or distinct[-1] > high:
+            wrong = distinct[0] if distinct[0] < low else distinct[-1]
+            raise InvalidInput(
+                f"{factor.name!r} has a label {wrong:g} outside its declared range {low:g} to {high:g}; correct the "
+                "label or declare a wider range",
+                code="invalid_value",
+                param=factor.name,
+            )
+        _check_unit(max(abs(distinct[0]), abs(distinct[-1])), distinct[-1] - distinct[0], factor)
+    elif isinstance(factor, Periodic):
+        _check_unit(max(abs(distinct[0]), abs(distinct[-1]), factor.period), factor.period, factor)
+
+
+def _check_unit(largest: float, spread: float, factor: FactorSpec) -> None:
+    """Refuse a number whose readings float32 would round away."""
+    if largest > LARGEST_NUMBER or spread < max(1.0 / LARGEST_NUMBER, FINEST_SHARE * largest):
+        raise InvalidInput(
+            f"{factor.name!r} reaches {largest:.3g} and varies by {spread:.3g}, which float32 cannot hold; give it in "
+            "another unit or less an offset",
+            code="invalid_value",
+            param=factor.name,
+        )

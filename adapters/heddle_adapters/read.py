@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from heddle_adapters.adapter import Adapter
-from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.arrays import LARGEST_LATENT, Floats, Integers, finite_matrix
 from heddle_adapters.design import Coding
+from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Binary, FactorSet, FactorSpec, LevelledFactor
 
 TOLERANCE = 0.1  # confidence of a number: that the truth lies within this share of the range or period
@@ -68,17 +69,29 @@ def read(adapter: Adapter, latents_BL: NDArray[Any]) -> Readings:
         latents_BL: latents of B images, standardised by the base's statistics.
 
     Raises:
-        InvalidInput: code `latent_mismatch`.
+        InvalidInput: see `scores_of`.
     """
     return interpret(adapter, scores_of(adapter, latents_BL))
 
 
 def scores_of(adapter: Adapter, latents_BL: NDArray[Any]) -> Floats:
-    """Return the raw scores [B, C]: logits before temperature, values, (cos, sin)."""
+    """Return the raw scores [B, C]: logits before temperature, values, (cos, sin).
+
+    Raises:
+        InvalidInput: codes `wrong_shape`, `latent_mismatch`, `not_finite`.
+    """
+    if latents_BL.ndim != 2:
+        raise InvalidInput(
+            f"latents must be a table of images x latents, got shape {latents_BL.shape}",
+            code="wrong_shape",
+            param="latents",
+        )
     adapter.check_latents(latents_BL.shape[1])
     scores_BC: Floats = (latents_BL.astype(np.float32, copy=False) @ adapter.read_LC + adapter.read_bias_C).astype(
         np.float64
     )
+    if not np.isfinite(scores_BC).all():  # as those of what is not finite are
+        finite_matrix(latents_BL, "latents", LARGEST_LATENT)
     return scores_BC
 
 

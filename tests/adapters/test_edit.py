@@ -139,6 +139,36 @@ def test_binary_takes_words_numbers_and_booleans(adapter: Adapter) -> None:
         assert design_change(adapter, request(set={"lit": wanted}), np.zeros(5))[0] == 1.0
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("latents", "code"),
+    [
+        (np.full((2, 16), np.nan), "not_finite"),
+        (np.full((2, 16), np.inf), "not_finite"),
+        (np.zeros(16), "wrong_shape"),
+        (np.zeros((2, 1, 16)), "wrong_shape"),
+        (np.zeros((2, 15)), "latent_mismatch"),
+    ],
+)
+def test_latents_that_are_none_are_refused(adapter: Adapter, latents: Any, code: str) -> None:
+    for use in (lambda: read(adapter, latents), lambda: edit_latents(adapter, latents, [request()] * len(latents))):
+        with pytest.raises(InvalidInput) as error:
+            use()
+        assert error.value.code == code
+
+
+def test_no_picture_is_edited_to_none(adapter: Adapter, entwined_adapter: Adapter) -> None:
+    for one in (adapter, entwined_adapter):
+        assert edit_latents(one, np.zeros((0, 16)), []).latents_BL.shape == (0, 16)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["age", "size"])
+def test_a_shift_beyond_all_numbers_stops_at_the_usable_range(adapter: Adapter, tenant: Any, name: str) -> None:
+    far, farther = (edit_latents(adapter, tenant.latents_NL[:1], [request(shift={name: by})]) for by in (1e4, 1e308))
+    assert np.array_equal(far.latents_BL, farther.latents_BL)
+
+
 def test_one_request_per_latent(adapter: Adapter, tenant: Any) -> None:
     with pytest.raises(InvalidInput, match="1 edits for 2 latents"):
         edit_latents(adapter, tenant.latents_NL[:2], [request(set={"lit": True})])

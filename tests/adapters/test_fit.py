@@ -124,10 +124,27 @@ def test_bad_input_is_refused(draw_tenant: Callable[..., Any]) -> None:
         (broken, tenant.values_NF, "not_finite"),
         (tenant.latents_NL[0], tenant.values_NF, "wrong_shape"),
         (tenant.latents_NL[:49], tenant.values_NF, "row_count_mismatch"),
+        (1e30 * tenant.latents_NL, tenant.values_NF, "not_finite"),
+        (tenant.latents_NL, tenant.values_NF.astype(str), "not_numbers"),
     ):
         with pytest.raises(InvalidInput) as error:
             fit_adapter(latents, values, tenant.factor_set, base_digest="b")
         assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        *({"ridge": ridge} for ridge in (0.0, -1.0, float("nan"), float("inf"), "3")),
+        *({"residual_share": share} for share in (-0.1, 5.0, float("nan"))),
+        *({"residual_share": 0.25, "temperature_F": np.array(t)} for t in ([1.0], [1.0, 1, 1, 1, 0], [np.nan] * 5)),
+    ],
+)
+def test_what_is_chosen_wrongly_is_refused(draw_tenant: Callable[..., Any], chosen: dict[str, Any]) -> None:
+    tenant = draw_tenant(rows=50)
+    with pytest.raises(InvalidInput, match=list(chosen)[-1]) as error:
+        fit_adapter(tenant.latents_NL, tenant.values_NF, tenant.factor_set, base_digest="b", **chosen)
+    assert error.value.code == "bad_setting"
 
 
 def test_what_was_chosen_before_gives_the_same_bytes_without_holding_rows_out(draw_tenant: Callable[..., Any]) -> None:

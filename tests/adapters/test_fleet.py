@@ -177,16 +177,17 @@ def test_one_bad_tenant_stops_no_other(fleet: list[FleetTenant]) -> None:
             FleetTenant(good.latents_NL, constant, *rest),
             FleetTenant(0 * good.latents_NL, good.values_NF, *rest),
             FleetTenant(good.latents_NL, good.values_NF, *rest, good.latents_NL[:, :3]),
+            FleetTenant(1e30 * good.latents_NL, good.values_NF, *rest),
         ],
         device="cpu",
     )
     codes = {index: error.code for index, error in fitted.refused.items()}
-    assert codes == {0: "not_finite", 2: "constant_factor", 3: "no_live_latent", 4: "latent_mismatch"}
+    assert codes == {0: "not_finite", 2: "constant_factor", 3: "no_live_latent", 4: "latent_mismatch", 5: "not_finite"}
     assert_same(fitted.adapter(1), alone(good))
     with pytest.raises(InvalidInput, match="lit"):
         fitted.adapter(2)
     with pytest.raises(NotFound):
-        fitted.adapter(5)
+        fitted.adapter(6)
 
 
 def test_an_empty_fleet_is_no_fault() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from heddle_adapters.design import coding_of
 from heddle_adapters.intake import check_values, codings_of, live_latents, monotone_share
+from heddle_adapters.read import read
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import parse_factor_set
 
@@ -21,12 +22,57 @@ SIZES = {"name": "s", "factors": [{"name": "size", "kind": "ordinal", "levels": 
         (np.array([[0.0], [0.0], [np.nan], [0.0]]), "constant_factor", "1 distinct label"),
         (np.array([[0.0], [4.0], [1.0], [2.0]]), "unknown_level", "a label 4, its 4 levels"),
         (np.array([[0.0], [0.5], [1.0], [2.0]]), "unknown_level", "0.5"),
+        (np.array([[0.0], [-1.0], [1.0], [2.0]]), "unknown_level", "a label -1"),
+        (np.array([["s"], ["m"], ["l"], ["s"]]), "not_numbers", "number the levels"),
+        (np.array([["0"], [1], [2], [3]], dtype=object), "not_numbers", "number the levels"),
+        (np.zeros((4, 1), complex), "not_numbers", "complex"),
+        (np.zeros((4, 1), "datetime64[D]"), "not_numbers", "datetime"),
+        ([[0.0], [1.0, 2.0], [1.0], [0.0]], "wrong_shape", "unequal"),
+        (None, "wrong_shape", "table"),
     ],
 )
 def test_bad_labels_are_named(values: Any, code: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=words) as error:
         check_values(values, parse_factor_set(SIZES), 4)
     assert error.value.code == code
+
+
+def test_what_is_masked_is_missing_and_not_what_stands_under_the_mask() -> None:
+    given = np.ma.masked_equal(np.array([[0.0], [1.0], [3.0], [2.0]]), 3.0)
+    assert np.array_equal(
+        check_values(given, parse_factor_set(SIZES), 4), np.array([[0.0], [1.0], [np.nan], [2.0]]), equal_nan=True
+    )
+    nothing = np.array([[0], [1], [None], [2]], dtype=object)
+    assert np.isnan(check_values(nothing, parse_factor_set(SIZES), 4)[2, 0])
+
+
+@pytest.mark.parametrize(
+    ("factor", "numbers", "words"),
+    [
+        ({"kind": "continuous", "range": [0, 90]}, [0.0, 91.0, 5.0], "91 outside its declared range 0 to 90"),
+        ({"kind": "continuous", "range": [0, 90]}, [-0.5, 91.0, 5.0], "-0.5 outside"),
+        ({"kind": "continuous", "range": [0, 1e300]}, [0.0, 1e150, 2e150], "another unit"),
+        ({"kind": "continuous", "range": [0, 90]}, [1e-200, 2e-200, 3e-200], "another unit"),
+        ({"kind": "continuous", "range": [0, 2e9]}, [1e9, 1e9 + 1, 1e9 + 90], "less an offset"),
+        ({"kind": "periodic", "period": 360}, [0.0, 1e150, 3.0], "another unit"),
+        ({"kind": "periodic", "period": 1e-40}, [0.0, 1e-41, 2e-41], "another unit"),
+    ],
+)
+def test_numbers_that_readings_could_not_hold_are_refused(
+    factor: dict[str, Any], numbers: list[float], words: str
+) -> None:
+    factor_set = parse_factor_set({"name": "n", "factors": [{"name": "age", **factor}]})
+    with pytest.raises(InvalidInput, match=words) as error:
+        check_values(np.array(numbers)[:, None], factor_set, 3)
+    assert (error.value.code, error.value.param) == ("invalid_value", "age")
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_numbers_that_are_taken_are_read_to_the_unit(offset: float, draw_tenant: Callable[..., Any]) -> None:
+    age = {"name": "age", "kind": "continuous", "range": [offset, offset + 90]}
+    tenant = draw_tenant(document={"name": "n", "factors": [age]}, noise=0.01)
+    read_N = read(tenant.fit(), tenant.latents_NL)["age"].values
+    assert np.abs(read_N - tenant.values_NF[:, 0]).max() < 1.0
 
 
 def test_dead_latents_are_found_over_labelled_and_pool() -> None:

@@ -144,7 +144,7 @@ def test_order_sign_scale_and_dead_codes_change_nothing(
 def test_the_unit_of_a_factor_decides_nothing(name: str, kind: str) -> None:
     # a wavelength in metres is 5e-7: what a tree splits and a square sums must not vanish with the unit
     score, kinds = getattr(scores, name.removesuffix("_knn")), [kind] * 3
-    extra = {"estimator": "knn"} if name == "mig_knn" else {}
+    extra: dict[str, Any] = {"estimator": "knn"} if name == "mig_knn" else {}
     extra |= {"taught": 400, "judged": 300} if name in ("factor_vae", "beta_vae") else {}
     value = score(CODES, FACTORS, kinds=kinds, **extra).value
     for unit in (2.0**-40, 2.0**-700, 2.0**-1070, 2.0**200):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_adapters.arrays import Floats, finite_matrix
+from heddle_adapters.arrays import LARGEST_LATENT, Floats, finite_matrix
 from heddle_adapters.design import Coding, code_all, coding_of
 from heddle_adapters.fleet.structure import Widths, padded_rows, stacked, structure_of, widths_of
 from heddle_adapters.folds import fold_of_rows
@@ -181,6 +181,7 @@ def _fill(packed: Packed, place: int, one: Admitted) -> None:
 
 
 def _check_latents(latents_NL: NDArray[Any], what: str) -> None:
-    # a finite sum has finite terms; only where there is none, every value is looked at
-    if latents_NL.ndim != 2 or 0 in latents_NL.shape or not np.isfinite(latents_NL.sum(dtype=np.float64)):
-        finite_matrix(latents_NL, what)
+    # NaN is neither; only where the extremes tell of a fault, every value is looked at
+    sound = latents_NL.ndim == 2 and 0 not in latents_NL.shape
+    if not (sound and latents_NL.max() <= LARGEST_LATENT and latents_NL.min() >= -LARGEST_LATENT):
+        finite_matrix(latents_NL, what, LARGEST_LATENT)
