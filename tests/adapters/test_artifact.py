@@ -1,5 +1,9 @@
 import io
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,3 +67,42 @@ def test_matrices_that_do_not_belong_to_the_header_are_refused(adapter: Adapter)
             archive.writestr(name, data)
     with pytest.raises(DataCorrupt, match="write_PL has shape"):
         unpack(out.getvalue())
+
+
+PROGRAM = """
+import numpy as np
+from tests.adapters.conftest import make_entwined
+from heddle_adapters.artifact import digest_of, pack
+from heddle_adapters.discover import find_interactions, kept
+from heddle_adapters.export import to_onnx
+from heddle_adapters.fit import fit_adapter
+from heddle_adapters.statistics import gather, pack_statistics
+
+drawn = make_entwined(rows=600, noise=0.1)
+lost = np.random.default_rng(1).random(drawn.values_NF.shape) < 0.1
+values = np.where(lost, np.nan, drawn.values_NF)
+pairs = kept(find_interactions(drawn.latents_NL, values, drawn.factor_set))
+assert pairs
+fitted = fit_adapter(drawn.latents_NL, values, drawn.factor_set, base_digest="b" * 64, interactions=pairs)
+sums = gather(drawn.latents_NL, values, drawn.factor_set, fitted.codings, base_digest="b" * 64, ridge=fitted.ridge)
+print(*map(digest_of, (pack(fitted), to_onnx(fitted), pack_statistics(sums))))
+"""
+
+
+def test_every_process_writes_the_same_bytes() -> None:
+    root = Path(__file__).resolve().parents[2]
+    found = set()
+    for threads, seed in (("1", "0"), ("2", "1"), ("2", "random")):
+        variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads)
+        ran = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=root,
+            env={**os.environ, **variables, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        found.add(ran.stdout)
+    assert len(found) == 1
+    assert len(set(found.pop().split())) == 3
