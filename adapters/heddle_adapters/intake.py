@@ -26,7 +26,7 @@ def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> F
             `unknown_level`, `invalid_value` (out of the declared range, or a unit that float32 cannot hold),
             `constant_factor`.
     """
-    values_NF = _labels(values_NF)
+    values_NF = labels_of(values_NF)
     factors = factor_set.factors
     if values_NF.ndim != 2 or values_NF.shape[1] != len(factors):
         raise InvalidInput(
@@ -121,7 +121,12 @@ def half_is_empty(values_NF: Floats, codings: Sequence[Coding]) -> bool:
     return len(values_NF) < 2 or any(np.isnan(values_NF[:, index]).all() for index in range(len(codings)))
 
 
-def _labels(values: NDArray[Any]) -> Floats:
+def labels_of(values: NDArray[Any]) -> Floats:
+    """Return labels as float64, what is masked as NaN.
+
+    Raises:
+        InvalidInput: codes `wrong_shape`, `not_numbers`.
+    """
     given = rows_of(values, "labels")
     mask = np.ma.getmaskarray(given) if isinstance(given, np.ma.MaskedArray) else None
     numbers = numbers_of(np.ma.getdata(given), "labels")

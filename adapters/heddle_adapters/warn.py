@@ -83,7 +83,7 @@ def _write(adapter: Adapter) -> list[CardWarning]:
         CardWarning(
             code="additive_write",
             factors=(),
-            detail=f"the probes' covariance has condition {adapter.write_condition:.0f}, above {WORST_CONDITION:.0f}: "
+            detail=f"the probes' covariance has condition {adapter.write_condition:.3g}, above {WORST_CONDITION:.0f}: "
             "edits follow the joint effects alone; more labels or fewer levels would help",
             numbers={"condition": round(adapter.write_condition, 3), "warned_above": WORST_CONDITION},
             action="label more images, or merge levels that look alike",

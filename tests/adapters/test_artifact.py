@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import subprocess
 import sys
@@ -52,6 +53,20 @@ def test_truncated_and_foreign_bytes_are_refused(adapter: Adapter) -> None:
         with pytest.raises(DataCorrupt) as error:
             unpack(data)
         assert error.value.code == "adapter_corrupt"
+
+
+def test_a_format_of_later_days_is_named(adapter: Adapter) -> None:
+    source, out = zipfile.ZipFile(io.BytesIO(pack(adapter))), io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith(".json"):
+                header = json.loads(data)
+                data = json.dumps({**header, "format": 99}).encode()
+            archive.writestr(name, data)
+    with pytest.raises(DataCorrupt, match="this program reads up to") as error:
+        unpack(out.getvalue())
+    assert error.value.code == "unknown_format"
 
 
 def test_matrices_that_do_not_belong_to_the_header_are_refused(adapter: Adapter) -> None:

@@ -278,6 +278,31 @@ def test_the_card_names_looks_that_depend_on_each_other(entwine: Callable[..., A
     assert Card.model_validate(older).interactions == ()
 
 
+def test_the_fall_back_of_the_write_is_named_on_the_card(draw_tenant: Callable[..., Any]) -> None:
+    document = {"name": "twins", "factors": [{"name": "one", "kind": "binary"}, {"name": "other", "kind": "binary"}]}
+    twins = draw_tenant(document=document, change_values=lambda values: values[:, [0, 0]])
+    adapter, card = score_adapter(
+        twins.latents_NL, twins.values_NF, twins.factor_set, base_digest=BASE, round_trip=perfect
+    )
+    assert (adapter.write_kind, card.write_kind) == ("additive", "additive")
+    [told] = [warning for warning in card.warnings if warning.code == "additive_write"]
+    assert told.numbers["condition"] > told.numbers["warned_above"] == 1_000
+    assert "edits follow the joint effects alone" in told.detail
+    assert told.action
+    assert len(told.detail) < 200
+
+
+def test_an_order_that_images_do_not_follow_is_named_on_the_card(draw_tenant: Callable[..., Any]) -> None:
+    factor = {"name": "size", "kind": "ordinal", "levels": ["s", "m", "l", "xl"]}
+    drawn = draw_tenant(document={"name": "n", "factors": [factor]})
+    shuffled = np.array([2.0, 0.0, 3.0, 1.0])[drawn.values_NF.astype(int)]
+    adapter, card = score_adapter(drawn.latents_NL, shuffled, drawn.factor_set, base_digest=BASE, round_trip=perfect)
+    assert adapter.codings[0].kind == "categorical"
+    [told] = [warning for warning in card.warnings if warning.code == "not_monotone"]
+    assert told.factors == ("size",)
+    assert told.action
+
+
 def test_additive_factors_have_no_interaction_on_their_card(scored: tuple[Any, Card, Any]) -> None:
     adapter, card, _ = scored
     assert adapter.interactions == ()

@@ -190,6 +190,17 @@ def test_one_bad_tenant_stops_no_other(fleet: list[FleetTenant]) -> None:
         fitted.adapter(6)
 
 
+def test_masked_labels_are_missing_in_the_fleet_as_alone(draw_tenant: Callable[..., Any]) -> None:
+    drawn = draw_tenant(rows=60)
+    masked = np.ma.masked_greater(drawn.values_NF, 30.0)
+    given = FleetTenant(drawn.latents_NL, masked, drawn.factor_set, "b")
+    missing = FleetTenant(drawn.latents_NL, masked.filled(np.nan), drawn.factor_set, "b")
+    fitted = fit_fleet([given, missing], device="cpu")
+    assert np.isnan(missing.values_NF).any()
+    assert pack(fitted.adapter(0)) == pack(fitted.adapter(1))
+    assert_same(fitted.adapter(0), alone(missing))
+
+
 def test_an_empty_fleet_is_no_fault() -> None:
     assert fit_fleet([], device="cpu").solved == {}
 

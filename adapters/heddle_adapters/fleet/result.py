@@ -12,6 +12,7 @@ from heddle_adapters.arrays import Floats, Mask, Singles
 from heddle_adapters.design import Coding, column_slices, score_slices
 from heddle_adapters.fit import usable_range
 from heddle_adapters.fleet.intake import FleetTenant
+from heddle_adapters.intake import labels_of
 from heddle_adapters.linear import WORST_CONDITION
 from heddle_platform.errors import InvalidInput, NotFound
 
@@ -90,7 +91,7 @@ class FleetFit:
             detail=(DETAIL,) * factors,
             refused=(),
             live_L=chunk.live_BL[place],
-            usable_F2=usable_range(tenant.factor_set, np.asarray(tenant.values_NF, dtype=np.float64)),
+            usable_F2=usable_range(tenant.factor_set, labels_of(tenant.values_NF)),
             spread_CL=chunk.spread_BCL[place, :scores],
             mean_L=chunk.mean_BL[place],
             whiten_LL=chunk.whiten_BLL[place],
