@@ -2,10 +2,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.calibrate import angle_error
-from heddle_adapters.change import STRENGTH_STEPS, check_request, code_value, design_change
+from heddle_adapters.change import STRENGTH_STEPS, check_request, code_value, design_change, interaction_change
 from heddle_adapters.edit import detail_of, edit_latents
 from heddle_adapters.read import read
 from heddle_platform.edits import EditRequest
@@ -14,6 +16,9 @@ from heddle_platform.errors import InvalidInput
 
 def request(**fields: Any) -> EditRequest:
     return EditRequest(adapter="things@production", **fields)
+
+
+wanted = request  # where pytest's own `request` stands in the way
 
 
 @pytest.mark.parametrize("shape", ["cube", "ball", "cone"])
@@ -48,6 +53,35 @@ def test_absolute_and_relative_edits_agree(adapter: Adapter, tenant: Any) -> Non
     absolute = edit_latents(adapter, latents, [request(set={"size": name})])
     relative = edit_latents(adapter, latents, [request(shift={"size": step})])
     assert np.array_equal(absolute.latents_BL, relative.latents_BL)
+
+
+@settings(max_examples=60, deadline=None)
+@given(row=st.integers(0, 399), age=st.floats(1.0, 88.0), hue=st.floats(-720.0, 720.0), level=st.integers(0, 3))
+@pytest.mark.parametrize("which", ["adapter", "entwined_adapter"])
+def test_absolute_and_relative_edits_agree_from_everywhere(
+    request: pytest.FixtureRequest, tenant: Any, which: str, row: int, age: float, hue: float, level: int
+) -> None:
+    one: Adapter = request.getfixturevalue(which)
+    latents = tenant.latents_NL[row : row + 1]
+    before = read(one, latents)
+    was = {name: float(before[name].values[0]) for name in one.factor_set.names}
+    absolute = wanted(set={"age": age, "hue": hue, "size": ("s", "m", "l", "xl")[level], "lit": level > 1})
+    by = {
+        "age": age - was["age"],
+        "hue": hue - was["hue"],
+        "size": level - was["size"],
+        "lit": (level > 1) - was["lit"],
+    }
+    relative = wanted(shift=by)
+    assert detail_of(one, absolute) == detail_of(one, relative)
+    values_F = before.values_BF[0]
+    steps_P = STRENGTH_STEPS * (design_change(one, absolute, values_F) - design_change(one, relative, values_F))
+    steps_Q = STRENGTH_STEPS * (
+        interaction_change(one, absolute, values_F) - interaction_change(one, relative, values_F)
+    )
+    # the same to rounding, which may fall to the other side of half a step
+    assert np.abs(np.concatenate([steps_P, steps_Q])).max() <= 1.0
+    assert np.count_nonzero(steps_P) <= 1
 
 
 def test_setting_what_is_read_changes_nothing(adapter: Adapter, tenant: Any) -> None:

@@ -180,6 +180,45 @@ def test_noise_stays_inside_its_null_band() -> None:
     assert scores.infomec(NOISE, FACTORS).explicitness_held_out < 0.05
 
 
+def test_over_many_draws_noise_reads_its_null_and_no_bias_is_left() -> None:
+    found: dict[str, list[float]] = {}
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        factors = np.stack([random.integers(levels, size=300) for levels in (3, 4, 2)], axis=1)
+        noise = random.normal(size=(300, 6))
+        modular, robust = scores.modularity_explicitness(noise, factors), scores.irs(noise, factors, rows="each")
+        shared = scores.factor_vae(noise, factors, taught=400, judged=300)
+        paired = scores.beta_vae(noise, factors, taught=400, judged=300)
+        three = scores.dci(noise, factors)
+        for name, value in {
+            "mig": scores.mig(noise, factors).value,
+            "knn": scores.mig(noise, factors, "knn").value,
+            "sap": scores.sap(noise, factors).value,
+            "dci": three.value + three.completeness + three.informativeness,
+            "modularity over its null": modular.modularity - modular.null,
+            "explicitness": modular.explicitness_held_out - 0.5,
+            "irs over its null": robust.value - robust.null,
+            "factor_vae over chance": shared.value - shared.chance,
+            "beta_vae over chance": paired.value - paired.chance,
+            "InfoE": max(0.0, scores.infomec(noise, factors).explicitness_held_out),
+        }.items():
+            found.setdefault(name, []).append(value)
+    most = {
+        "mig": 0.02,
+        "knn": 0.04,
+        "sap": 0.06,
+        "dci": 0.0,
+        "modularity over its null": 0.1,
+        "explicitness": 0.03,
+        "irs over its null": 0.02,
+        "factor_vae over chance": 0.1,
+        "beta_vae over chance": 0.06,
+        "InfoE": 0.02,
+    }
+    beyond = {name: np.mean(values) for name, values in found.items() if abs(np.mean(values)) > most[name]}
+    assert not beyond
+
+
 def test_modularity_is_never_shown_without_explicitness() -> None:
     result = scores.modularity_explicitness(NOISE, FACTORS)
     assert f"modularity {result.modularity:.4f}" in str(result)
