@@ -1,4 +1,14 @@
-"""The mutual information gap (Chen et al. 2018, eq. 6): does one code alone hold each factor?"""
+"""The mutual information gap (Chen et al. 2018, eq. 6): does one code alone hold each factor?
+
+What implementations return for `metric_golden.npz` (20 bins but for the last):
+
+| implementation | good | rotated | random |
+|---|---|---|---|
+| disentanglement_lib, disent (the same lines) | .7391277 | .0488449 | .0002429 |
+| this one | .7391277 | .0488449 | .0002429 |
+| Ubisoft La Forge's (divides by the code's entropy, not the factor's) | .6447896 | .0450010 | .0003969 |
+| this one, "knn" (k = 3) | .7652941 | .0496476 | .0006509 |
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
