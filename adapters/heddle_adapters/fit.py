@@ -29,7 +29,6 @@ from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, trusted_radius, whitening
 from heddle_adapters.one_thread import one_thread
-from heddle_adapters.scores.bounds import number
 from heddle_adapters.solution import Solution, interacting_effects, solve
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, FactorSet
@@ -100,19 +99,17 @@ def fit_adapter(
 def _check_chosen(
     factor_set: FactorSet, ridge: float | None, residual_share: float | None, temperature_F: Floats | None
 ) -> None:
-    if ridge is not None:
-        number("ridge", ridge, 1e-9)
-    if residual_share is not None:
-        number("residual_share", residual_share, 0.0, 1.0)
-    if temperature_F is not None:
-        factors = len(factor_set.factors)
-        chosen_F = np.asarray(temperature_F, dtype=np.float64)
-        if chosen_F.shape != (factors,) or not (np.isfinite(chosen_F) & (chosen_F > 0)).all():
-            raise InvalidInput(
-                f"temperature_F must hold one number above 0 for each of {factors} factors, got {chosen_F!r:.60}",
-                code="bad_setting",
-                param="temperature_F",
-            )
+    factors = len(factor_set.factors)
+    for name, value, shape, least, most, wanted in (
+        ("ridge", ridge, (), 1e-9, 1e9, "a number from 1e-9 to 1e9"),
+        ("residual_share", residual_share, (), 0.0, 1.0, "a number from 0 to 1"),
+        ("temperature_F", temperature_F, (factors,), 1e-9, 1e30, f"one number above 0 for each of {factors} factors"),
+    ):
+        if value is None:
+            continue
+        chosen = np.asarray(value)
+        if chosen.dtype.kind not in "iuf" or chosen.shape != shape or not ((chosen >= least) & (chosen <= most)).all():
+            raise InvalidInput(f"{name} must be {wanted}, got {value!r:.60}", code="bad_setting", param=name)
 
 
 def _interacting(

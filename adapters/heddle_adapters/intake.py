@@ -44,8 +44,12 @@ def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> F
             code="not_finite",
             param="labels",
         )
-    for index, factor in enumerate(factors):
-        _check_column(values_NF[:, index], factor)
+    for check in (
+        _check_column,
+        _check_distinct,
+    ):  # a preview goes on without a constant factor, not with a wrong label
+        for index, factor in enumerate(factors):
+            check(values_NF[:, index], factor)
     return values_NF
 
 
@@ -133,7 +137,7 @@ def labels_of(values: NDArray[Any]) -> Floats:
     return numbers if mask is None else np.where(mask, np.nan, numbers)
 
 
-def _check_column(values_N: Floats, factor: FactorSpec) -> None:
+def _check_distinct(values_N: Floats, factor: FactorSpec) -> None:
     known_N = values_N[~np.isnan(values_N)]
     distinct = np.unique(known_N)
     if len(distinct) < 2:
@@ -143,6 +147,12 @@ def _check_column(values_N: Floats, factor: FactorSpec) -> None:
             code="constant_factor",
             param=factor.name,
         )
+
+
+def _check_column(values_N: Floats, factor: FactorSpec) -> None:
+    distinct = np.unique(values_N[~np.isnan(values_N)])
+    if len(distinct) == 0:
+        return
     if isinstance(factor, LevelledFactor):
         levels = len(factor.level_names)
         if (distinct < 0).any() or (distinct >= levels).any() or (distinct != np.round(distinct)).any():
@@ -162,7 +172,8 @@ def _check_column(values_N: Floats, factor: FactorSpec) -> None:
                 code="invalid_value",
                 param=factor.name,
             )
-        _check_unit(max(abs(distinct[0]), abs(distinct[-1])), distinct[-1] - distinct[0], factor)
+        if len(distinct) > 1:
+            _check_unit(max(abs(distinct[0]), abs(distinct[-1])), distinct[-1] - distinct[0], factor)
     elif isinstance(factor, Periodic):
         _check_unit(max(abs(distinct[0]), abs(distinct[-1]), factor.period), factor.period, factor)
 

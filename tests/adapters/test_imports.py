@@ -16,6 +16,16 @@ def test_serving_needs_neither_scikit_learn_nor_onnx() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_preview_and_a_fit_begin_without_scikit_learn() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('sklearn', 'onnx', 'torch'): sys.modules[name] = None\n"
+        "import heddle_adapters.preview, heddle_adapters.fit\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_torch_stays_in_the_fleet() -> None:
     program = (
         "import pkgutil, sys, heddle_adapters\n"

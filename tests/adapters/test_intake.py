@@ -10,7 +10,7 @@ from heddle_adapters.read import read
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import parse_factor_set
 
-SIZES = {"name": "s", "factors": [{"name": "size", "kind": "ordinal", "levels": ["s", "m", "l", "xl"]}]}
+SIZES: dict[str, Any] = {"name": "s", "factors": [{"name": "size", "kind": "ordinal", "levels": ["s", "m", "l", "xl"]}]}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,13 @@ def test_bad_labels_are_named(values: Any, code: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=words) as error:
         check_values(values, parse_factor_set(SIZES), 4)
     assert error.value.code == code
+
+
+def test_a_wrong_label_is_told_before_a_constant_factor() -> None:
+    document = {"name": "two", "factors": [{"name": "lit", "kind": "binary"}, *SIZES["factors"]]}
+    with pytest.raises(InvalidInput) as error:
+        check_values(np.array([[0.0, 0.0], [np.nan, 9.0]]), parse_factor_set(document), 2)
+    assert (error.value.code, error.value.param) == ("unknown_level", "size")
 
 
 def test_what_is_masked_is_missing_and_not_what_stands_under_the_mask() -> None:
