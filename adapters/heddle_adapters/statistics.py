@@ -19,6 +19,7 @@ import numpy as np
 
 from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.design import Coding
+from heddle_adapters.intake import labels_of
 from heddle_adapters.sealed_zip import npy_bytes, zipped
 from heddle_adapters.sums import LatentSums, latent_sums
 from heddle_platform.digest import canonical_json
@@ -91,6 +92,7 @@ def gather(
     ridge: float,
 ) -> Statistics:
     """Sum up the rows that a fit was given; arguments as `fit_adapter` takes them, codings from the adapter."""
+    values_NF = labels_of(values_NF)
     whole_N = ~np.isnan(values_NF).any(axis=1)
     ground_NG = ground_columns(values_NF[whole_N], factor_set)
     known = [np.sort(values_N[~np.isnan(values_N)]) for values_N in values_NF.T]

@@ -19,7 +19,7 @@ from heddle_adapters.arrays import Floats, Mask, finite_matrix
 from heddle_adapters.design import Coding, code_all, coding_of, column_slices, pseudo_counts
 from heddle_adapters.fit import PROBE_RIDGE, among_all
 from heddle_adapters.forgotten import without
-from heddle_adapters.intake import DEAD_BELOW
+from heddle_adapters.intake import DEAD_BELOW, labels_of
 from heddle_adapters.linear import WORST_CONDITION, closed_form_read, hybrid_write, noise_without, whitening
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import FILL_ROUNDS, expected_design
@@ -101,7 +101,7 @@ def unlearn(
     latents_NL = np.asarray(latents_NL, dtype=np.float64).reshape(-1, adapter.latents)
     pool = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents")
     with one_thread():
-        left = without(statistics, latents_NL, np.asarray(values_NF, dtype=np.float64), pool)
+        left = without(statistics, latents_NL, labels_of(values_NF), pool)
         form = closed_form(left, adapter.residual_share)
     return Unlearned(_rebuilt(adapter, left, form), left, _parts(adapter))
 

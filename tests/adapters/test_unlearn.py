@@ -125,6 +125,17 @@ def test_the_adapter_is_the_one_fitted_without_the_rows(tenant: Tenant, adapter:
     assert done.parts["gains"] == "kept"
 
 
+def test_masked_labels_leave_as_missing_ones_do(tenant: Tenant) -> None:
+    masked = np.ma.masked_greater(tenant.values_NF, 80.0)
+    lacking = Tenant(tenant.factor_set, tenant.latents_NL, masked.filled(np.nan), tenant.effects_PL)
+    fitted = lacking.fit()
+    statistics = summed(Tenant(tenant.factor_set, tenant.latents_NL, masked, tenant.effects_PL), fitted)
+    assert pack_statistics(statistics) == pack_statistics(summed(lacking, fitted))
+    done = unlearn(fitted, statistics, tenant.latents_NL[:5], masked[:5])
+    assert np.isnan(lacking.values_NF[:5]).any()
+    assert refit_difference(done.statistics, lacking.latents_NL[5:], lacking.values_NF[5:], None) < 1e-8
+
+
 def test_rows_may_leave_one_by_one_or_together(tenant: Tenant, adapter: Adapter) -> None:
     statistics = summed(tenant, adapter)
     together = unlearn(adapter, statistics, tenant.latents_NL[:6], tenant.values_NF[:6])
