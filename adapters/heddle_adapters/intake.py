@@ -44,12 +44,13 @@ def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> F
             code="not_finite",
             param="labels",
         )
-    for check in (
-        _check_column,
-        _check_distinct,
-    ):  # a preview goes on without a constant factor, not with a wrong label
-        for index, factor in enumerate(factors):
-            check(values_NF[:, index], factor)
+    known = [values_N[~np.isnan(values_N)] for values_N in values_NF.T]
+    distinct = [np.unique(known_N) for known_N in known]
+    for factor, found in zip(factors, distinct, strict=True):
+        _check_labels(found, factor)
+    # last: a preview goes on without a constant factor, but not with a wrong label
+    for factor, found, known_N in zip(factors, distinct, known, strict=True):
+        _check_distinct(found, len(known_N), factor)
     return values_NF
 
 
@@ -137,20 +138,17 @@ def labels_of(values: NDArray[Any]) -> Floats:
     return numbers if mask is None else np.where(mask, np.nan, numbers)
 
 
-def _check_distinct(values_N: Floats, factor: FactorSpec) -> None:
-    known_N = values_N[~np.isnan(values_N)]
-    distinct = np.unique(known_N)
+def _check_distinct(distinct: Floats, labels: int, factor: FactorSpec) -> None:
     if len(distinct) < 2:
         raise InvalidInput(
-            f"{factor.name!r} has {len(distinct)} distinct label(s) among {len(known_N)} labelled images, at least 2 "
+            f"{factor.name!r} has {len(distinct)} distinct label(s) among {labels} labelled images, at least 2 "
             "are needed; label images that differ in it or leave it out of the factor set",
             code="constant_factor",
             param=factor.name,
         )
 
 
-def _check_column(values_N: Floats, factor: FactorSpec) -> None:
-    distinct = np.unique(values_N[~np.isnan(values_N)])
+def _check_labels(distinct: Floats, factor: FactorSpec) -> None:
     if len(distinct) == 0:
         return
     if isinstance(factor, LevelledFactor):
