@@ -152,6 +152,47 @@ def test_a_drag_is_coalesced_to_its_newest_value(
         assert 1 <= len(sent) <= 4, sent
 
 
+def test_who_chooses_again_gets_the_last_choice(open_studio: Callable[..., Any], approved: Wire) -> None:
+    """The answers about the adapter chosen first come after those about the second, and change nothing."""
+    with open_studio(approved) as studio:
+        studio.page.goto(studio.control_url)
+        factors, edited_by = studio.page.evaluate(
+            """async () => {
+              const { editView } = await import("/studio/js/edit_view.js");
+              const settled = () => new Promise((resume) => setTimeout(resume, 50));
+              let answerFirst = null;
+              const versionOf = (name) => ({
+                version: 1, status: "approved", aliases: ["production"], gate: {}, factor_set: { id: name, version: 1 },
+              });
+              const adapters = [{ name: "first" }, { name: "second" }];
+              const api = {
+                edgeUrl: "http://127.0.0.1:9",
+                list: async (path) => path === "/v1/adapters" ? adapters : [versionOf(path.split("/")[3])],
+                get: (path) => {
+                  const name = path.split("/")[3];
+                  const found = { document: { factors: [{ name: `of the ${name}`, kind: "binary" }] } };
+                  if (name === "second") return Promise.resolve(found);
+                  return new Promise((resume) => { answerFirst = () => resume(found); });
+                },
+              };
+              const view = editView(api, []);
+              view.start();
+              await settled();
+              const choice = view.element.querySelector("#adapter");
+              choice.value = "second";
+              choice.dispatchEvent(new Event("change"));
+              await settled();
+              answerFirst();
+              await settled();
+              view.stop();
+              const names = [...view.element.querySelectorAll("[data-factor]")].map((each) => each.dataset.factor);
+              return [[...new Set(names)], view.element.querySelector("pre").textContent];
+            }"""
+        )
+        assert factors == ["of the second"]
+        assert '"adapter":"second@production"' in edited_by
+
+
 def test_an_expired_session_comes_back_to_where_it_was(
     open_studio: Callable[..., Any], approved: Wire, new_tenant: Callable[[], Wire]
 ) -> None:

@@ -15,48 +15,66 @@ export function editView(api, [wantedAdapter, wantedVersion]) {
   const versionSelect = h("select", { id: "version" });
   let bench = null;
   let versions = [];
+  let choices = 0;
 
-  const openBench = async () => {
-    const reference = versionSelect.value;
+  const openBench = async (current) => {
+    const reference = `${adapterSelect.value}@${versionSelect.value}`;
     const number = Number(versionSelect.selectedOptions[0].dataset.version);
     const version = versions.find((each) => each.version === number);
     const { id, version: factorsVersion } = version.factor_set;
     const factorSet = await api.get(`/v1/factor_sets/${id}/versions/${factorsVersion}`);
+    if (!current()) return;
     const picture = bench?.editor.original;
     bench?.stop();
-    bench = editBench(api, `${adapterSelect.value}@${reference}`, factorSet.document.factors, version);
+    bench = editBench(api, reference, factorSet.document.factors, version);
     fill(content, bench.element);
     if (picture) bench.open(picture);
   };
-  const openAdapter = async () => {
-    versions = await api.list(`/v1/adapters/${adapterSelect.value}/versions`);
+  const openAdapter = async (current) => {
+    const found = await api.list(`/v1/adapters/${adapterSelect.value}/versions`);
+    if (!current()) return;
+    versions = found;
     const options = versionOptions(versions);
     fill(versionSelect, options);
     versionField.hidden = !options.length;
     if (!options.length) return fill(content, notServable(adapterSelect.value));
     const wanted = options.find((option) => option.value === wantedVersion);
     if (wanted) wanted.selected = true;
-    await openBench();
+    await openBench(current);
   };
-  const guarded = (work) => () => work().catch((error) => fill(content, alertOf(error)));
+  // who chooses again does not wait: what is answered for an earlier choice is dropped, its failure too
+  const chosen = (work) => async () => {
+    const mine = ++choices;
+    const current = () => mine === choices;
+    try {
+      await work(current);
+    } catch (error) {
+      if (current()) fill(content, alertOf(error));
+    }
+  };
 
-  const start = guarded(async () => {
+  const start = chosen(async (current) => {
     const adapters = await api.list("/v1/adapters");
+    if (!current()) return;
     if (!adapters.length) return fill(content, nothing());
     fill(adapterSelect, adapters.map(({ name }) => h("option", { value: name, selected: name === wantedAdapter }, name)));
     fill(versionField, h("label", { for: "version" }, "Version"), versionSelect);
     fill(choice, h("div", { class: "field" }, h("label", { for: "adapter" }, "Adapter"), adapterSelect), versionField);
-    await openAdapter();
+    await openAdapter(current);
   });
-  adapterSelect.addEventListener("change", guarded(openAdapter));
-  versionSelect.addEventListener("change", guarded(openBench));
+  adapterSelect.addEventListener("change", chosen(openAdapter));
+  versionSelect.addEventListener("change", chosen(openBench));
 
   const element = h("section", { class: "view" },
     h("header", {},
       h("div", {}, h("h1", {}, "Edit"), h("p", { class: "lead" }, "Drop a picture, move a factor, and watch what changes and what stays.")),
       choice),
     content);
-  return { element, title: "Edit", start, stop: () => bench?.stop() };
+  const stop = () => {
+    choices += 1;
+    bench?.stop();
+  };
+  return { element, title: "Edit", start, stop };
 }
 
 function versionOptions(versions) {
@@ -75,7 +93,7 @@ function nothing() {
     h("h2", {}, "Nothing to edit with yet"),
     h("p", {}, "An adapter turns your factors into controls. Upload labelled images and queue a fit; it takes seconds."),
     h("div", { class: "row" }, h("a", { class: "button", href: "#/data" }, "Go to your data")),
-    h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars"));
+    h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars --data images"));
 }
 
 function notServable(name) {
