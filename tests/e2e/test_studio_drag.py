@@ -128,10 +128,10 @@ def test_a_suggestion_of_the_edge_is_told_and_taken(open_studio: Callable[..., A
             """async () => {
               const { editWarning } = await import("/studio/js/edit_warning.js");
               const taken = [];
-              const shown = (set, suggestion) => {
+              const shown = (set, suggestion, extrapolation = "1.25") => {
                 const found = editWarning({
                   set, lastMove: { factor: "skin" },
-                  result: { extrapolation: "1.25", suggestion: JSON.stringify(suggestion) },
+                  result: { extrapolation, suggestion: JSON.stringify(suggestion) },
                   takeSuggestion: (near) => taken.push(near), change: (factor, value) => taken.push([factor, value]),
                 });
                 found.element.querySelector("button")?.click();
@@ -142,11 +142,14 @@ def test_a_suggestion_of_the_edge_is_told_and_taken(open_studio: Callable[..., A
                 shown({ shade: 1 }, { ...outside, set: { shade: 0.7 } }), shown({ skin: "sand", hair: "bob" }, outside),
                 shown({ skin: "sand" }, outside),
                 shown({ shade: 1, skin: "sand" }, { ...outside, set: { shade: 1 }, leave: ["skin"] }), taken,
+                shown({ skin: "sand" }, outside, "1.00")[0], shown({ skin: "sand" }, outside, "2.50")[0],
               ];
             }"""
         )
-        number, several, one, fewer, taken = told
+        number, several, one, fewer, taken, least, most = told
         assert number[0].startswith("This edit goes 25 % beyond")
+        assert least.startswith("This edit goes just beyond")
+        assert most.startswith("This edit goes far beyond")
         assert "set shade to 0.7" in number[0]
         assert fewer[0].endswith("To stay inside, leave skin as it is.")
         assert [number[1], several[1], one[1]] == ["Apply the suggestion", "Leave skin as it is", None]

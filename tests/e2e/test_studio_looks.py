@@ -142,6 +142,32 @@ def test_colours_follow_the_system_until_somebody_chooses(open_studio: Callable[
         assert page.evaluate(paper) != dark, "the choice is remembered"
 
 
+def test_what_a_card_warns_of_is_told_in_whole_sentences(open_studio: Callable[..., Any], approved: Wire) -> None:
+    with open_studio(approved) as studio:
+        studio.page.goto(studio.control_url)
+        told = studio.page.evaluate(
+            """async () => {
+              const { cardView } = await import("/studio/js/card_view.js");
+              const version = {
+                adapter: "avatars", version: 2, status: "refused", verdict: "fail", aliases: [],
+                created_at: "2026-01-02T03:04:05Z", gate: { reasons: ["smile reads .4, .9 is wanted"], factors: {} },
+              };
+              const warnings = [{ detail: "smile moves too little", action: "label more of it" }];
+              const card = { labels: 9, factors: [], warnings };
+              const get = async (path) => {
+                if (path.endsWith("/card")) return card;
+                return path.includes("/versions/") ? version : { id: "ada_1", aliases: {} };
+              };
+              const api = { scopes: [], get, list: async () => [], getIfThere: async () => null };
+              const view = cardView(api, ["avatars", "2"]);
+              await view.start();
+              view.stop();
+              return [...view.element.querySelectorAll(".sentences li")].map((each) => each.textContent);
+            }"""
+        )
+    assert told == ["Smile reads .4, .9 is wanted.", "Smile moves too little. Label more of it."]
+
+
 def test_motion_is_still_where_asked_for_and_targets_fit_a_finger(
     open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages
 ) -> None:

@@ -1,5 +1,5 @@
 // Adapters: every version, what the gate said of it, its card, and which one is in production.
-import { alertOf } from "./alert.js";
+import { alertOf, sentence } from "./alert.js";
 import { fill, h } from "./dom.js";
 import { takeHome } from "./download_menu.js";
 import { openCard } from "./page_dialog.js";
@@ -44,7 +44,7 @@ function nothing() {
     h("h2", {}, "No adapter yet"),
     h("p", {}, "Register your factors, upload labelled images, and queue a fit; its versions then appear here."),
     h("div", { class: "row" }, h("a", { class: "button", href: "#/data" }, "Go to your data")),
-    h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars"));
+    h("pre", {}, "heddle factors register factors.yaml\nheddle data upload images/ --factors avatars\nheddle fit avatars --data images"));
 }
 
 function panel(api, adapter, { versions, alias }, reload) {
@@ -76,7 +76,7 @@ function versionOf(api, version, production, reload) {
       h("span", { class: "muted small" }, moment(version.created_at))),
     h("ul", { class: "chips", "aria-label": "Factors" }, factors.map(([name, verdict]) =>
       h("li", { class: `badge ${verdict.passed ? "good" : "bad"}` }, `${plain(name)} ${verdict.passed ? "passes" : "refused"}`))),
-    reasons.length > 0 && h("ul", { class: "sentences small" }, [...new Set(reasons)].map((reason) => h("li", {}, reason))),
+    reasons.length > 0 && h("ul", { class: "sentences small" }, [...new Set(reasons)].map((reason) => h("li", {}, sentence(reason)))),
     h("div", { class: "row" },
       h("a", { class: "button", href: page }, "Report card"),
       h("button", { type: "button", onclick: () => openCard(api, version.adapter, version.version) }, "Open scorecard"),

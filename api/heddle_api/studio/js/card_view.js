@@ -1,5 +1,5 @@
 // The report card of a version: what the gate says, how well each factor reads and edits, what edits drag along.
-import { alertOf } from "./alert.js";
+import { alertOf, sentence } from "./alert.js";
 import { effectCurve } from "./curve.js";
 import { fill, h } from "./dom.js";
 import { takeHome } from "./download_menu.js";
@@ -61,7 +61,7 @@ function sections(api, adapter, version, card) {
       h("div", { class: "chart-grid" }, curves.map(effectCurve))),
     card.factors.length > 1 && leakage(card),
     (card.warnings ?? []).length > 0 && h("section", { class: "panel" }, h("h2", {}, "Worth knowing"),
-      h("ul", { class: "sentences" }, card.warnings.map((each) => h("li", {}, each.detail, each.action && !each.detail.includes(each.action) && ` ${each.action}`)))),
+      h("ul", { class: "sentences" }, card.warnings.map((each) => h("li", {}, sentence(each.detail), each.action && !each.detail.includes(each.action) && ` ${sentence(each.action)}`)))),
     h("section", { class: "panel" }, h("h2", {}, "Aliases and decisions"), aliasTimeline(api, adapter, version)),
     h("section", { class: "panel" }, takeHome(api, version)),
   ];
@@ -78,7 +78,7 @@ function verdict(version, card) {
     h("div", { class: "row" }, h("h2", { id: "gate-title" }, "The gate"), h("span", { class: `badge ${tone}` }, words), h("span", { class: "muted" }, meaning)),
     h("dl", { class: "figures" }, told.map(([name, found]) => h("div", {}, h("dt", {}, name), h("dd", {}, share(found))))),
     sentences.length + compared.length > 0
-      ? h("ul", { class: "sentences" }, [...new Set([...sentences, ...compared])].map((each) => h("li", {}, each)))
+      ? h("ul", { class: "sentences" }, [...new Set([...sentences, ...compared])].map((each) => h("li", {}, sentence(each))))
       : h("p", { class: "small muted" }, "Every check of every factor passed; there is nothing to object."));
 }
 

@@ -11,7 +11,7 @@ export function editWarning(editor) {
     return shown("This picture is unlike your labelled images, so no edit of it can be trusted. Label some like it and fit again.");
   }
   const over = Number(result.extrapolation) - 1;
-  const beyond = `This edit goes ${over > 1 ? "far" : percent(over)} beyond what your labelled images cover, so details may break.`;
+  const beyond = `This edit goes ${howFar(over)} beyond what your labelled images cover, so details may break.`;
   const near = Object.entries(suggested?.set ?? {}).filter(([name, found]) => name in set && found !== set[name]);
   const left = (suggested?.leave ?? []).filter((name) => name in set);
   if (near.length || (left.length && left.length < Object.keys(set).length)) {
@@ -29,6 +29,11 @@ export function editWarning(editor) {
 
 function shown(words, verb, deed) {
   return { words, element: h("div", { class: "alert warn" }, h("p", {}, words), verb && h("p", {}, h("button", { type: "button", onclick: deed }, verb))) };
+}
+
+function howFar(over) {
+  if (over < 0.01) return "just";
+  return over > 1 ? "far" : percent(over);
 }
 
 function suggestionOf(header) {

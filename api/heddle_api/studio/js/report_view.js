@@ -1,5 +1,5 @@
 // A labelled set's validation report: what is wrong and where, what is there, and what goes together.
-import { alertOf } from "./alert.js";
+import { alertOf, sentence } from "./alert.js";
 import { bars } from "./bars.js";
 import { fill, h } from "./dom.js";
 import { faultTable } from "./fault_table.js";
@@ -49,7 +49,7 @@ function sections(api, set, report, factors) {
   const ranges = specs.filter(({ name }) => report.ranges?.[name]);
   return [
     h("div", { class: "panel" }, figures(report),
-      (report.warnings ?? []).length > 0 && h("ul", { class: "sentences small" }, report.warnings.map((each) => h("li", {}, each.detail))),
+      (report.warnings ?? []).length > 0 && h("ul", { class: "sentences small" }, report.warnings.map((each) => h("li", {}, sentence(each.detail)))),
       (report.twins?.pairs ?? []).length > 0 && twins(report.twins),
       set.status === "ready" && h("p", {}, h("button", { type: "button", class: "primary", onclick: () => askFit(api, set, factors.name) }, "Fit an adapter on it"))),
     report.errors.length > 0 && faultTable(report),
