@@ -111,6 +111,10 @@ class FittingCalls(OverseeingCalls):
         found: Document = self._control.json("GET", f"/v1/datasets/{segment(reference)}/validation")
         return found
 
+    def delete_dataset(self, reference: str) -> None:
+        """Delete a labelled set that no job has used, with its images; of others `erase` takes images out."""
+        self._control.send("DELETE", f"/v1/datasets/{segment(reference)}")
+
     def wait_for_dataset(self, reference: str, *, timeout_seconds: float = 600.0) -> DatasetInfo:
         """Wait until a labelled set is ready or rejected.
 

@@ -48,6 +48,9 @@ class HeddleClient(BatchingCalls):
             adapter_version=headers.get("x-adapter-version", ""),
             cache=headers.get("x-cache", ""),
             extrapolation=float(headers["x-extrapolation"]) if "x-extrapolation" in headers else None,
+            suggestion=json.loads(headers.get("x-suggestion", "null")),
+            detail=headers.get("x-detail", ""),
+            detail_reason=headers.get("x-detail-reason", ""),
             headers=headers,
         )
 

@@ -1,10 +1,13 @@
 """What operators do: tenants and bases; and what every key may ask about itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from heddle_api.client.planes import Planes, segment
-from heddle_api.client.results import BaseInfo, Document, NewTenantInfo
+from heddle_api.client.results import BaseAliasInfo, BaseInfo, Document, JobInfo, NewTenantInfo
 from heddle_api.client.upload import Progress, upload
 
 
@@ -29,6 +32,10 @@ class OperatingCalls(Planes):
         changes = {key: value for key, value in (("name", name), ("status", status)) if value is not None}
         changed: Document = self._control.json("PATCH", f"/v1/admin/tenants/{segment(tenant_id)}", changes)
         return changed
+
+    def delete_tenant(self, tenant_id: str) -> None:
+        """Delete a suspended tenant with all that is its own, for good (needs an operator's key)."""
+        self._control.send("DELETE", f"/v1/admin/tenants/{segment(tenant_id)}")
 
     def create_key(self, name: str, scopes: Sequence[str], expires_at: str | None = None) -> Document:
         """Make a further key of the same owner; the reply's `api_key` is shown this once."""
@@ -64,6 +71,16 @@ class OperatingCalls(Planes):
         """Read a base by id, alias, digest or name; `document()` holds its manifest."""
         return BaseInfo.model_validate(self._control.json("GET", f"/v1/bases/{segment(reference)}"))
 
+    def base_card(self, reference: str = "default") -> Document:
+        """Read a base's model card: what it is, what it scored, where it fails."""
+        found: Document = self._control.json("GET", f"/v1/bases/{segment(reference)}/card")
+        return found
+
+    def base_card_page(self, reference: str = "default") -> str:
+        """Read the model card as a page."""
+        path = f"/v1/bases/{segment(reference)}/card"
+        return self._control.send("GET", path, headers={"Accept": "text/html"}).text
+
     def publish_base(
         self,
         archive: bytes | Path,
@@ -83,3 +100,40 @@ class OperatingCalls(Planes):
         upload_id = self.upload(archive, f"{name}.zip", on_progress=on_progress)
         body = {"name": name, "upload": upload_id, **({"alias": alias} if alias else {})}
         return BaseInfo.model_validate(self._control.json("POST", "/v1/bases", body))
+
+    def base_alias(self, name: str, alias: str = "default") -> BaseAliasInfo:
+        """Read where an alias of the bases of a name points, with the ETag that moving it needs."""
+        return _alias(self._control.send("GET", _alias_path(name, alias)))
+
+    def move_base_alias(self, name: str, alias: str, base: str, *, etag: str | None = None) -> BaseAliasInfo:
+        """Point an alias at a base (needs an operator's key): new fits use it, adapters stay where they were fitted.
+
+        Args:
+            name: the base's name.
+            alias: such as "default".
+            base: id, digest, alias or name of the base.
+            etag: the ETag of the state this decision was made on, from `base_alias`; None makes a new alias.
+
+        Raises:
+            ApiError: 428 `precondition_required`, the alias exists; 412 `precondition_failed`, it was moved since.
+        """
+        headers = {"If-Match": etag} if etag is not None else {}
+        return _alias(self._control.send("PUT", _alias_path(name, alias), json={"base": base}, headers=headers))
+
+    def pretrain(self, recipe: Mapping[str, Any], *, workers: int = 1) -> JobInfo:
+        """Queue the training of a base on the cluster; it is published at its end (needs an operator's key).
+
+        Args:
+            recipe: corpus, network, objectives, length.
+            workers: processes that share every batch.
+        """
+        body: Document = {"type": "pretrain", "recipe": dict(recipe), "workers": workers}
+        return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
+
+
+def _alias_path(name: str, alias: str) -> str:
+    return f"/v1/bases/{segment(name)}/aliases/{segment(alias)}"
+
+
+def _alias(answer: httpx.Response) -> BaseAliasInfo:
+    return BaseAliasInfo.model_validate({**answer.json(), "etag": answer.headers["ETag"]})

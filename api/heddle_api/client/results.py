@@ -52,6 +52,16 @@ class BaseInfo(_Result):
     aliases: tuple[str, ...] = ()
 
 
+class BaseAliasInfo(_Result):
+    """Where an alias of bases points; `etag` is what moving it needs."""
+
+    alias: str
+    base: str
+    name: str
+    digest: str
+    etag: str
+
+
 class FactorSetInfo(_Result):
     """One version of a factor set."""
 
@@ -210,9 +220,15 @@ class BatchInfo(_Result):
 
 
 class ImageInfo(_Result):
-    """An image kept at the edge: every edit of it is only a decode, until it expires."""
+    """An image kept at the edge: every edit of it is only a decode, until it expires.
+
+    `readings`, where an adapter was named: factor -> {"value": level, bool or number, "confidence": 0..1}.
+    """
 
     image_id: str
+    width: int | None = None
+    height: int | None = None
+    adapter: str | None = None
     readings: dict[str, Document] | None = None
     expires_at: str
 
@@ -253,12 +269,18 @@ class EditResult(PictureResult):
         adapter_version: "name@version" that made it.
         cache: "hit", "latent" or "miss".
         extrapolation: how far beyond the trusted range the edit went, 1 being its border; None inside.
+        suggestion: what to ask for instead where it went beyond: `reason`, and `set`, `shift`, `leave`.
+        detail: how it was drawn, "preserve" or "decode".
+        detail_reason: why so: "requested", or what the card measured.
     """
 
     edit_id: str
     adapter_version: str
     cache: str
     extrapolation: float | None
+    suggestion: Document | None = None
+    detail: str = ""
+    detail_reason: str = ""
 
 
 @dataclass(frozen=True)
