@@ -63,6 +63,19 @@ async def test_a_tenant_is_suspended_and_resumed(live: Live) -> None:
     assert (await shell(live, "whoami", key=person.key)).exit_code == 0
 
 
+async def test_a_tenant_is_deleted_once_it_is_suspended_and_meant(live: Live) -> None:
+    person, admin = await live.world.tenant(), live.world.admin_key
+    arguments = ("tenant", "delete", person.id)
+    unasked = await shell(live, *arguments, HEDDLE_ADMIN_KEY=admin)  # nobody is there to say yes
+    assert unasked.exit_code == 1
+    active = await shell(live, *arguments, "--yes", HEDDLE_ADMIN_KEY=admin)
+    assert (active.exit_code, active.stderr.startswith("error: ")) == (1, True)
+    await shell(live, "tenant", "suspend", person.id, HEDDLE_ADMIN_KEY=admin)
+    gone = await shell(live, *arguments, "--yes", "--json", HEDDLE_ADMIN_KEY=admin)
+    assert (gone.exit_code, json.loads(gone.stdout)) == (0, {"deleted": person.id}), gone.output
+    assert person.id not in (await shell(live, "tenant", "list", HEDDLE_ADMIN_KEY=admin)).stdout
+
+
 async def test_usage_is_told_by_the_hour_and_by_the_day(live: Live) -> None:
     person, admin = await live.world.tenant(), live.world.admin_key
     day = hour_of(datetime.now(UTC)).replace(hour=0) - timedelta(days=2)

@@ -13,6 +13,7 @@ from heddle_api.cli.main import app
 WRITERS = {
     "heddle adapters download",
     "heddle base card",
+    "heddle batch download",
     "heddle base rollout report",
     "heddle base shards",
     "heddle base train",

@@ -120,6 +120,55 @@ async def test_a_rejected_set_ends_with_1_and_names_row_and_column(live: Live, t
     assert (report.exit_code, "1 fault(s)" in report.stdout) == (0, True)
 
 
+def test_erasures_are_listed_with_and_without_their_certificate() -> None:
+    erasures = [
+        {"id": "era_2", "status": "running", "certificate": None, "created_at": "2026-01-03T00:00:00Z"},
+        {"id": "era_1", "status": "done", "certificate": {"document": {}}, "created_at": "2026-01-02T00:00:00Z"},
+    ]
+    script = Script([JSONResponse({"data": erasures, "has_more": False, "next_cursor": None})])
+    with served(script) as url:
+        listed = run("certificate", "list", key="key", url=url)
+    rows = [line.split() for line in listed.stdout.splitlines()[1:]]
+    assert rows == [
+        ["era_2", "running", "not", "yet", "2026-01-03T00:00:00Z"],
+        ["era_1", "done", "yes", "2026-01-02T00:00:00Z"],
+    ]
+
+
+async def test_a_set_that_nothing_was_fitted_on_is_deleted(live: Live) -> None:
+    person = await live.world.tenant()
+    await person.ready_dataset(b"a set", name="spring")
+    gone = await shell(live, "data", "delete", "spring", key=person.key)
+    assert (gone.exit_code, gone.stdout) == (0, "spring is gone with its images.\n"), gone.output
+    assert (await person.get("/v1/datasets"))["data"] == []
+    again = await shell(live, "data", "delete", "spring", key=person.key)
+    assert (again.exit_code, "(unknown_dataset)" in again.stderr) == (1, True)
+
+
+async def test_factors_are_shown_as_they_are_meant(live: Live) -> None:
+    person = await live.world.tenant()
+    factors = [
+        {"name": "glasses", "kind": "categorical", "levels": ["none", "round"], "accept": {"accuracy": 0.95}},
+        {"name": "size", "kind": "ordinal", "levels": ["s", "m"]},
+        {"name": "age", "kind": "continuous", "range": [0, 90], "unit": "years"},
+        {"name": "hue", "kind": "periodic", "period": 360, "unit": "degrees"},
+        {"name": "smile", "kind": "binary"},
+    ]
+    await person.post("/v1/factor_sets", {"name": "people", "factors": factors, "accept": {"labels_min": 100}})
+    shown = await shell(live, "factors", "show", "people", key=person.key)
+    assert shown.exit_code == 0, shown.output
+    for said in (
+        "people@1",
+        "labels_min 100",
+        "accuracy 0.95",
+        "s < m",
+        "0 to 90 years",
+        "once around is 360",
+        "off, on",
+    ):
+        assert said in shown.stdout, said
+
+
 async def test_watching_a_job_that_fails_ends_with_1(live: Live) -> None:
     person = await live.world.tenant()
     first, _ = await person.queue_two_fits()

@@ -1,13 +1,17 @@
 """The studio's files hold together: no build step, nothing from elsewhere, nothing inline, every import there."""
 
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import typer
 
+from heddle_api.cli.main import app as command_line
 from heddle_api.control import studio
 from heddle_api.control.studio import FOLDER
 from heddle_platform.quota import LIMITS
@@ -201,3 +205,30 @@ async def test_every_file_is_served_with_a_type_that_browsers_run(world: World) 
         front = await client.get("/")
     assert front.content == (FOLDER / "index.html").read_bytes()
     assert front.headers["content-security-policy"] == studio.policy(EDGE_URL, STORE_URL)
+
+
+def commands_shown() -> Iterator[tuple[str, str]]:
+    """Yield every command that the page tells people to type, with the script that does."""
+    for script in SCRIPTS:
+        for block in re.findall(r'h\("pre", \{\}, "((?:[^"\\]|\\.)*)"\)', script.read_text()):
+            for line in block.replace('\\"', '"').split("\\n"):
+                yield script.name, line
+
+
+def test_the_page_names_no_command_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "folder"):
+        (tmp_path / folder).mkdir()
+    for file in ("factors.yaml", "recipe.yaml"):
+        (tmp_path / file).touch()
+    shown = list(commands_shown())
+    assert len(shown) >= 6
+    for script, line in shown:
+        name, *arguments = shlex.split(line)
+        assert name == "heddle", (script, line)
+        command: Any = typer.main.get_command(command_line)
+        while hasattr(command, "commands"):
+            word, *arguments = arguments
+            assert word in command.commands, f"{script}: there is no command {line!r}"
+            command = command.commands[word]
+        command.make_context(line, arguments)  # raises what a shell would show

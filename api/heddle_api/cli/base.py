@@ -1,4 +1,4 @@
-"""`heddle base`: prepare a corpus, train a base, write its model card. Torch is imported only when it runs."""
+"""`heddle base`: bases, published and made: prepare a corpus, train, write a model card; torch only when it runs."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from heddle_api.cli import rollouts
+from heddle_api.cli import bases, rollouts
 from heddle_api.cli.connection import err, fail
 from heddle_api.cli.shards import object_store, shards
 from heddle_api.cli.steps import Steps
@@ -34,6 +34,11 @@ Workers = Annotated[
 Anew = Annotated[bool, typer.Option("--anew", help="Start again instead of going on from the checkpoint in --out.")]
 
 
+app.command("list")(bases.list_bases)
+app.command("show")(bases.show_base)
+app.command("publish")(bases.publish)
+app.command("alias")(bases.move_alias)
+app.command("pretrain")(bases.pretrain)
 app.command()(shards)
 app.command()(sweep)
 app.add_typer(rollouts.app, name="rollout")

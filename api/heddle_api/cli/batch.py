@@ -21,13 +21,14 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.edit import factor_values
+from heddle_api.cli.edit import factor_amounts, factor_values
 from heddle_api.client import BatchInfo, Document, HeddleClient
 from heddle_platform.archive import IMAGE_SUFFIXES
 
 batch_app = typer.Typer(no_args_is_help=True, help="Batches: edit a whole folder, behind those who wait for answers.")
 _MOST_FILES: Final = 100
 _MOST_BYTES: Final = 8 * 1024**2
+BatchId = Annotated[str, typer.Argument(help="As `heddle batch list` shows it: bat_...")]
 Form = Annotated[str, typer.Option("--format", help="png, jpeg or webp.")]
 
 
@@ -37,6 +38,7 @@ def run(
     output: Annotated[Path, typer.Option("-o", "--output", file_okay=False, help="Folder to write to; it is made.")],
     adapter: Annotated[str, typer.Option(help="Adapter, also name@version or name@alias.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="factor=value; repeat it.")] = None,
+    shift: Annotated[list[str] | None, typer.Option(help="factor=amount to move by; repeat it.")] = None,
     preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
     detail: Annotated[str, typer.Option(help="auto, preserve or decode.")] = "auto",
     form: Form = "png",
@@ -62,6 +64,7 @@ def run(
     edit: Document = {
         "adapter": adapter,
         "set": factor_values(set_ or [], "--set"),
+        "shift": factor_amounts(shift or []),
         "preserve": preserve or [],
         "detail": detail,
     }
@@ -105,6 +108,66 @@ def list_batches(
         found = client.batches()
     rows = [(one.id, one.status, f"{one.done} of {one.items}", one.failed) for one in found]
     show([one.document() for one in found], as_json, lambda: table(("id", "status", "done", "failed"), rows))
+
+
+@batch_app.command("show")
+def show_batch(
+    batch: BatchId,
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a batch is, and what became of each item.
+
+    Example: `heddle batch show bat_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
+    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
+        found = client.batch(batch)
+    rows = [(one["item"], one["image"], one["edit"], one["status"], one.get("message")) for one in found.results]
+
+    def people() -> None:
+        out.print(f"{found.id} is {found.status}: {found.done} of {found.items} done, {found.failed} failed")
+        table(("item", "image", "edit", "status", "why"), rows)
+
+    show(found.document(), as_json, people)
+
+
+@batch_app.command()
+def download(
+    batch: BatchId,
+    output: Annotated[Path, typer.Option("-o", "--output", dir_okay=False, help="The zip to write.")],
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Write a zip of a batch's pictures so far, and results.json, to a file.
+
+    Example: `heddle batch download bat_01jd8x4s5n7k2m3p4q5r6s7t8v -o pictures.zip`
+    """
+    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
+        output.write_bytes(client.download_batch(batch))
+    out.print(f"wrote {output}", markup=False)
+
+
+@batch_app.command()
+def delete(
+    batch: BatchId,
+    control_url: ControlUrl = None,
+    edge_url: EdgeUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a batch and delete its images and pictures.
+
+    Example: `heddle batch delete bat_01jd8x4s5n7k2m3p4q5r6s7t8v`
+    """
+    with connected(control_url, api_key, data_dir=data_dir, edge_url=edge_url) as client:
+        client.delete_batch(batch)
+    show({"deleted": batch}, as_json, lambda: out.print(f"{batch} is gone with its images and pictures.", markup=False))
 
 
 def _parts(files: list[Path]) -> Iterator[list[Path]]:

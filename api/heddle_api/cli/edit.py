@@ -1,7 +1,8 @@
 """The command that edits an image, and how factor=value is read."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,7 +18,7 @@ from heddle_api.cli.connection import (
     out,
     show,
 )
-from heddle_api.client import Document
+from heddle_api.client import Document, EditResult
 
 
 def edit(
@@ -44,11 +45,11 @@ def edit(
 
     Example: `heddle edit me.png --adapter avatars --set glasses=round -o with-glasses.png`
     """
-    media_type = _media_type(output)
+    media_type = media_type_of(output)
     document: Document = {
         "adapter": adapter,
-        "set": {name: _value(text) for name, text in _pairs(set_ or [], "--set")},
-        "shift": {name: _number(text, name) for name, text in _pairs(shift or [], "--shift")},
+        "set": factor_values(set_ or [], "--set"),
+        "shift": factor_amounts(shift or []),
         "preserve": preserve or [],
         "detail": detail,
     }
@@ -60,15 +61,45 @@ def edit(
         "edit_id": made.edit_id,
         "adapter": made.adapter_version,
         "cache": made.cache,
+        "detail": made.detail,
+        "detail_reason": made.detail_reason,
         "extrapolation": made.extrapolation,
+        "suggestion": made.suggestion,
     }
-    far = f"; {made.extrapolation:.1f} times beyond the trusted range" if made.extrapolation else ""
-    show(said, as_json, lambda: out.print(f"wrote {output}  ({made.adapter_version}, {made.cache}{far})"))
+    show(said, as_json, lambda: _tell(made, output))
 
 
 def factor_values(texts: list[str], option: str) -> dict[str, str | bool | float]:
     """Read options of the form factor=value; fail where one is not."""
     return {name: _value(text) for name, text in _pairs(texts, option)}
+
+
+def factor_amounts(texts: list[str]) -> dict[str, float]:
+    """Read options of the form factor=number; fail where one is not."""
+    return {name: _number(text, name) for name, text in _pairs(texts, "--shift")}
+
+
+def _tell(made: EditResult, output: Path) -> None:
+    far = f"; {made.extrapolation:.1f} times beyond the trusted range" if made.extrapolation else ""
+    out.print(f"wrote {output}  ({made.adapter_version}, {made.cache}{far})", markup=False)
+    if made.suggestion:
+        out.print(_advice(made.suggestion), markup=False)
+
+
+def _advice(suggestion: Document) -> str:
+    """Say what to ask for instead of an edit outside the trusted range, as options of this command."""
+    if suggestion.get("reason") == "image_outside":
+        return "The picture itself is unlike your labelled images, so no edit of it can be trusted: label some like it."
+    ways = [f"--set {name}={_option(value)}" for name, value in suggestion.get("set", {}).items()]
+    ways += [f"--shift {name}={_option(value)}" for name, value in suggestion.get("shift", {}).items()]
+    left = ", ".join(suggestion.get("leave", []))
+    if ways:
+        return f"Inside it would be: {' '.join(ways)}" + (f", without {left}" if left else "")
+    return f"To stay inside, leave {left} as it is." if left else "To stay inside, set fewer factors at once."
+
+
+def _option(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _pairs(texts: list[str], option: str) -> list[tuple[str, str]]:
@@ -99,7 +130,8 @@ def _number(text: str, name: str) -> float:
         fail(f"--shift {name}={text!r}: an amount is a number")
 
 
-def _media_type(output: Path) -> Literal["image/png", "image/jpeg", "image/webp"]:
+def media_type_of(output: Path) -> Literal["image/png", "image/jpeg", "image/webp"]:
+    """Read the type of a picture off the name of the file it goes to; fail where it says none."""
     match output.suffix.lower():
         case ".png":
             return "image/png"

@@ -90,6 +90,23 @@ def get(
     out.print(f"Wrote {to}.")
 
 
+@certificate_app.command("list")
+def list_certificates(
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """List erasures, newest first, and which of them have their certificate.
+
+    Example: `heddle certificate list`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = [erasure.document() for erasure in client.erasures()]
+    rows = [(one["id"], one["status"], "yes" if one["certificate"] else "not yet", one["created_at"]) for one in found]
+    show(found, as_json, lambda: table(("id", "status", "certificate", "asked for"), rows))
+
+
 @certificate_app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="A certificate, or the erasure it stands in.", exists=True)],

@@ -83,6 +83,31 @@ def list_factors(
     show(found, as_json, lambda: table(("name", "version", "factors", "id"), rows))
 
 
+@factors_app.command("show")
+def show_factors(
+    factor_set: Annotated[str, typer.Argument(help="Name or id of a factor set.")],
+    version: Annotated[int | None, typer.Option(min=1, help="Version; the newest where none is given.")] = None,
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Show the factors of a set: kinds, levels or ranges, and when they are accepted.
+
+    Example: `heddle factors show avatars`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        found = client.factor_set(factor_set, version)
+    document = found.document()["document"]
+    rows = [(one["name"], one["kind"], _span(one), _conditions(one)) for one in document["factors"]]
+
+    def people() -> None:
+        out.print(f"{found.name}@{found.version}  {found.id}  {_conditions(document) or ''}", markup=False)
+        table(("factor", "kind", "values", "accepted with"), rows)
+
+    show(found.document(), as_json, people)
+
+
 @data_app.command()
 def upload(
     source: Annotated[
@@ -103,7 +128,7 @@ def upload(
     Example: `heddle data upload faces --factors faces --name spring`
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
-        with _sending(quiet=as_json) as progress:
+        with sending(quiet=as_json) as progress:
             try:
                 made = client.upload_dataset(name or source.stem, source, factor_set=factors, on_progress=progress)
             except ValueError as error:
@@ -173,6 +198,23 @@ def items(
     show(documents, as_json, lambda: table(("file", "labels", "sha256", "id"), rows))
 
 
+@data_app.command()
+def delete(
+    dataset: Annotated[str, typer.Argument(help="Id or name of a labelled set.")],
+    control_url: ControlUrl = None,
+    api_key: ApiKeyOption = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a labelled set that no job has used, with its images. Of others `heddle erase` takes images out.
+
+    Example: `heddle data delete spring`
+    """
+    with connected(control_url, api_key, data_dir=data_dir) as client:
+        client.delete_dataset(dataset)
+    show({"deleted": dataset}, as_json, lambda: out.print(f"{dataset} is gone with its images.", markup=False))
+
+
 def _document(file: Path) -> Document | str:
     text = file.read_text(encoding="utf-8")
     if file.suffix.lower() != ".json":
@@ -182,6 +224,22 @@ def _document(file: Path) -> Document | str:
     except ValueError as error:
         fail(f"{file} is not JSON: {error}")
     return document
+
+
+def _span(factor: dict[str, Any]) -> str:
+    unit = f" {factor['unit']}" if factor.get("unit") else ""
+    if factor["kind"] == "continuous":
+        return f"{factor['range'][0]:g} to {factor['range'][1]:g}{unit}"
+    if factor["kind"] == "periodic":
+        return f"once around is {factor['period']:g}{unit}"
+    if factor["kind"] == "binary":
+        return "off, on"
+    return (" < " if factor["kind"] == "ordinal" else ", ").join(factor["levels"])
+
+
+def _conditions(item: dict[str, Any]) -> str | None:
+    accepted = {name: bound for name, bound in (item.get("accept") or {}).items() if bound is not None}
+    return ", ".join(f"{name} {bound:g}" for name, bound in accepted.items()) or None
 
 
 def _names(item: dict[str, Any]) -> str:
@@ -203,7 +261,8 @@ def _print_faults(found: dict[str, Any], otherwise: str) -> None:
 
 
 @contextmanager
-def _sending(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+def sending(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar of what was sent on standard error; yields what an upload reports to, or None."""
     if quiet:
         yield None
         return

@@ -1,4 +1,4 @@
-"""Commands of operators about what a tenant may: its quota, its suspension."""
+"""Commands of operators about what a tenant may: its quota, its suspension, its end."""
 
 from typing import Annotated, Any, Final
 
@@ -79,6 +79,27 @@ def resume(
     Example: `heddle tenant resume ten_01jd8x4s5n7k2m3p4q5r6s7t8v`
     """
     _set_status(control_url, admin_key, data_dir, as_json, tenant, "active")
+
+
+def delete(
+    tenant: TenantId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    control_url: ControlUrl = None,
+    admin_key: AdminKey = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a suspended tenant with its sets, jobs and adapters, rows and objects. Cannot be undone.
+
+    What was counted of it and its audit trail stay.
+
+    Example: `heddle tenant delete ten_01jd8x4s5n7k2m3p4q5r6s7t8v --yes`
+    """
+    if not yes:
+        typer.confirm(f"Delete {tenant} and all that is its own, for good?", abort=True, err=True)
+    with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
+        client.delete_tenant(tenant)
+    show({"deleted": tenant}, as_json, lambda: out.print(f"{tenant} is gone.", markup=False))
 
 
 def _set_status(

@@ -26,7 +26,8 @@ from heddle_api.cli.fits import fit, preview
 from heddle_api.cli.jobs import jobs_app
 from heddle_api.cli.keys import keys_app
 from heddle_api.cli.labelled import data_app, factors_app
-from heddle_api.cli.quota import quota, resume, suspend
+from heddle_api.cli.look import grid, read_image
+from heddle_api.cli.quota import delete, quota, resume, suspend
 from heddle_api.cli.served import adapters_app
 from heddle_api.cli.usage import usage
 from heddle_api.cli.webhook import webhook_app
@@ -35,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="Tenants: customers, each with its 
 app.command("quota")(quota)
 app.command("suspend")(suspend)
 app.command("resume")(resume)
+app.command("delete")(delete)
 
 
 @app.command()
@@ -110,7 +112,9 @@ def install(root: typer.Typer) -> None:
     root.command("whoami")(whoami)
     root.command("fit")(fit)
     root.command("preview")(preview)
+    root.command("read")(read_image)
     root.command("edit")(edit)
+    root.command("grid")(grid)
     root.add_typer(batch_app, name="batch")
     root.command("erase")(erase)
     root.add_typer(certificate_app, name="certificate")

@@ -60,5 +60,5 @@ function nothing(operator) {
       h("h2", {}, "No job yet"), h("p", {}, "A base is trained from a recipe; queue one and watch it here."), h("pre", {}, "heddle base pretrain recipe.yaml"))
     : h("div", { class: "empty" },
       h("h2", {}, "No job yet"), h("p", {}, "Queue a fit on a labelled set and watch it here."),
-      h("div", { class: "row" }, h("a", { class: "button", href: "#/data" }, "Go to your data")), h("pre", {}, "heddle fit avatars"));
+      h("div", { class: "row" }, h("a", { class: "button", href: "#/data" }, "Go to your data")), h("pre", {}, "heddle fit avatars --data spring"));
 }
