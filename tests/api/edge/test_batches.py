@@ -203,6 +203,32 @@ async def test_what_cannot_work_is_refused_at_once(edge: Edge, images: int, edit
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
 
 
+async def test_all_that_is_wrong_is_said_with_its_place(edge: Edge) -> None:
+    good = edge.world.fitted.images[300]
+    answer = await send(edge, [good, b"junk", good, b"", *[b"more junk"] * 30])
+    assert answer.status_code == 422
+    body = answer.json()
+    assert (body["code"], body["param"]) == ("unsupported_image", "/image/1")
+    assert body["detail"].startswith("image 1, counted from 0: these 4 bytes are not an image we know")
+    assert "32 images have faults" in body["detail"]
+    assert [fault["pointer"] for fault in body["errors"]] == [f"/image/{place}" for place in (1, *range(3, 22))]
+    answer = await send(edge, [good], [EDITS[0], {"adapter": "avatars", "set": {"nose": "x"}}])
+    assert (answer.json()["code"], answer.json()["param"]) == ("unknown_factor", "/edits/1/set/nose")
+    answer = await send(edge, [good], [EDITS[0], {"adapter": "avatars", "detail": "fine"}])
+    assert (answer.json()["code"], answer.json()["param"]) == ("invalid_edit", "/edits/1/detail")
+
+
+async def test_items_outside_the_trusted_range_say_so_and_what_would_be_inside(edge: Edge) -> None:
+    noise = pixels.encode(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), "image/png")
+    far, near = edge.world.fitted.images[303], edge.world.fitted.images[300]
+    done = await finished(edge, (await send(edge, [noise, far, near], [{"adapter": "avatars"}])).json()["id"])
+    outside = [one for one in done["results"] if one["extrapolation"] is not None]
+    assert outside[0]["image"] == 0
+    assert all(one["extrapolation"] > 1.0 and one["suggestion"] == {"reason": "image_outside"} for one in outside)
+    inside = [one for one in done["results"] if one["extrapolation"] is None]
+    assert {one["suggestion"] for one in inside} == {None}
+
+
 async def test_an_edge_without_a_database_says_so(shared_edge: Edge) -> None:
     answer = await shared_edge.get("/v1/edit_batches", headers=shared_edge.world.headers())
     assert (answer.status_code, answer.json()["code"]) == (503, "batches_unavailable")

@@ -14,6 +14,7 @@ from heddle_api.control.page import AskedPage, Page, page_of
 from heddle_api.control.trail import AskedTrail
 from heddle_api.edge.admission import Admission
 from heddle_api.edge.batches import service
+from heddle_api.edge.batches.parts import each
 from heddle_api.edge.batches.service import MOST_IMAGES, BatchDetail, BatchService, BatchView
 from heddle_api.edge.form import json_of, negotiate, read_form, text_of
 from heddle_api.edge.multipart import Form
@@ -139,7 +140,7 @@ def _edits(document: Any) -> list[EditRequest]:
             code="invalid_edits",
             param="edits",
         )
-    return [parse_edit(one) for one in document]
+    return each("edits", document, parse_edit)
 
 
 async def _chunks(archive: IO[bytes]) -> AsyncIterator[bytes]:

@@ -116,5 +116,6 @@ class BatchRunner:
             "adapter": made.adapter,
             "edit_id": made.edit_id,
             "detail": made.image.detail,
-            "extrapolation": round(made.image.extrapolation, 3),
+            "extrapolation": round(made.image.extrapolation, 3) if made.image.extrapolation > 1.0 else None,
+            "suggestion": made.image.suggestion,
         }

@@ -16,6 +16,7 @@ from heddle_adapters.edit import check_request
 from heddle_api.auth import Principal
 from heddle_api.control.once import recalled
 from heddle_api.control.trail import Trail
+from heddle_api.edge.batches.parts import each
 from heddle_api.edge.loader import Loader
 from heddle_infra.database import edit_batches, idempotency
 from heddle_infra.database.engine import Database
@@ -48,6 +49,7 @@ class BatchItem(BaseModel):
     extrapolation: float | None = Field(
         None, description="How far beyond the trusted range it went, 1 being its border; null inside."
     )
+    suggestion: dict[str, Any] | None = Field(None, description="What to ask for instead where it went beyond.")
     code: str | None = None
     message: str | None = None
 
@@ -152,10 +154,8 @@ class BatchService:
         serving = await self._loader.knowing(principal.tenant, *edits)
         if serving is None:
             raise Unavailable("this replica is still starting; try again in a moment", code="not_ready")
-        for edit in edits:
-            check_request(serving.resolve(principal.tenant, edit).adapter, edit)
-        for data in images:
-            read_header(data)
+        each("edits", edits, lambda edit: check_request(serving.resolve(principal.tenant, edit).adapter, edit))
+        each("image", images, read_header)
         batch_id = new_id("bat")
         await asyncio.to_thread(self._store, principal.tenant, batch_id, images)
         values: dict[str, Any] = {
