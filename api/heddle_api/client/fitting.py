@@ -62,7 +62,7 @@ class FittingCalls(OverseeingCalls):
             name: of the set.
             source: a folder of images with `labels.csv`, a zip of one, or a Parquet file; or the bytes of either file.
             factor_set: what its labels are read with.
-            on_progress: told bytes sent and bytes in all, after each part.
+            on_progress: told bytes sent and bytes in all, as they go out.
 
         Raises:
             ValueError: the folder has no `labels.csv`.
@@ -90,7 +90,7 @@ class FittingCalls(OverseeingCalls):
             pictures: files, bytes, uint8 arrays or PIL images.
             labels: factor -> level or number, one mapping for each picture.
             factor_set: what the labels are read with.
-            on_progress: told bytes sent and bytes in all, after each part.
+            on_progress: told bytes sent and bytes in all, as they go out.
 
         Raises:
             ValueError: pictures and labels differ in number, or one is no picture.

@@ -58,7 +58,7 @@ class OperatingCalls(Planes):
         Args:
             source: what to send; a file is read part by part.
             filename: shown to people; the file's own name where none is given.
-            on_progress: told bytes sent and bytes in all, after each part.
+            on_progress: told bytes sent and bytes in all, as they go out.
         """
         name = filename or (source.name if isinstance(source, Path) else "upload.zip")
         return upload(self._control, self._sender, source, name, on_progress)

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -14,6 +14,7 @@ from heddle_api.client.transport import Patience, Transport
 
 Progress = Callable[[int, int], None]
 _BLOCK: Final = 1024**2
+_TOLD_BYTES: Final = 256 * 1024  # between two reports of progress: on a slow line a part of 16 MB takes minutes
 
 
 class PartSender:
@@ -24,16 +25,22 @@ class PartSender:
         self._patience = patience
         self._sleep = sleep
 
-    def put(self, part: dict[str, Any], data: bytes) -> str:
+    def put(self, part: dict[str, Any], data: bytes, told: Callable[[int], object] = lambda _: None) -> str:
         """Send one part and return its ETag.
+
+        Args:
+            part: number, address and headers.
+            data: its bytes.
+            told: how many of them are sent, again and again; fewer than before where it is begun anew.
 
         Raises:
             ApiError: the object store refused it.
             Unreachable: the object store does not answer.
         """
+        headers = {**part["headers"], "Content-Length": str(len(data))}  # stores take no body of unknown length
         for failures in range(1, self._patience.attempts + 1):
             try:
-                response = self._http.put(part["url"], content=data, headers=part["headers"])
+                response = self._http.put(part["url"], content=_pieces(data, told), headers=headers)
             except httpx.TransportError as error:
                 failure: ApiError = Unreachable(
                     0,
@@ -64,19 +71,44 @@ def upload(
         sender: sends the parts.
         source: what to send; a file is read twice, never whole.
         filename: shown to people.
-        progress: told bytes sent and bytes in all, after each part.
+        progress: told bytes sent and bytes in all, as they go out.
     """
+    tell = _forward(progress)
     with _open(source) as file:
         size, digest = _measure(file)
         begun = transport.json("POST", "/v1/uploads", {"filename": filename, "bytes": size, "sha256": digest})
         sent: list[dict[str, Any]] = []
         file.seek(0)
         for part in begun["parts"]:
-            sent.append({"number": part["number"], "etag": sender.put(part, file.read(part["bytes"]))})
-            if progress is not None:
-                progress(file.tell(), size)
+            before = file.tell()
+
+            def told(done: int, before: int = before) -> None:
+                tell(before + done, size)
+
+            etag = sender.put(part, file.read(part["bytes"]), told)
+            sent.append({"number": part["number"], "etag": etag})
     transport.json("POST", f"/v1/uploads/{begun['id']}/complete", {"parts": sent})
     return str(begun["id"])
+
+
+def _forward(progress: Progress | None) -> Progress:
+    """Return what tells of progress only where there is some: a part that is sent again says nothing new."""
+    most = 0
+
+    def tell(sent: int, size: int) -> None:
+        nonlocal most
+        if progress is not None and sent > most:
+            most = sent
+            progress(sent, size)
+
+    return tell
+
+
+def _pieces(data: bytes, told: Callable[[int], object]) -> Iterator[bytes]:
+    for start in range(0, len(data), _TOLD_BYTES):
+        piece = data[start : start + _TOLD_BYTES]
+        yield piece
+        told(start + len(piece))
 
 
 def _open(source: bytes | Path) -> IO[bytes]:
