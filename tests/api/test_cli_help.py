@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from heddle_api.cli.main import app
 
@@ -68,3 +69,20 @@ def test_options_are_called_the_same_everywhere() -> None:
     asks_planes = [name for name, options in taken.items() if options & {"--api-key", "--admin-key"}]
     assert len(asks_planes) >= 50
     assert [name for name in asks_planes if not {"--control-url", "--data-dir"} <= taken[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("heddle ada", {"adapters"}),
+        ("heddle adapters ", {"list", "versions", "card", "approve", "alias", "rollback", "history", "download"}),
+        ("heddle fit --car", {"--card"}),
+        ("heddle fit --card ", {"full", "brief"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_choices(typed: str, offered: set[str]) -> None:
+    words = typed.split()
+    place = len(words) if typed.endswith(" ") else len(words) - 1
+    environment = {"_HEDDLE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(place)}
+    result = CliRunner().invoke(app, [], env=environment, prog_name="heddle")
+    assert set(result.stdout.split()) == offered
