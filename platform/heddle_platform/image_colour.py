@@ -1,6 +1,7 @@
-"""Image colour: whatever a file stores, as eight-bit sRGB over white, the right way up."""
+"""Image colour: whatever a file stores, as eight-bit sRGB, the right way up; transparency apart and over white."""
 
 import io
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -20,35 +21,59 @@ _TURNS: Final = {
 }
 
 
-def to_rgb(picture: ImageFile.ImageFile, *, bit_depth: int = 8) -> Image.Image:
-    """Return a loaded picture as RGB.
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """A picture the right way up.
+
+    Attributes:
+        flat: mode RGB, sRGB, laid over white.
+        alpha: mode L, how much each pixel covers; None where all cover wholly.
+        colours: mode RGB, sRGB, what the pixels are before they are laid over white; `flat` where `alpha` is None.
+    """
+
+    flat: Image.Image
+    alpha: Image.Image | None
+    colours: Image.Image
+
+
+def layers_of(picture: ImageFile.ImageFile, *, bit_depth: int = 8) -> Layers:
+    """Return a loaded picture in sRGB: its colour profile applied (a broken one ignored, as browsers do), its EXIF
+    orientation carried out.
 
     Args:
         picture: loaded, of any mode that PNG, JPEG or WebP files open with.
         bit_depth: bits a sample in the file (PNG); it decides what a transparent colour key means.
-
-    Returns:
-        Mode RGB: colour profile applied (a broken one ignored, as browsers do), alpha laid over white, EXIF
-        orientation carried out.
     """
-    if picture.mode.startswith("I"):
-        flat = _grey_16(picture)
-    elif picture.has_transparency_data:
-        flat = _over_white(_with_alpha(picture, bit_depth))
-    else:
-        flat = _to_srgb(picture)
+    colours, alpha = _parts(picture, bit_depth)
+    colours = _to_srgb(colours, picture.info.get("icc_profile"))
     turn = _TURNS.get(_orientation(picture))
-    return flat if turn is None else flat.transpose(turn)
+    if turn is not None:
+        colours, alpha = colours.transpose(turn), None if alpha is None else alpha.transpose(turn)
+    if alpha is None or alpha.getextrema() == (255, 255):  # most files with alpha have none to speak of
+        return Layers(colours, None, colours)
+    flat = Image.new("RGB", colours.size, _WHITE)
+    flat.paste(colours, mask=alpha)
+    return Layers(flat, alpha, colours)
 
 
-def _grey_16(picture: ImageFile.ImageFile) -> Image.Image:
+def _parts(picture: ImageFile.ImageFile, bit_depth: int) -> tuple[Image.Image, Image.Image | None]:
+    """Take colours and alpha apart."""
+    if picture.mode.startswith("I"):
+        return _grey_16(picture)
+    if not picture.has_transparency_data:
+        return picture, None
+    if picture.mode == "LA":  # its profile is one of greys
+        return picture.getchannel("L"), picture.getchannel("A")
+    whole = _with_alpha(picture, bit_depth)
+    return whole.convert("RGB"), whole.getchannel("A")
+
+
+def _grey_16(picture: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | None]:
     # Pillow's own conversion clips at 255 instead of scaling
     wide = np.asarray(picture)
-    grey = ((wide.astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8)
+    grey = Image.fromarray(((wide.astype(np.uint32) * 255 + 32_767) // 65_535).astype(np.uint8))
     key = picture.info.get("transparency")
-    if isinstance(key, int):
-        grey[wide == key] = 255
-    return Image.fromarray(grey).convert("RGB")
+    return grey, Image.fromarray(np.where(wide == key, 0, 255).astype(np.uint8)) if isinstance(key, int) else None
 
 
 def _with_alpha(picture: ImageFile.ImageFile, bit_depth: int) -> Image.Image:
@@ -60,26 +85,18 @@ def _with_alpha(picture: ImageFile.ImageFile, bit_depth: int) -> Image.Image:
     return picture.convert("RGBA")
 
 
-def _over_white(picture: Image.Image) -> Image.Image:
-    if picture.getchannel("A").getextrema() == (255, 255):  # most files with alpha have none to speak of
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if not profile or len(profile) > _MAX_PROFILE_BYTES:
         return picture.convert("RGB")
-    flat = Image.new("RGB", picture.size, _WHITE)
-    flat.paste(picture, mask=picture.getchannel("A"))
-    return flat
-
-
-def _to_srgb(picture: ImageFile.ImageFile) -> Image.Image:
-    profile = picture.info.get("icc_profile")
-    if not profile or len(profile) > _MAX_PROFILE_BYTES or picture.mode not in {"RGB", "L", "CMYK"}:
-        return picture.convert("RGB")
+    source = picture if picture.mode in {"L", "CMYK"} else picture.convert("RGB")
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return picture.convert("RGB")
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(described):
+            return source.convert("RGB")
+        converted = ImageCms.profileToProfile(source, described, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return picture.convert("RGB")
-    return converted if converted is not None else picture.convert("RGB")
+        return source.convert("RGB")
+    return converted if converted is not None else source.convert("RGB")
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from heddle_platform.errors import InvalidInput, TooLarge
-from heddle_platform.image_colour import to_rgb
+from heddle_platform.image_colour import layers_of
 from heddle_platform.image_header import ImageHeader, MediaType, damaged, read_header
 from heddle_platform.small_png import small_png
 
@@ -62,7 +62,8 @@ def decode(data: bytes, *, max_bytes: int, max_pixels: int) -> NDArray[np.uint8]
                 )
             _check_size(*picture.size, max_pixels)  # what the decoder believes must not differ from what we read
             picture.load()
-            return np.asarray(to_rgb(picture, bit_depth=data[24] if header.media_type == "image/png" else 8))
+            layers = layers_of(picture, bit_depth=data[24] if header.media_type == "image/png" else 8)
+            return np.asarray(layers.flat)
     except InvalidInput:
         raise
     except Exception as error:  # Pillow's parsers raise a dozen types on hostile bytes; all mean the same

@@ -2,6 +2,8 @@
 
 import io
 import struct
+import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,14 +129,58 @@ def test_a_colour_profile_is_applied_and_a_broken_one_ignored() -> None:
     assert decoded(saved(red, "PNG", icc_profile=srgb))[0, 0].tolist() == [200, 30, 30]
 
 
-def test_swapped_primaries_in_a_profile_are_swapped_back() -> None:
+def swapped_primaries() -> bytes:
+    """Return an sRGB profile that names green "red"."""
     srgb = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    # exchanging the tag names of the red and green primaries makes a valid profile that names green "red"
+    # exchanging the tag names of the red and green primaries leaves a valid profile
     srgb = bytearray(bytes(srgb).replace(b"rXYZ", b"tmpX").replace(b"gXYZ", b"rXYZ").replace(b"tmpX", b"gXYZ"))
-    renamed = bytes(srgb).replace("sRGB".encode("utf-16-be"), "odd!".encode("utf-16-be")).replace(b"sRGB", b"odd!", 0)
-    data = saved(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", icc_profile=renamed)
-    red, green, _ = decoded(data)[0, 0].astype(int)
+    return bytes(srgb).replace("sRGB".encode("utf-16-be"), "odd!".encode("utf-16-be")).replace(b"sRGB", b"odd!", 0)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "P with transparency"])
+def test_swapped_primaries_in_a_profile_are_swapped_back(mode: str) -> None:
+    picture = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    picture.putpixel((1, 0), (255, 0, 0, 0) if "A" in mode or "transparency" in mode else (255, 0, 0, 255))
+    options: dict[str, Any] = {}
+    if mode.startswith("P"):
+        picture = Image.new("P", (2, 1))
+        picture.putpalette([255, 0, 0, 9, 9, 9])
+        picture.putdata([0, 1])
+        options = {"transparency": 1} if "transparency" in mode else {}
+    elif mode == "RGB":
+        picture = picture.convert("RGB")
+    pixels_HWC = decoded(saved(picture, "PNG", icc_profile=swapped_primaries(), **options)).astype(int)
+    red, green, _ = pixels_HWC[0, 0]
     assert green > 200 > 60 > red
+    if mode in ("RGBA", "P with transparency"):
+        assert pixels_HWC[0, 1].tolist() == [255, 255, 255], "the profile is of the pixels, not of the paper"
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "16 bit"])
+def test_a_profile_of_greys_is_applied_to_greys(mode: str) -> None:
+    profile = grey_profile(1.0)  # linear: half the light is a lighter grey in sRGB
+    if mode == "16 bit":
+        data = png(1, 1, 16, 0, b"\0\x80\x80", chunk(b"iCCP", b"grey\0\0" + zlib.compress(profile)))
+    else:
+        data = saved(Image.new(mode, (1, 1), 128 if mode == "L" else (128, 255)), "PNG", icc_profile=profile)
+    grey = decoded(data)[0, 0].astype(int)
+    assert np.abs(grey - 188).max() <= 2, grey
+
+
+def grey_profile(gamma: float) -> bytes:
+    """Return the least an ICC profile of greys holds: ICC.1:2004-10, 7.2 and 8.5, `gamma` as a u8Fixed8 curve."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", 0xF6D6, 0x10000, 0xD32D)
+    words = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + b"\0" * 78
+    words += b"\0" * (-len(words) % 4)
+    tags, at, body = b"", 128 + 4 + 3 * 12, b""
+    for name, data in ((b"kTRC", curve), (b"wtpt", white), (b"desc", words)):
+        tags += name + struct.pack(">II", at + len(body), len(data))
+        body += data
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"\0" * 4, 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + b"\0" * 28
+    head += struct.pack(">iii", 0xF6D6, 0x10000, 0xD32D) + b"\0" * 48
+    return head + struct.pack(">I", 3) + tags + body
 
 
 def test_metadata_is_not_given_back(photo: NDArray[np.uint8]) -> None:

@@ -17,7 +17,7 @@ from heddle_platform.factors import Binary, Continuous, FactorSpec, LevelledFact
 from heddle_platform.image_header import MediaType
 from heddle_platform.keys import cache_prefix
 
-ARITHMETIC: Final = 2  # raise it when the same edit of the same image gives other pixels
+ARITHMETIC: Final = 3  # raise it when the same edit of the same image gives other pixels
 
 
 def canonical_edit(adapter: Adapter, request: EditRequest) -> EditRequest:
