@@ -1,7 +1,6 @@
 """Image colour: whatever a file stores, as eight-bit sRGB, the right way up; transparency apart and over white."""
 
 import io
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,51 +20,47 @@ _TURNS: Final = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Layers:
-    """A picture the right way up.
-
-    Attributes:
-        flat: mode RGB, sRGB, laid over white.
-        alpha: mode L, how much each pixel covers; None where all cover wholly.
-        colours: mode RGB, sRGB, what the pixels are before they are laid over white; `flat` where `alpha` is None.
-    """
-
-    flat: Image.Image
-    alpha: Image.Image | None
-    colours: Image.Image
-
-
-def layers_of(picture: ImageFile.ImageFile, *, bit_depth: int = 8) -> Layers:
+def srgb_of(picture: ImageFile.ImageFile, *, bit_depth: int = 8) -> Image.Image:
     """Return a loaded picture in sRGB: its colour profile applied (a broken one ignored, as browsers do), its EXIF
     orientation carried out.
 
     Args:
         picture: loaded, of any mode that PNG, JPEG or WebP files open with.
         bit_depth: bits a sample in the file (PNG); it decides what a transparent colour key means.
+
+    Returns:
+        Mode RGBA, not premultiplied, where a pixel is transparent; else mode RGB. May be the picture itself.
     """
     colours, alpha = _parts(picture, bit_depth)
-    colours = _to_srgb(colours, picture.info.get("icc_profile"))
-    turn = _TURNS.get(_orientation(picture))
-    if turn is not None:
-        colours, alpha = colours.transpose(turn), None if alpha is None else alpha.transpose(turn)
+    profile = picture.info.get("icc_profile")
     if alpha is None or alpha.getextrema() == (255, 255):  # most files with alpha have none to speak of
-        return Layers(colours, None, colours)
-    flat = Image.new("RGB", colours.size, _WHITE)
-    flat.paste(colours, mask=alpha)
-    return Layers(flat, alpha, colours)
+        made = _to_srgb(colours, profile)
+    elif colours.mode == "RGBA" and not profile:
+        made = colours  # as it is: a large one is copied at every step
+    else:
+        made = _to_srgb(colours, profile)
+        made.putalpha(alpha)
+    turn = _TURNS.get(_orientation(picture))
+    return made if turn is None else made.transpose(turn)
+
+
+def over_white(picture: Image.Image) -> Image.Image:
+    """Lay a picture of mode RGBA over white paper; returns mode RGB."""
+    flat = Image.new("RGB", picture.size, _WHITE)
+    flat.paste(picture, mask=picture.getchannel("A"))
+    return flat
 
 
 def _parts(picture: ImageFile.ImageFile, bit_depth: int) -> tuple[Image.Image, Image.Image | None]:
-    """Take colours and alpha apart."""
+    """Take colours and alpha apart; the colours may still hold it."""
     if picture.mode.startswith("I"):
         return _grey_16(picture)
     if not picture.has_transparency_data:
         return picture, None
     if picture.mode == "LA":  # its profile is one of greys
         return picture.getchannel("L"), picture.getchannel("A")
-    whole = _with_alpha(picture, bit_depth)
-    return whole.convert("RGB"), whole.getchannel("A")
+    whole = picture if picture.mode == "RGBA" else _with_alpha(picture, bit_depth)
+    return whole, whole.getchannel("A")
 
 
 def _grey_16(picture: ImageFile.ImageFile) -> tuple[Image.Image, Image.Image | None]:

@@ -12,6 +12,7 @@ from PIL import Image
 from heddle_api.client import ApiError, AsyncHeddleClient, HeddleClient
 from heddle_api.client.packing import packed_folder, packed_pictures
 from heddle_api.client.pictures import opened, picture_bytes
+from heddle_api.client.results import PictureResult
 from tests.api.control_world import FACTORS
 from tests.api.live import Live
 
@@ -99,3 +100,10 @@ async def test_awaited_from_pictures_to_a_job(live: Live) -> None:
         with pytest.raises(ApiError) as caught:
             await heddle.adapter("nothing")
         assert (caught.value.status, caught.value.code) == (404, "unknown_adapter")
+
+
+def test_an_answer_with_transparency_is_an_array_over_white() -> None:
+    pixels = np.array([[[200, 0, 0, 255], [0, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    answer = PictureResult(picture_bytes(Image.fromarray(pixels)), "image/png", {})
+    assert answer.picture().mode == "RGBA"
+    assert answer.array().tolist() == [[[200, 0, 0], [255, 255, 255], [204, 204, 204]]]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from heddle_platform.image_header import MediaType, read_header
-from heddle_platform.pixels import add_change, encode, resize
+from heddle_platform.pixels import Decoded, add_change, decode_layers, encode, resize, with_alpha
 from tests.platform.image_files import (
     TYPES,
     chunk,
@@ -220,3 +220,67 @@ def test_a_change_is_added_where_it_is_and_nowhere_else(photo: NDArray[np.uint8]
 def test_a_flat_change_stays_flat_at_any_resolution() -> None:
     grey = np.full((37, 23, 3), 100, np.uint8)
     assert np.all(add_change(grey, np.full((8, 8, 3), 10 / 255, np.float32)) == 110)
+
+
+def over(ground: int, straight_HWC: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Lay a picture with alpha over a grey."""
+    alpha = straight_HWC[..., 3:].astype(float) / 255
+    laid: NDArray[np.float64] = straight_HWC[..., :3] * alpha + ground * (1 - alpha)
+    return laid
+
+
+def transparent(photo: NDArray[np.uint8]) -> Decoded:
+    """Return the photo under an alpha that goes through all values from left to right."""
+    height, width, _ = photo.shape
+    alpha = np.broadcast_to(np.linspace(0, 255, width).astype(np.uint8), (height, width))
+    made = decode_layers(saved(Image.fromarray(np.dstack([photo, alpha])), "PNG"), max_bytes=10**7, max_pixels=10**7)
+    assert made.straight_HWC is not None
+    assert np.array_equal(made.straight_HWC, np.dstack([photo, alpha]))
+    return made
+
+
+def test_what_was_not_edited_keeps_colour_and_alpha(photo: NDArray[np.uint8]) -> None:
+    made = transparent(photo)
+    assert made.straight_HWC is not None
+    assert np.array_equal(with_alpha(made.flat_HWC, made), made.straight_HWC)
+
+
+def test_an_edit_looks_the_same_over_white_and_covers_what_it_draws(photo: NDArray[np.uint8]) -> None:
+    made = transparent(photo)
+    edited = made.flat_HWC.copy()
+    edited[5:, :] = np.random.default_rng(3).integers(0, 256, edited[5:, :].shape, dtype=np.uint8)
+    kept = with_alpha(edited, made)
+    assert np.array_equal(kept[:5], made.straight_HWC[:5])  # type: ignore[index]
+    assert np.abs(over(255, kept) - edited).max() <= 1.0
+    clear = np.abs(edited.astype(int) - made.flat_HWC).max(axis=2) >= 32
+    assert clear.any()
+    assert (kept[clear][:, 3] == 255).all()
+
+
+def test_what_redrawing_does_to_nothing_stays_nearly_nothing() -> None:
+    nothing = saved(Image.new("RGBA", (4, 4), (0, 0, 0, 0)), "PNG")
+    made = decode_layers(nothing, max_bytes=10**6, max_pixels=10**6)
+    kept = with_alpha(np.full((4, 4, 3), 250, np.uint8), made)
+    assert kept[..., 3].max() <= 5
+    assert np.abs(over(255, kept) - 250).max() <= 1.0
+
+
+def test_an_opaque_file_has_no_alpha_to_give_back(photo: NDArray[np.uint8]) -> None:
+    made = decode_layers(saved(Image.fromarray(photo).convert("RGBA"), "PNG"), max_bytes=10**7, max_pixels=10**7)
+    assert made.straight_HWC is None
+    with pytest.raises(ValueError, match="no transparency"):
+        with_alpha(photo, made)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_alpha_is_turned_with_its_picture(kind: str, orientation: int) -> None:
+    picture = Image.new("RGBA", (8, 4), (0, 0, 0, 0))
+    picture.paste((255, 0, 0, 255), (0, 0, 2, 2))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"lossless": True} if kind == "WEBP" else {}
+    made = decode_layers(saved(picture, kind, exif=exif, **options), max_bytes=10**6, max_pixels=10**6)
+    assert made.straight_HWC is not None
+    assert made.straight_HWC[..., 3].sum() == 4 * 255
+    assert made.straight_HWC[0, 0 if orientation == 1 else -1, 3] == 255

@@ -252,8 +252,11 @@ class PictureResult:
         return opened(self.image)
 
     def array(self) -> NDArray[np.uint8]:
-        """Return it as uint8 [H, W, 3]."""
-        return np.asarray(self.picture().convert("RGB"))
+        """Return it as uint8 [H, W, 3], transparency laid over white."""
+        picture = self.picture()
+        if picture.mode == "RGBA":
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return np.asarray(picture.convert("RGB"))
 
     def save(self, path: Path) -> None:
         """Write the file as it came, whatever the path's ending."""

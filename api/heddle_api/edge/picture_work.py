@@ -32,10 +32,11 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded image, uint8: at its own size, and at the base's."""
+    """A decoded image, uint8: at its own size over white, at the base's, and with its alpha where it has one."""
 
     full_HWC: NDArray[np.uint8]
     small_HWC: NDArray[np.uint8]
+    straight_HWC: NDArray[np.uint8] | None = None
 
 
 class PictureWork:
@@ -66,11 +67,11 @@ class PictureWork:
         return await self._do(lambda: self._decode_in_time(data, image_size, deadline))
 
     async def finish(self, picture: Picture, drawn: Drawn, media_type: MediaType) -> bytes:
-        """Compose an edit at the image's own size and encode it."""
+        """Compose an edit at the image's own size and encode it; transparency stays where the type can say it."""
         height, width, _ = picture.full_HWC.shape
         if height * width <= LIGHT_PIXELS:
-            return pixels.encode(compose(picture, drawn), media_type)
-        return await self._do(lambda: pixels.encode(compose(picture, drawn), media_type))
+            return _encoded(picture, drawn, media_type)
+        return await self._do(lambda: _encoded(picture, drawn, media_type))
 
     async def strip(self, picture: Picture, drawn: Sequence[Drawn], media_type: MediaType) -> bytes:
         """Compose several edits of one image side by side, each at most `TILE_SIDE` pixels large, and encode them."""
@@ -87,8 +88,9 @@ class PictureWork:
         return self._decode(data, image_size)
 
     def _decode(self, data: bytes, image_size: int) -> Picture:
-        full_HWC = pixels.decode(data, max_bytes=self._limits.image_max_bytes, max_pixels=self._limits.image_max_pixels)
-        return Picture(full_HWC, pixels.resize(full_HWC, image_size))
+        limits = self._limits
+        found = pixels.decode_layers(data, max_bytes=limits.image_max_bytes, max_pixels=limits.image_max_pixels)
+        return Picture(found.flat_HWC, pixels.resize(found.flat_HWC, image_size), found.straight_HWC)
 
 
 def is_light(data: bytes) -> bool:
@@ -119,11 +121,18 @@ def compose(picture: Picture, drawn: Drawn) -> NDArray[np.uint8]:
     return pixels.scale(to_uint8(drawn.after_HWC), height, width)
 
 
+def _encoded(picture: Picture, drawn: Drawn, media_type: MediaType) -> bytes:
+    edited_HWC = compose(picture, drawn)
+    if picture.straight_HWC is not None and media_type != "image/jpeg":
+        edited_HWC = pixels.with_alpha(edited_HWC, pixels.Decoded(picture.full_HWC, picture.straight_HWC))
+    return pixels.encode(edited_HWC, media_type)
+
+
 def _tile(picture: Picture) -> Picture:
     height, width, _ = picture.full_HWC.shape
     shrink = TILE_SIDE / max(height, width)
     if shrink >= 1.0:
-        return picture
+        return Picture(picture.full_HWC, picture.small_HWC)
     size = max(1, round(height * shrink)), max(1, round(width * shrink))
     return Picture(pixels.scale(picture.full_HWC, *size), picture.small_HWC)
 

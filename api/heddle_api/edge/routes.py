@@ -77,7 +77,10 @@ _IMAGE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     openapi_extra=_multipart(edit="an edit as JSON: adapter, set, shift, preserve, detail"),
 )
 async def edit_image(request: Request, principal: Editor, service: Service, deadline: Deadline) -> Response:
-    """Edit an image; the answer has the image's own size and the type that Accept asks for, PNG by default."""
+    """Edit an image; the answer has the image's own size and the type that Accept asks for, PNG by default.
+
+    It is sRGB, the right way up, and keeps the image's transparency as PNG and WebP; JPEG shows it over white.
+    """
     media_type = negotiate(request.headers.get("accept"))
     with _admission(request).hold(_body_bytes(request), principal.key_id):
         form = await read_form(request)

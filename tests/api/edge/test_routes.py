@@ -87,6 +87,26 @@ async def test_an_edit_of_nothing_keeps_every_pixel_in_preserve(edge: Edge) -> N
     assert np.array_equal(pixels_of(answer.content), pixels_of(image))
 
 
+async def test_transparency_stays_where_nothing_was_drawn(edge: Edge) -> None:
+    face = Image.open(io.BytesIO(edge.world.fitted.images[301])).convert("RGBA")
+    alpha = np.full((face.height, face.width), 255, np.uint8)
+    alpha[:, :20] = 0
+    alpha[:, 20:30] = 100
+    face.putalpha(Image.fromarray(alpha))
+    out = io.BytesIO()
+    face.save(out, "PNG")
+    untouched = await edge.edit(out.getvalue(), detail="preserve")
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(untouched.content))), np.asarray(face))
+    wanted = {"glasses": "round", "background": "rose"}
+    flat = Image.alpha_composite(Image.new("RGBA", face.size, "white"), face).convert("RGB")
+    alike = await edge.edit(pixels.encode(np.asarray(flat), "image/png"), set=wanted, detail="preserve")
+    for accept, worst in (("image/png", 2), ("image/jpeg", 40), ("image/webp", 60)):
+        edited = await edge.edit(out.getvalue(), accept=accept, set=wanted, detail="preserve")
+        with Image.open(io.BytesIO(edited.content)) as answer:
+            assert answer.mode == ("RGB" if accept == "image/jpeg" else "RGBA")
+        assert np.abs(pixels_of(edited.content).astype(int) - pixels_of(alike.content)).max() <= worst
+
+
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
