@@ -135,6 +135,36 @@ def test_erasures_are_listed_with_and_without_their_certificate() -> None:
     ]
 
 
+def test_a_history_says_what_was_on_trial() -> None:
+    move = {"alias": "production", "version": 3, "from_version": 3, "reason": "moved", "key_id": "key_1"}
+    move |= {"key_name": "ops", "comment": "", "created_at": "2026-01-02T00:00:00Z"}
+    moves = [{**move, "canary": {"version": 4, "weight": 0.1}, "shadow": 5}, {**move, "canary": None, "shadow": None}]
+    script = Script([JSONResponse({"data": moves, "has_more": False, "next_cursor": None})])
+    with served(script) as url:
+        shown = run("adapters", "history", "avatars", key="key", url=url)
+    first, second = (" ".join(line.split()) for line in shown.stdout.splitlines()[1:])
+    assert "3 3 moved 4 edits 10%, 5 draws along ops -" in first
+    assert "3 3 moved - ops -" in second
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_preview_says_so_where_there_is_nothing_left_to_label(chosen: bool) -> None:
+    image = {"file": "a.png", "factors": ["smile"], "sentence": "rare"}
+    found = {
+        "rows": 9,
+        "candidates": int(chosen),
+        "factors": [{"name": "smile", "labels": 9, "score": 0.5, "measure": "accuracy"}],
+        "learning_curve": [{"rows": 9, "score": 0.5}],
+        "label_next": [image] if chosen else [],
+    }
+    script = Script([JSONResponse(found)])
+    with served(script) as url:
+        shown = run("preview", "spring", key="key", url=url)
+    assert shown.exit_code == 0, shown.output
+    assert ("label next" in shown.stdout) == chosen
+    assert ("upload more" in shown.stdout) != chosen
+
+
 async def test_a_set_that_nothing_was_fitted_on_is_deleted(live: Live) -> None:
     person = await live.world.tenant()
     await person.ready_dataset(b"a set", name="spring")

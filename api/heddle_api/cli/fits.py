@@ -93,6 +93,9 @@ def preview(
         ]
         table(("factor", "labels", "out of fold"), scores)
         table(("labelled images", "mean"), [(one["rows"], f"{one['score']:.2f}") for one in found.learning_curve])
+        if not found.label_next:
+            out.print("Every image that was encoded has its labels; upload more to have some chosen.")
+            return
         table(
             ("label next", "for", "why"),
             [(one["file"], ", ".join(one["factors"]), one["sentence"]) for one in found.label_next],

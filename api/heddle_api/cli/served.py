@@ -17,7 +17,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.client import Document
+from heddle_api.client import AliasMoveInfo, Document
 
 adapters_app = typer.Typer(no_args_is_help=True, help="Adapters: what was fitted, how good it is, what is served.")
 Adapter = Annotated[str, typer.Argument(help="Name or id of the adapter.")]
@@ -189,10 +189,16 @@ def history(
         found = client.alias_moves(adapter, name)
     names = ("created_at", "alias", "from_version", "version", "reason")
     rows = [
-        (*(getattr(move, name) for name in names), move.key_name or move.key_id, move.comment or None) for move in found
+        (*(getattr(move, name) for name in names), _trial(move), move.key_name or move.key_id, move.comment or None)
+        for move in found
     ]
-    columns = ("time", "alias", "from", "to", "how", "key", "comment")
+    columns = ("time", "alias", "from", "to", "how", "on trial", "key", "comment")
     show([move.document() for move in found], as_json, lambda: table(columns, rows))
+
+
+def _trial(move: AliasMoveInfo) -> str | None:
+    canary = [f"{move.canary['version']} edits {move.canary['weight']:.0%}"] if move.canary else []
+    return ", ".join(canary + ([f"{move.shadow} draws along"] if move.shadow else [])) or None
 
 
 @adapters_app.command()

@@ -191,11 +191,16 @@ class AliasInfo(_Result):
 
 
 class AliasMoveInfo(_Result):
-    """One move of an alias: `version` is where it came to, None where an erasure left nothing to point at."""
+    """One move of an alias: `version` is where it came to, None where an erasure left nothing to point at.
+
+    `canary` {version, weight} and `shadow` are on trial beside it since then.
+    """
 
     alias: str
     version: int | None
     from_version: int | None
+    canary: Document | None = None
+    shadow: int | None = None
     reason: str
     key_id: str | None
     key_name: str | None
