@@ -47,7 +47,7 @@ class HeddleClient(BatchingCalls):
             edit_id=headers.get("x-edit-id", ""),
             adapter_version=headers.get("x-adapter-version", ""),
             cache=headers.get("x-cache", ""),
-            extrapolation=float(headers["x-extrapolation"]) if "x-extrapolation" in headers else None,
+            extrapolation=_beyond(headers),
             suggestion=json.loads(headers.get("x-suggestion", "null")),
             detail=headers.get("x-detail", ""),
             detail_reason=headers.get("x-detail-reason", ""),
@@ -87,7 +87,7 @@ class HeddleClient(BatchingCalls):
         headers = dict(answer.headers)
         values = tuple(json.loads(headers.get("x-grid-values", "[]")))
         media_type = headers.get("content-type", accept)
-        return GridResult(image=answer.content, media_type=media_type, headers=headers, values=values)
+        return GridResult(answer.content, media_type, headers, values, _beyond(headers))
 
     def report_feedback(self, edit_id: str, *, kept: bool, final: Mapping[str, Any] | None = None) -> Document:
         """Say what became of an edit; the last report on an edit counts.
@@ -112,3 +112,7 @@ class HeddleClient(BatchingCalls):
             return self._edge.send("POST", path, files=parts, headers=headers)
         files = {"image": ("image", picture_bytes(image), "application/octet-stream")}
         return self._edge.send("POST", path, data=dict(fields), files=files, headers=headers)
+
+
+def _beyond(headers: Mapping[str, str]) -> float | None:
+    return float(headers["x-extrapolation"]) if "x-extrapolation" in headers else None

@@ -293,6 +293,7 @@ class EditResult(PictureResult):
 
 @dataclass(frozen=True)
 class GridResult(PictureResult):
-    """One factor at all its levels, side by side; `values` from left to right."""
+    """One factor at all its levels, side by side; `values` from left to right, `extrapolation` of the farthest."""
 
     values: tuple[Any, ...]
+    extrapolation: float | None = None

@@ -23,7 +23,8 @@ class EditAnswer:
 
 @dataclass(frozen=True)
 class TakenAnswer:
-    """An image taken ahead of its edits: its id and size, what it reads as, how long it is kept."""
+    """An image taken ahead of its edits: its id and size, what it reads as, how long it is kept, whether its latents
+    were known."""
 
     image_id: str
     width: int
@@ -31,15 +32,17 @@ class TakenAnswer:
     readings: dict[str, dict[str, Any]] | None
     adapter: str | None
     expires_at: datetime
+    cache: CacheState
     timing: str
 
 
 @dataclass(frozen=True)
 class GridAnswer:
-    """A strip of one factor's edits, and the values it shows from left to right."""
+    """A strip of one factor's edits, the values it shows from left to right, and how far outside the farthest is."""
 
     data: bytes
     values: tuple[str | bool | float, ...]
+    extrapolation: float
     cache: CacheState
     adapter: str
     timing: str

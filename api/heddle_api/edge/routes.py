@@ -115,6 +115,9 @@ async def take_image(
         if image.data is None:
             raise InvalidInput("send the image as a file field 'image'", code="missing_image", param="image")
         answer = await service.take(principal, image.data, text_of(form, "adapter"), deadline_seconds=deadline)
+    response.headers["X-Cache"] = answer.cache
+    if answer.adapter is not None:
+        response.headers["X-Adapter-Version"] = answer.adapter
     response.headers["Server-Timing"] = answer.timing
     return TakenImage(
         image_id=answer.image_id,
@@ -145,6 +148,8 @@ async def draw_grid(request: Request, principal: Editor, service: Service, deadl
         "X-Grid-Values": json.dumps(answer.values),  # ASCII by default, as a header must be
         "Server-Timing": answer.timing,
     }
+    if answer.extrapolation > 1.0:  # of the picture farthest outside; which one, and what instead, its own edit says
+        headers["X-Extrapolation"] = f"{answer.extrapolation:.2f}"
     return _image(answer.data, media_type, headers)
 
 

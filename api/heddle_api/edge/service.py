@@ -149,7 +149,7 @@ class EditService:
         if base is None:
             raise Unavailable("the default base is not loaded yet; try again soon", code="base_not_loaded")
         image_id = new_id("img")
-        picture, done, _ = await self._maker.draw(scope, base, upload, (), target)
+        picture, done, cache = await self._maker.draw(scope, base, upload, (), target)
         try:
             seconds = await self._remembered.keep_upload(
                 scope.tenant_id, cache_key.upload_key(scope.tenant_id, scope.epoch, image_id), upload
@@ -166,6 +166,7 @@ class EditService:
             None if done.readings is None else done.readings.as_json(0),
             target.label if target else None,
             datetime.now(UTC) + timedelta(seconds=seconds),
+            cache,
             scope.watch.header(),
         )
 
@@ -201,7 +202,8 @@ class EditService:
             data = await self._pictures.strip(picture, done.drawn, media_type)
         self._meter.count(scope.tenant_id, "edits", len(edits))
         values = tuple(edit.set[request.factor] for edit in edits)
-        return GridAnswer(data, values, cache, target.label, scope.watch.header())
+        farthest = max(drawn.extrapolation for drawn in done.drawn)
+        return GridAnswer(data, values, farthest, cache, target.label, scope.watch.header())
 
     async def settle(self) -> None:
         """Wait for what is still being written to the cache."""

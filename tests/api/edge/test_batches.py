@@ -87,6 +87,9 @@ async def test_every_edit_of_every_image_is_what_a_single_edit_gives(edge: Edge)
     item = await edge.get(f"{path}/items/3", headers=edge.world.headers())
     alone = await edge.edit(images[1], set={"skin": "sand"})
     assert item.content == zipped == alone.content
+    assert item.headers["x-adapter-version"] == "avatars@1"
+    assert item.headers["x-edit-id"] == done["results"][3]["edit_id"]
+    assert item.headers["x-detail"] == alone.headers["x-detail"]
     assert item.headers["content-type"] == "image/png"
     listed = (await edge.get("/v1/edit_batches", headers=edge.world.headers())).json()
     assert [one["id"] for one in listed["data"]] == [done["id"]]
@@ -224,6 +227,9 @@ async def test_items_outside_the_trusted_range_say_so_and_what_would_be_inside(e
     done = await finished(edge, (await send(edge, [noise, far, near], [{"adapter": "avatars"}])).json()["id"])
     outside = [one for one in done["results"] if one["extrapolation"] is not None]
     assert outside[0]["image"] == 0
+    item = await edge.get(f"/v1/edit_batches/{done['id']}/items/0", headers=edge.world.headers())
+    assert float(item.headers["x-extrapolation"]) > 1.0
+    assert json.loads(item.headers["x-suggestion"]) == {"reason": "image_outside"}
     assert all(one["extrapolation"] > 1.0 and one["suggestion"] == {"reason": "image_outside"} for one in outside)
     inside = [one for one in done["results"] if one["extrapolation"] is None]
     assert {one["suggestion"] for one in inside} == {None}

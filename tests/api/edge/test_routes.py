@@ -190,6 +190,8 @@ async def test_an_image_sent_ahead_is_read_and_edited_by_its_id(edge: Edge) -> N
     assert sent.status_code == 201, sent.text
     body = sent.json()
     assert (body["width"], body["height"], body["adapter"]) == (96, 96, "avatars@1")
+    assert sent.headers["x-adapter-version"] == "avatars@1"
+    assert "total;dur=" in sent.headers["server-timing"]
     assert set(body["readings"]) == set(fitted.factor_set.names)
     assert body["readings"] == read(fitted.adapter, fitted.latents_NL[row : row + 1]).as_json(0)
     assert 0 < (datetime.fromisoformat(body["expires_at"]) - datetime.now(UTC)).total_seconds() <= 3600
@@ -205,7 +207,10 @@ async def test_an_image_sent_ahead_is_read_and_edited_by_its_id(edge: Edge) -> N
 
 async def test_an_image_without_an_adapter_has_no_readings(edge: Edge) -> None:
     files = {"image": ("face.png", edge.world.fitted.images[0])}
-    body = (await edge.post("/v1/images", files=files, headers=edge.world.headers("other"))).json()
+    sent = await edge.post("/v1/images", files=files, headers=edge.world.headers("other"))
+    again = await edge.post("/v1/images", files=files, headers=edge.world.headers("other"))
+    assert ("x-adapter-version" in sent.headers, again.headers["x-cache"]) == (False, "latent")
+    body = sent.json()
     assert body["readings"] is None
     assert body["image_id"].startswith("img_")
 
@@ -245,6 +250,25 @@ async def test_a_grid_shows_every_level_and_each_tile_is_the_edit(edge: Edge) ->
     for place, level in enumerate(levels):
         tile = pixels_of((await edge.edit(image, set={"glasses": level})).content)
         assert np.abs(strip[:, place * 100 : place * 100 + 96].astype(int) - tile.astype(int)).max() <= 1
+
+
+async def test_a_grid_of_a_picture_unlike_the_labelled_ones_is_flagged(edge: Edge) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    flagged = {}
+    for name, image in (("noise", pixels.encode(noise, "image/png")), ("face", edge.world.fitted.images[300])):
+        answer = await edge.post(
+            "/v1/edits/grid",
+            files={"image": ("face.png", image)},
+            data={"grid": json.dumps({"adapter": "avatars", "factor": "glasses"})},
+            headers=edge.world.headers(),
+        )
+        alone = [
+            (await edge.edit(image, set={"glasses": level})).headers.get("x-extrapolation", "0")
+            for level in json.loads(answer.headers["x-grid-values"])
+        ]
+        flagged[name] = float(answer.headers.get("x-extrapolation", "0"))
+        assert flagged[name] == max(map(float, alone))
+    assert flagged["noise"] > 1.0
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,13 @@ async def get_batch(batch: str, principal: Editor, batches: Service) -> BatchDet
 @router.get("/{batch}/items/{item}", response_class=Response, summary="Download one picture")
 async def get_item(batch: str, item: Item, principal: Editor, batches: Service) -> Response:
     """Download the picture of one item."""
-    data, media_type = await batches.item(principal, batch, item)
-    return Response(data, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})
+    data, media_type, made = await batches.item(principal, batch, item)
+    headers = {"X-Content-Type-Options": "nosniff"}
+    told = {"X-Edit-Id": made.edit_id, "X-Adapter-Version": made.adapter, "X-Detail": made.detail}
+    headers |= {name: value for name, value in told.items() if value is not None}
+    if made.extrapolation is not None:
+        headers |= {"X-Extrapolation": f"{made.extrapolation:.2f}", "X-Suggestion": json.dumps(made.suggestion)}
+    return Response(data, media_type=media_type, headers=headers)
 
 
 @router.get("/{batch}/download", response_class=Response, summary="Download all pictures")

@@ -197,8 +197,8 @@ class BatchService:
                 session, principal.tenant, epoch=self._epoch(principal), limit=limit, after=after
             )
 
-    async def item(self, principal: Principal, batch_id: str, item: int) -> tuple[bytes, str]:
-        """Return the picture of one item and its type.
+    async def item(self, principal: Principal, batch_id: str, item: int) -> tuple[bytes, str, BatchItem]:
+        """Return the picture of one item, its type, and what is told of it.
 
         Raises:
             NotFound: codes `unknown_batch`, `unknown_item`, `item_not_done`, `item_failed`.
@@ -210,7 +210,8 @@ class BatchService:
             raise NotFound(f"item {item} is not done yet; {batch.done} of {batch.items} are", code="item_not_done")
         if batch.results[item]["status"] == "failed":
             raise NotFound(f"item {item} has no picture: {batch.results[item]['message']}", code="item_failed")
-        return await asyncio.to_thread(self._objects.get, plan(batch, item).key), batch.spec["media_type"]
+        data = await asyncio.to_thread(self._objects.get, plan(batch, item).key)
+        return data, batch.spec["media_type"], BatchItem(**batch.results[item])
 
     async def archive(self, principal: Principal, batch_id: str) -> IO[bytes]:
         """Return a zip of all pictures so far, and `results.json`."""
