@@ -1,7 +1,11 @@
 """The studio in real Chromium over the real stack: sign in, read the card, approve, edit, watch a fit, roll back."""
 
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -119,6 +123,39 @@ def test_an_edit_is_downloaded_copied_as_curl_without_the_key_and_judged(
         studio.page.get_by_role("button", name="Discarded").click()
         studio.page.get_by_text("Noted as discarded").wait_for()
         assert [each["kept"] for each in approved.call("GET", "/v1/feedback")["data"]] == [False]
+
+
+def test_what_was_copied_gives_the_same_picture(
+    open_studio: Callable[..., Any], approved: Wire, micah: LabelledImages, tmp_path: Path
+) -> None:
+    """Both requests are run as a person would who pastes them beside the picture."""
+    (tmp_path / "avatar.png").write_bytes(micah.images[HELD_OUT])
+    with open_studio(approved, permissions=["clipboard-read", "clipboard-write"]) as studio:
+        studio.sign_in()
+        studio.choose_picture(micah.images[HELD_OUT])
+        studio.set_level("background", other_level(micah, "background"))
+        with studio.page.expect_download() as download:
+            studio.page.get_by_role("button", name="Download").click()
+        shown = download.value.path().read_bytes()
+        environment = {**os.environ, "HEDDLE_API_KEY": studio.key}
+        for language, command in (("curl", ["bash", "-euc"]), ("Python", [sys.executable, "-c"])):
+            studio.page.evaluate("navigator.clipboard.writeText('')")
+            studio.page.get_by_role("button", name=f"Copy as {language}").click()
+            studio.page.wait_for_function("async () => (await navigator.clipboard.readText()) !== ''")
+            copied = studio.page.evaluate("navigator.clipboard.readText()")
+            done = subprocess.run(
+                [*command, copied],
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, (copied, done.stderr)
+            edited = tmp_path / "edited.png"
+            assert edited.read_bytes() == shown
+            edited.unlink()
 
 
 def test_factors_are_changed_by_keyboard_and_what_is_refused_says_why(
