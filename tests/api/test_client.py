@@ -299,6 +299,23 @@ def test_without_its_address_the_edge_is_asked_for(scripted: Scripted) -> None:
     assert [path for _, path, *_ in scripted.script.requests] == ["/studio/config.json", "/v1/edits"]
 
 
+def test_every_wait_tells_what_was_read(scripted: Scripted) -> None:
+    client, pages = scripted.client, scripted.script
+    dataset, erasure = {"id": "ds_1", "name": "spring"}, {"id": "era_1"}
+    rollout = {"id": "rol_1", "base": {}, "job": "job_1", "counts": {}}
+    batch = {"id": "bat_1", "items": 2}
+    for wait, document, statuses in (
+        (client.wait_for_dataset, dataset, ("validating", "ready")),
+        (client.wait_for_erasure, erasure, ("queued", "done")),
+        (client.wait_for_rollout, rollout, ("fitting", "canary")),
+        (client.wait_for_batch, batch, ("running", "done")),
+    ):
+        pages.answers = [JSONResponse({**document, "status": status}) for status in statuses]
+        seen: list[Any] = []
+        found = wait("x", on_progress=seen.append)
+        assert (found.status, tuple(each.status for each in seen)) == (statuses[1], statuses)
+
+
 def test_waiting_ends(scripted: Scripted) -> None:
     scripted.script.answers = [JSONResponse({"id": "job_1", "type": "fit", "status": "queued"})] * 2
     with pytest.raises(ApiError) as caught:

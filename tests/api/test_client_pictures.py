@@ -1,6 +1,7 @@
 """Pictures and labelled sets from memory and folders, and the client for event loops."""
 
 import asyncio
+import inspect
 import io
 import zipfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 from heddle_api.client import ApiError, AsyncHeddleClient, HeddleClient
 from heddle_api.client.packing import packed_folder, packed_pictures
 from heddle_api.client.pictures import opened, picture_bytes
-from heddle_api.client.results import PictureResult
+from heddle_api.client.results import DatasetInfo, PictureResult
 from tests.api.control_world import FACTORS
 from tests.api.live import Live
 
@@ -80,6 +81,14 @@ def test_every_call_can_be_awaited() -> None:
     assert missing == set(), "add `name = _awaited(HeddleClient.name)` to AsyncHeddleClient"
 
 
+def test_both_clients_take_the_same_arguments() -> None:
+    for name in dir(HeddleClient):
+        call = getattr(HeddleClient, name)
+        if not name.startswith("_") and callable(call):
+            mine, other = (inspect.signature(one).parameters for one in (call, getattr(AsyncHeddleClient, name)))
+            assert list(mine.values()) == list(other.values()), name
+
+
 async def test_awaited_from_pictures_to_a_job(live: Live) -> None:
     world = live.world
     await world.publish_base()
@@ -89,7 +98,9 @@ async def test_awaited_from_pictures_to_a_job(live: Live) -> None:
         pictures, labels = [array(0), array(1)], [{"smile": 0}, {"smile": 1}]
         made = await heddle.label_pictures("few", pictures, labels, factor_set="avatars")
         await tenant.validated(made.id, packed_pictures(pictures, labels))
-        assert (await heddle.wait_for_dataset(made.id)).status == "ready"
+        seen: list[DatasetInfo] = []
+        assert (await heddle.wait_for_dataset(made.id, on_progress=seen.append)).status == "ready"
+        assert [each.status for each in seen] == ["ready"]
         fits = await asyncio.gather(*(heddle.fit("avatars", factor_set="avatars", dataset="few") for _ in range(20)))
         assert len({fit.id for fit in fits}) == 20
         with pytest.raises(ApiError, match="still not done"):

@@ -23,6 +23,7 @@ from heddle_api.cli.connection import (
     table,
     tell,
 )
+from heddle_api.cli.waiting import waiting
 from heddle_api.client import ApiError, ErasureInfo, HeddleClient
 from heddle_infra.signing import SignedDocument
 from heddle_infra.signing import verify as check_signature
@@ -62,7 +63,8 @@ def erase(
         items = [derived_id("itm", file) for file in files or []]
         found = client.erase(dataset=data, items=items, images=images, reason=reason)
         if wait:
-            found = client.wait_for_erasure(found.id)
+            with waiting(_standing, quiet=as_json) as progress:
+                found = client.wait_for_erasure(found.id, on_progress=progress)
     if certificate is not None and found.certificate is not None:
         certificate.write_text(json.dumps(found.certificate), encoding="utf-8")
     show(found.document(), as_json, lambda: _print(found, certificate))
@@ -139,6 +141,10 @@ def _public_key(control_url: str | None, data_dir: Path) -> str:
     except ApiError as error:
         tell(error)
         raise typer.Exit(1) from None
+
+
+def _standing(found: ErasureInfo) -> tuple[str, float | None]:
+    return f"erasure {found.status}", None
 
 
 def _certificate(file: Path) -> SignedDocument:

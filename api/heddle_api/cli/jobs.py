@@ -1,13 +1,10 @@
 """Commands on jobs: what is being fitted, how far it is, why it failed, and once more."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from heddle_api.cli.connection import (
     DEFAULT_DATA_DIR,
@@ -16,11 +13,11 @@ from heddle_api.cli.connection import (
     ControlUrl,
     DataDir,
     connected,
-    err,
     out,
     show,
     table,
 )
+from heddle_api.cli.waiting import waiting
 from heddle_api.client import HeddleClient, JobInfo
 
 jobs_app = typer.Typer(no_args_is_help=True, help="Jobs: what is being fitted, how far it is, why it failed.")
@@ -132,19 +129,12 @@ def retry(
 
 def watched(client: HeddleClient, job_id: str, *, quiet: bool) -> JobInfo:
     """Wait for a job with a bar on standard error, and return it."""
-    with _bar(quiet) as progress:
+    with waiting(_standing, quiet=quiet) as progress:
         return client.wait_for_job(job_id, on_progress=progress)
 
 
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Callable[[JobInfo], None] | None]:
-    if quiet:
-        yield None
-        return
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("waiting", total=1.0)
-        yield lambda job: bar.update(task, completed=job.progress, description=job.stage or job.status)
+def _standing(job: JobInfo) -> tuple[str, float | None]:
+    return job.stage or job.status, job.progress
 
 
 def _sentence(job: JobInfo) -> str:

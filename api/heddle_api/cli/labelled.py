@@ -23,7 +23,8 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.client import Document
+from heddle_api.cli.waiting import waiting
+from heddle_api.client import DatasetInfo, Document
 
 factors_app = typer.Typer(no_args_is_help=True, help="Factor sets: what you want to edit, declared once.")
 data_app = typer.Typer(no_args_is_help=True, help="Labelled sets: images with labels.csv, checked before any training.")
@@ -133,7 +134,8 @@ def upload(
                 made = client.upload_dataset(name or source.stem, source, factor_set=factors, on_progress=progress)
             except ValueError as error:
                 fail(str(error))
-        found = client.wait_for_dataset(made.id)
+        with waiting(_checking, quiet=as_json) as checking:
+            found = client.wait_for_dataset(made.id, on_progress=checking)
         report = client.validation(made.id)
     ready = f"{found.name} is ready: {found.images} images  {found.id}"
     show({**found.document(), "validation": report}, as_json, lambda: _print_faults(report, ready))
@@ -213,6 +215,10 @@ def delete(
     with connected(control_url, api_key, data_dir=data_dir) as client:
         client.delete_dataset(dataset)
     show({"deleted": dataset}, as_json, lambda: out.print(f"{dataset} is gone with its images.", markup=False))
+
+
+def _checking(found: DatasetInfo) -> tuple[str, float | None]:
+    return f"checking {found.name}", None
 
 
 def _document(file: Path) -> Document | str:

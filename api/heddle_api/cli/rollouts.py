@@ -18,6 +18,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
+from heddle_api.cli.waiting import waiting
 from heddle_api.client import RolloutInfo
 
 app = typer.Typer(
@@ -71,7 +72,8 @@ def start(
             tenants=tenant,
         )
         if wait:
-            found = client.wait_for_rollout(found.id)
+            with waiting(_standing, quiet=as_json) as progress:
+                found = client.wait_for_rollout(found.id, on_progress=progress)
     _tell(found, as_json)
     if found.status == "failed":
         raise typer.Exit(1)
@@ -182,6 +184,10 @@ def cancel(
     with connected_as_operator(control_url, admin_key, data_dir=data_dir) as client:
         found = client.cancel_rollout(rollout)
     _tell(found, as_json)
+
+
+def _standing(found: RolloutInfo) -> tuple[str, float | None]:
+    return found.status, found.progress
 
 
 def _tell(found: RolloutInfo, as_json: bool) -> None:

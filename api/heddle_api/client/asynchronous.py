@@ -63,16 +63,31 @@ class AsyncHeddleClient:
         self._client = HeddleClient(control_url, edge_url, api_key, **options)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="heddle-client")
 
-    async def wait_for_dataset(self, reference: str, *, timeout_seconds: float = 600.0) -> DatasetInfo:
+    async def wait_for_dataset(
+        self,
+        reference: str,
+        *,
+        on_progress: Callable[[DatasetInfo], None] | None = None,
+        timeout_seconds: float = 600.0,
+    ) -> DatasetInfo:
         """Wait until a labelled set is ready or rejected.
+
+        Args:
+            reference: id or name of the set.
+            on_progress: told the set whenever it was read.
+            timeout_seconds: how long to wait.
 
         Raises:
             ApiError: code `wait_timed_out`.
         """
         ends = time.monotonic() + timeout_seconds
-        while (found := await self.dataset(reference)).status == "validating":
+        while True:
+            found = await self.dataset(reference)
+            if on_progress is not None:
+                on_progress(found)
+            if found.status != "validating":
+                return found
             await self._pause(ends, timeout_seconds)
-        return found
 
     async def wait_for_job(
         self,

@@ -1,12 +1,10 @@
 """Batches of edits: many images sent at once, drawn when nobody else waits, fetched when they are done."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from heddle_api.client.fitting import POLL_SECONDS, timed_out
 from heddle_api.client.pictures import Picture, picture_bytes
 from heddle_api.client.results import BatchInfo
 from heddle_api.client.rolling import RollingCalls
@@ -60,16 +58,7 @@ class BatchingCalls(RollingCalls):
         Raises:
             ApiError: code `wait_timed_out`.
         """
-        ends = time.monotonic() + timeout_seconds
-        while True:
-            found = self.batch(batch_id)
-            if on_progress is not None:
-                on_progress(found)
-            if found.is_final:
-                return found
-            if time.monotonic() > ends:
-                raise timed_out(timeout_seconds)
-            self._sleep(POLL_SECONDS)
+        return self._wait(lambda: self.batch(batch_id), lambda found: found.is_final, timeout_seconds, on_progress)
 
     def batch_item(self, batch_id: str, item: int) -> bytes:
         """Download the picture of one item."""

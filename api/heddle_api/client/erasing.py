@@ -1,7 +1,7 @@
 """What a tenant does to have images erased: find them, ask, wait, and get the certificate."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from heddle_api.client.planes import segment
 from heddle_api.client.results import Document, ErasureInfo, ItemInfo
@@ -48,13 +48,24 @@ class ErasingCalls(ServingCalls):
         """Read an erasure; once it is done, `certificate` says what went."""
         return ErasureInfo.model_validate(self._control.json("GET", f"/v1/erasure_requests/{segment(erasure_id)}"))
 
-    def wait_for_erasure(self, erasure_id: str, *, timeout_seconds: float = 3_600.0) -> ErasureInfo:
+    def wait_for_erasure(
+        self,
+        erasure_id: str,
+        *,
+        on_progress: Callable[[ErasureInfo], None] | None = None,
+        timeout_seconds: float = 3_600.0,
+    ) -> ErasureInfo:
         """Wait until an erasure is done or failed.
+
+        Args:
+            erasure_id: the erasure.
+            on_progress: told the erasure whenever it was read.
+            timeout_seconds: how long to wait.
 
         Raises:
             ApiError: code `wait_timed_out`.
         """
-        return self._wait(lambda: self.erasure(erasure_id), lambda found: found.is_final, timeout_seconds)
+        return self._wait(lambda: self.erasure(erasure_id), lambda found: found.is_final, timeout_seconds, on_progress)
 
     def signing_key(self) -> str:
         """Read the public key that certificates are checked with; needs no API key."""

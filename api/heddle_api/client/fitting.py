@@ -115,13 +115,25 @@ class FittingCalls(OverseeingCalls):
         """Delete a labelled set that no job has used, with its images; of others `erase` takes images out."""
         self._control.send("DELETE", f"/v1/datasets/{segment(reference)}")
 
-    def wait_for_dataset(self, reference: str, *, timeout_seconds: float = 600.0) -> DatasetInfo:
+    def wait_for_dataset(
+        self,
+        reference: str,
+        *,
+        on_progress: Callable[[DatasetInfo], None] | None = None,
+        timeout_seconds: float = 600.0,
+    ) -> DatasetInfo:
         """Wait until a labelled set is ready or rejected.
+
+        Args:
+            reference: id or name of the set.
+            on_progress: told the set whenever it was read.
+            timeout_seconds: how long to wait.
 
         Raises:
             ApiError: code `wait_timed_out`.
         """
-        return self._wait(lambda: self.dataset(reference), lambda found: found.status != "validating", timeout_seconds)
+        checked = lambda found: found.status != "validating"  # noqa: E731
+        return self._wait(lambda: self.dataset(reference), checked, timeout_seconds, on_progress)
 
     def fit(
         self,
@@ -221,22 +233,25 @@ class FittingCalls(OverseeingCalls):
         Raises:
             ApiError: code `wait_timed_out`.
         """
+        return self._wait(lambda: self.job(job_id), lambda job: job.is_final, timeout_seconds, on_progress)
 
-        def read() -> JobInfo:
-            job = self.job(job_id)
-            if on_progress is not None:
-                on_progress(job)
-            return job
-
-        return self._wait(read, lambda job: job.is_final, timeout_seconds)
-
-    def _wait(self, read: Callable[[], T], done: Callable[[T], bool], timeout_seconds: float) -> T:
+    def _wait(
+        self,
+        read: Callable[[], T],
+        done: Callable[[T], bool],
+        timeout_seconds: float,
+        on_progress: Callable[[T], None] | None = None,
+    ) -> T:
         ends = time.monotonic() + timeout_seconds
-        while not done(found := read()):
+        while True:
+            found = read()
+            if on_progress is not None:
+                on_progress(found)
+            if done(found):
+                return found
             if time.monotonic() > ends:
                 raise timed_out(timeout_seconds)
             self._sleep(POLL_SECONDS)
-        return found
 
 
 def timed_out(timeout_seconds: float) -> ApiError:

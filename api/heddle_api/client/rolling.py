@@ -1,6 +1,6 @@
 """What operators do with rollouts: bring a base to every tenant, watch, go on, go back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from heddle_api.client.hooking import HookingCalls
 from heddle_api.client.planes import segment
@@ -45,13 +45,25 @@ class RollingCalls(HookingCalls):
         """Read a rollout: how far it is, and what became of the adapters in numbers."""
         return RolloutInfo.model_validate(self._control.json("GET", f"/v1/rollouts/{segment(rollout)}"))
 
-    def wait_for_rollout(self, rollout: str, *, timeout_seconds: float = 24 * 3600.0) -> RolloutInfo:
+    def wait_for_rollout(
+        self,
+        rollout: str,
+        *,
+        on_progress: Callable[[RolloutInfo], None] | None = None,
+        timeout_seconds: float = 24 * 3600.0,
+    ) -> RolloutInfo:
         """Wait until a rollout has fitted and judged everything (its canary is moved then), or is over.
+
+        Args:
+            rollout: id of the rollout.
+            on_progress: told the rollout whenever it was read.
+            timeout_seconds: how long to wait.
 
         Raises:
             ApiError: code `wait_timed_out`.
         """
-        return self._wait(lambda: self.rollout(rollout), lambda found: found.status != "fitting", timeout_seconds)
+        judged = lambda found: found.status != "fitting"  # noqa: E731
+        return self._wait(lambda: self.rollout(rollout), judged, timeout_seconds, on_progress)
 
     def rollout_report(self, rollout: str) -> Document:
         """Read what became of every adapter, with numbers and reasons."""
