@@ -283,6 +283,12 @@ def test_an_image_kept_at_the_edge_is_named_by_its_id(scripted: Scripted) -> Non
     assert b"filename" not in body
 
 
+def test_a_path_as_text_is_not_taken_for_an_id(scripted: Scripted) -> None:
+    with pytest.raises(ValueError, match=r"pathlib\.Path\('me\.png'\)"):
+        scripted.client.edit("me.png", {"adapter": "avatars"})
+    assert scripted.script.requests == []
+
+
 def test_a_grid_tells_its_values(scripted: Scripted) -> None:
     headers = {"X-Grid-Values": '["none", "round"]'}
     scripted.script.answers = [Response(b"strip", media_type="image/png", headers=headers)]

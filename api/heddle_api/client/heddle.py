@@ -38,6 +38,9 @@ class HeddleClient(BatchingCalls):
             image: bytes, a file, a uint8 array, a PIL image, or the id that `take_image` gave.
             edit: adapter, set, shift, preserve, detail.
             accept: type of the answer.
+
+        Raises:
+            ValueError: a str that is no such id, or an array that is no picture.
         """
         answer = self._send_image("/v1/edits", image, {"edit": json.dumps(dict(edit))}, accept)
         headers = dict(answer.headers)
@@ -108,6 +111,8 @@ class HeddleClient(BatchingCalls):
     def _send_image(self, path: str, image: Picture | str, fields: Mapping[str, str], accept: str) -> httpx.Response:
         headers = {"Accept": accept}
         if isinstance(image, str):
+            if not image.startswith("img_"):
+                raise ValueError(f"{image[:60]!r} is no id of an image; give a file as pathlib.Path({image[:60]!r})")
             parts = {name: (None, text) for name, text in {"image_id": image, **fields}.items()}
             return self._edge.send("POST", path, files=parts, headers=headers)
         files = {"image": ("image", picture_bytes(image), "application/octet-stream")}
