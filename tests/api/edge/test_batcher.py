@@ -102,6 +102,29 @@ def test_a_mixed_batch_equals_each_work_alone(base: LoadedBase, fitted: Fitted) 
     assert not np.allclose(strong.after_HWC, weak.after_HWC, atol=1e-3)  # each row used its own adapter
 
 
+async def test_tenants_share_a_batch_and_each_is_drawn_by_its_own_adapter(base: LoadedBase, fitted: Fitted) -> None:
+    rows: list[int] = []
+    batcher = Batcher(queue_max=40, observe_rows=rows.append)
+    request = glasses("round", "decode")
+    works = [
+        replace(work(base, fitted, 300 + index // 2, (digest, request), seconds=60.0), owner=owner)
+        for index, (owner, digest) in enumerate([("ten_a", "one"), ("ten_b", "two")] * 4)
+    ]
+    waiting = [asyncio.create_task(batcher.do(one)) for one in works]
+    await asyncio.sleep(0)  # each task runs up to its wait
+    batcher.start()
+    done = await asyncio.gather(*waiting)
+    batcher.close()
+    assert rows == [len(works)], "one batch for both"
+    for mixed, alone in zip(done, [carry_out([one])[0] for one in works], strict=True):
+        assert np.allclose(mixed.drawn[0].after_HWC, alone.drawn[0].after_HWC, atol=1e-4)
+    differ = [
+        np.abs(mine.drawn[0].after_HWC - other.drawn[0].after_HWC).max()
+        for mine, other in zip(done[::2], done[1::2], strict=True)
+    ]
+    assert max(differ) > 1e-3, "the same edit of the same picture is another one for another tenant"
+
+
 def test_a_work_without_image_and_latents_is_a_mistake(base: LoadedBase, fitted: Fitted) -> None:
     with pytest.raises(ValueError, match="image or its latents"):
         carry_out([replace(work(base, fitted, 0), image_HWC=None)])
