@@ -23,7 +23,14 @@ ENTRIES_BESIDE_IMAGES: Final = 1_000  # folders, litter and labels
 _MOST_INFLATION: Final = 30
 _ALWAYS_FINE_BYTES: Final = 64 * 1024**2
 _DIRECTORY_BYTES_PER_ENTRY: Final = 320
+# what reading an entry raises on hostile bytes: OverflowError is a zip64 place that no file is long enough for
+_DAMAGES: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError, OverflowError)
 _LITTER: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})  # what desktops put into every zip
+
+
+def most_inflated(size: int) -> int:
+    """Return how many bytes an upload of `size` bytes may hold at most: what is beyond is a bomb."""
+    return max(_ALWAYS_FINE_BYTES, _MOST_INFLATION * size)
 
 
 class Archive:
@@ -68,7 +75,7 @@ class Archive:
         try:
             with self._zip.open(info) as entry:  # never yields more than the declared size, and checks the CRC
                 return entry.read(info.file_size + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        except _DAMAGES as error:
             raise InvalidInput(
                 f"the entry is damaged ({str(error)[:100]}); pack the zip again", code="damaged_entry"
             ) from error
@@ -151,7 +158,7 @@ def _judge(opened: zipfile.ZipFile, size: int, report: FaultReport, max_entries:
             code="too_many_entries",
         )
     inflated = sum(info.file_size for info in entries)
-    most = max(_ALWAYS_FINE_BYTES, _MOST_INFLATION * size)
+    most = most_inflated(size)
     if inflated > most:
         raise TooLarge(
             f"the zip's {size} bytes would inflate to {inflated}, at most {most} are taken; pack plain image files",

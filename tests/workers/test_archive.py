@@ -147,3 +147,39 @@ def test_decomposed_file_names_match_composed_labels(factor_set: FactorSet) -> N
     entries[unicodedata.normalize("NFD", name)] = entries.pop("0.png")
     entries["labels.csv"] = labels([line.replace("0.png", name) if line[0] == "0" else line for line in rows()])
     assert validated(packed(entries), factor_set).report["errors"] == []
+
+
+def with_directory(sizes_and_place: tuple[int, int, int]) -> bytes:
+    """Return a set whose last image lies about itself in a zip64 field: size, packed size, place."""
+    name, picture, extra = b"6.png", png(6), struct.pack("<HHQQQ", 1, 24, *sizes_and_place)
+    whole = packed(good_set())
+    local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 45, 0, 0, 0, 0, 0, len(picture), len(picture), len(name), 0)
+    entries = local + name + picture
+    central = struct.pack(
+        "<IHHHHHHIIIHHHHHII", *(0x02014B50, 45, 45, 0, 0, 0, 0, 0), *(2**32 - 1,) * 2, *(5, 28, 0, 0, 0, 0), 2**32 - 1
+    )
+    first = whole.index(b"PK\1\2")
+    directory = whole[first : whole.index(b"PK\5\6")] + central + name + extra
+    count = len(good_set()) + 1
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, count, count, len(directory), first + len(entries), 0)
+    return whole[:first] + entries + directory + end
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        ((2**63, 10, 0), "compression_bomb"),
+        ((10, 10, 2**63), "damaged_entry"),
+        ((10, 10, 2**64 - 1), "damaged_entry"),
+        ((10, 2**64 - 1, 2**40), "damaged_entry"),
+    ],
+)
+def test_a_zip64_field_that_lies_is_one_fault(factor_set: FactorSet, lie: tuple[int, int, int], code: str) -> None:
+    assert [fault for fault, _, _ in faults(with_directory(lie), factor_set)] == [code]
+
+
+def test_a_name_spelt_in_two_ways_is_one_image(factor_set: FactorSet) -> None:
+    name = "b\xe4rbel.png"
+    lines = [*rows(), f"{name},none,0,1", f"{unicodedata.normalize('NFD', name)},round,1,2"]
+    hostile = packed({**good_set(), name: png(9), "labels.csv": labels(lines)})
+    assert faults(hostile, factor_set) == [("duplicate_file", 9, "file")]

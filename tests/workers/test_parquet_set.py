@@ -1,8 +1,11 @@
 """Labelled sets as Parquet: the same set as a zip, the same faults, nothing read that would fill the memory."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +24,17 @@ def parquet(rows: list[dict[str, Any]], **options: Any) -> bytes:
     out = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows), out, **options)
     return out.getvalue()
+
+
+@contextmanager
+def small_pool() -> Iterator[pa.MemoryPool]:
+    """Give Arrow a memory pool of its own, to see how much it takes at one time."""
+    before, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.system_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        yield pool
+    finally:
+        pa.set_memory_pool(before)
 
 
 def good_rows(count: int = 6, **more: Any) -> list[dict[str, Any]]:
@@ -102,3 +116,57 @@ def test_too_many_rows_are_refused_with_both_numbers(factor_set: FactorSet) -> N
     assert fault["code"] == "too_many_images"
     assert "60" in fault["detail"]
     assert "50" in fault["detail"]
+
+
+def not_text(count: int) -> pa.Array:
+    """Return strings that are no UTF-8, as only a hostile or a broken writer makes them."""
+    return pa.Array.from_buffers(pa.string(), count, pa.array([b"\xff\xfe"] * count).buffers())
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("glasses", not_text(6)),
+        ("file", not_text(6)),
+        ("age", pa.array([2**62] * 6, pa.timestamp("us"))),  # the year 148,000
+    ],
+    ids=["label", "name", "date"],
+)
+def test_cells_that_cannot_be_read_are_one_clear_fault(factor_set: FactorSet, column: str, values: pa.Array) -> None:
+    table = pa.Table.from_pylist(good_rows())
+    table = table.drop_columns([column] if column in table.column_names else []).append_column(column, values)
+    out = io.BytesIO()
+    pq.write_table(table, out)
+    [fault] = faults(out.getvalue(), factor_set)
+    assert fault[0] == "damaged_shard"
+
+
+def test_a_column_that_stands_twice_is_refused(factor_set: FactorSet) -> None:
+    table = pa.Table.from_pylist(good_rows())
+    out = io.BytesIO()
+    pq.write_table(table.append_column("glasses", table["glasses"]), out)
+    [fault] = faults(out.getvalue(), factor_set)
+    assert fault[0] == "duplicate_column"
+
+
+def test_a_name_or_a_label_may_not_be_of_any_length(factor_set: FactorSet) -> None:
+    named = [{**row, "file": f"{n}.png"} for n, row in enumerate(good_rows())]
+    named[3]["file"] = "x" * 70_000 + ".png"
+    assert faults(parquet(named), factor_set) == [("unsafe_path", 5, "file")]
+    labelled = good_rows()
+    labelled[3]["glasses"] = "x" * 200_000
+    assert faults(parquet(labelled), factor_set) == [("malformed_csv", 5, None)]
+
+
+@pytest.mark.parametrize("struct", [False, True])
+def test_rows_that_share_one_value_do_not_fill_disk_or_memory(factor_set: FactorSet, struct: bool) -> None:
+    picture = np.random.default_rng(0).bytes(4_000_000)
+    images = [{"bytes": picture, "path": "a.png"} if struct else picture] * 40
+    table = pa.table({"image": pa.array(images), "glasses": ["none"] * 40, "smile": [True] * 40, "age": [1.0] * 40})
+    out = io.BytesIO()
+    pq.write_table(table, out, dictionary_pagesize_limit=10**9)
+    assert len(out.getvalue()) < 5_000_000  # of 160 MB
+    del table, images
+    with small_pool() as pool:
+        assert faults(out.getvalue(), factor_set) == [("compression_bomb", None, None)]
+        assert pool.max_memory() < 40_000_000

@@ -166,6 +166,11 @@ def _check_images(
                 column="file",
             )
             continue
+        if path in named:  # the table knows texts, and one name can be spelt in two (Unicode NFC, NFD)
+            faults.add(
+                "duplicate_file", f"{path[:100]!r} stands in a row above, spelt otherwise", row=line, column="file"
+            )
+            continue
         named.add(path)
         _check_image(archive, path, line, cells, limits, faults, checked)
         report_progress("checking_images", len(named) / total)

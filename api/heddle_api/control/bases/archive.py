@@ -4,6 +4,7 @@ Its model card may lie beside them: both of its files or none.
 """
 
 import io
+import struct
 import zipfile
 import zlib
 from typing import Final
@@ -14,6 +15,11 @@ from heddle_platform.errors import DataCorrupt, InvalidInput, NotFound, TooLarge
 MAX_BYTES: Final = 256 * 1024**2  # a base is a few megabytes; this bounds the plane's memory
 _EXPECTED: Final = frozenset({MANIFEST, *FILES})
 _ENCRYPTED: Final = 0x1
+# what the parser raises on hostile bytes; RuntimeError covers what is not implemented
+_DAMAGES: Final = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, OverflowError),
+)
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
@@ -46,9 +52,9 @@ def read_bundle(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[BaseBundle,
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             contents = _unpack(archive, max_bytes)
-            return _verify(contents), {name: contents[name] for name in CARD_FILES if name in contents}
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error) as error:
+    except _DAMAGES as error:
         raise InvalidInput(f"the upload cannot be read as a zip: {error}", code="not_a_zip", param="upload") from None
+    return _verify(contents), {name: contents[name] for name in CARD_FILES if name in contents}
 
 
 def _unpack(archive: zipfile.ZipFile, max_bytes: int) -> dict[str, bytes]:

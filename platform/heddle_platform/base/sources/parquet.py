@@ -12,6 +12,7 @@ from heddle_platform.errors import InvalidInput, TooLarge
 
 MARK: Final = b"PAR1"  # a Parquet file begins and ends with it
 _ROWS_AT_ONCE: Final = 64
+_BUFFER_BYTES: Final = 1024**2  # without one, the column of a row group is read whole
 _ROW_GROUP_MAX_BYTES: Final = 1024**3
 _FOOTER_MAX_BYTES: Final = 64 * 1024**2  # a forged footer must not fill the memory
 
@@ -37,19 +38,23 @@ def read_parquet(place: Place, files: tuple[Entry, ...], image_column: str) -> I
                 yield Sample(f"{where}: row {row}", image, share, values)
 
 
-def parquet_rows(file: BinaryIO, image_column: str, where: str) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def parquet_rows(
+    file: BinaryIO, image_column: str, where: str, *, rows_at_once: int = _ROWS_AT_ONCE
+) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Read one Parquet file a few rows at a time.
 
     Args:
         file: the file, at any place.
         image_column: a column there must be.
         where: names the file in errors.
+        rows_at_once: how many are in memory. Rows that say the same share one value in the file and not here, so that
+            of a stranger's file it is 1, which takes 20 us a row more.
 
     Yields:
-        Row, how many there are, and the row's values by column.
+        Row, how many there are said to be, and the row's values by column.
 
     Raises:
-        InvalidInput: codes `damaged_shard`, `missing_column`.
+        InvalidInput: codes `damaged_shard`, `missing_column`, `duplicate_column`.
         TooLarge: a row group would fill the memory.
     """
     try:
@@ -57,20 +62,29 @@ def parquet_rows(file: BinaryIO, image_column: str, where: str) -> Iterator[tupl
             file,
             memory_map=False,
             pre_buffer=False,
+            buffer_size=_BUFFER_BYTES,
             thrift_string_size_limit=_FOOTER_MAX_BYTES,
             thrift_container_size_limit=_FOOTER_MAX_BYTES // 64,
         ) as table:
             total = max(1, table.metadata.num_rows)
-            for row, values in _rows(table, image_column, where):
+            for row, values in _rows(table, image_column, where, rows_at_once):
                 yield row, total, values
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"{where} is not a readable Parquet file ({str(error)[:100]}); write it again", code="damaged_shard"
         ) from error
 
 
-def _rows(table: pq.ParquetFile, image_column: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(
+    table: pq.ParquetFile, image_column: str, where: str, rows_at_once: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
     names = table.schema_arrow.names
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidInput(
+            f"{where} has {names.count(twice)} columns {twice[:60]!r}, it must have one",
+            code="duplicate_column",
+            param=twice[:60],
+        )
     if image_column not in names:
         raise InvalidInput(
             f"{where} has no column {image_column!r}; its columns are {', '.join(names)[:300]}: name the one with the "
@@ -86,10 +100,21 @@ def _rows(table: pq.ParquetFile, image_column: str, where: str) -> Iterator[tupl
                 code="file_too_large",
             )
     row = 0
-    for batch in table.iter_batches(batch_size=_ROWS_AT_ONCE, use_threads=False):
-        for values in batch.to_pylist():
+    for batch in table.iter_batches(batch_size=rows_at_once, use_threads=False):
+        for values in _values(batch, row, where):
             yield row, values
             row += 1
+
+
+def _values(batch: pa.RecordBatch, row: int, where: str) -> list[dict[str, Any]]:
+    try:
+        values: list[dict[str, Any]] = batch.to_pylist()
+    except (ValueError, OverflowError) as error:  # text that is no UTF-8, a date behind the end of the calendar
+        raise InvalidInput(
+            f"{where} holds what cannot be read ({str(error)[:100]}), at or behind row {row}; write it again",
+            code="damaged_shard",
+        ) from error
+    return values
 
 
 def _image(value: Any, column: str, row: int, where: str) -> bytes:
