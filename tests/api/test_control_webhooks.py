@@ -223,6 +223,24 @@ async def test_an_endpoint_that_takes_nothing_for_long_is_switched_off(tenant: P
     assert {delivery["status"] for delivery in await sent(tenant, made)} == {"failed"}
 
 
+async def test_a_suspended_tenant_is_sent_nothing_until_it_is_resumed(
+    world: World, tenant: Person, other: Person
+) -> None:
+    path = f"/v1/admin/tenants/{tenant.id}"
+    with receiving() as receiver, receiving() as busy:
+        made = await endpoint(tenant, receiver.url)
+        await endpoint(other, busy.url)
+        await world.admin.patch(path, json={"status": "suspended"})
+        await emit(tenant)
+        await emit(other)
+        await until(lambda: len(busy.messages) == 1)  # the sender has looked
+        await asyncio.sleep(0.1)
+        assert receiver.messages == []
+        await world.admin.patch(path, json={"status": "active"})
+        (delivery,) = await settled(tenant, made)
+    assert (delivery["status"], delivery["attempts"], len(receiver.messages)) == ("delivered", 1, 1)
+
+
 async def test_several_senders_send_each_event_once(tenant: Person) -> None:
     ports = tenant.world.ports
     senders = [

@@ -28,7 +28,8 @@ _NEXT: Final = f"""
             + (select count(*) from webhook_deliveries sent where sent.endpoint_id = d.endpoint_id
                and sent.status = 'pending' and sent.lease_expires_at >= now()) as place
         from webhook_deliveries d join webhook_endpoints e on e.id = d.endpoint_id
-        where {_DUE} and e.status = 'enabled'
+            join tenants t on t.id = d.tenant_id
+        where {_DUE} and e.status = 'enabled' and t.status = 'active'
     )
     select id from due where place <= :each order by place, next_attempt_at, id limit :limit
 """  # noqa: S608  no value is pasted in
@@ -61,7 +62,10 @@ class Outcome:
 
 
 async def claim(session: AsyncSession, *, limit: int, lease_seconds: float) -> list[Leased]:
-    """Lease up to `limit` deliveries that are due, fairly over endpoints; several senders never get the same one."""
+    """Lease up to `limit` deliveries that are due, fairly over endpoints; several senders never get the same one.
+
+    Those of a suspended tenant wait until it is resumed.
+    """
     order = (await session.scalars(text(_NEXT), {"limit": limit, "each": _AT_ONCE_PER_ENDPOINT})).all()
     if not order:
         return []

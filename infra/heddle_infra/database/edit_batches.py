@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.edge_models import EditBatchRow
+from heddle_infra.database.models import TenantRow
 from heddle_infra.database.paging import page
 from heddle_platform.edit_records import EditBatch
 from heddle_platform.errors import NotFound, RateLimited
@@ -65,7 +66,11 @@ async def list_batches(
 
 
 async def claim(session: AsyncSession, *, lease_seconds: float) -> EditBatch | None:
-    """Lease the oldest batch that nobody works on, one of each tenant at a time; None: there is none."""
+    """Lease the oldest batch that nobody works on, one of each tenant at a time; None: there is none.
+
+    Those of a suspended tenant wait until it is resumed.
+    """
+    active = select(TenantRow.id).where(TenantRow.status == "active")
     other = select(EditBatchRow.tenant_id).where(
         EditBatchRow.status == "running", EditBatchRow.lease_expires_at > func.now()
     )
@@ -75,6 +80,7 @@ async def claim(session: AsyncSession, *, lease_seconds: float) -> EditBatch | N
             EditBatchRow.status.in_(_OPEN),
             EditBatchRow.expires_at > func.now(),
             or_(EditBatchRow.lease_expires_at.is_(None), EditBatchRow.lease_expires_at < func.now()),
+            EditBatchRow.tenant_id.in_(active),
             EditBatchRow.tenant_id.not_in(other),
         )
         .order_by(EditBatchRow.created_at)
@@ -118,12 +124,30 @@ async def remove(session: AsyncSession, tenant_id: str, batch_id: str) -> None:
     await session.execute(delete(EditBatchRow).where(EditBatchRow.id == batch_id, EditBatchRow.tenant_id == tenant_id))
 
 
-async def cancel(session: AsyncSession, batch: EditBatch) -> None:
-    """End a batch that must not go on; it expires at once."""
+async def stop(session: AsyncSession, batch: EditBatch, *, pause_seconds: float) -> None:
+    """Let go of a batch whose tenant is not served in its epoch.
+
+    If an erasure has begun a new epoch it is over, and expires at once. Else the tenant is suspended, or was resumed a
+    moment ago: it goes on later where it was.
+
+    Args:
+        session: open session.
+        batch: as it is held; of a lease that another has taken over nothing is changed.
+        pause_seconds: how long nobody takes it.
+    """
+    epoch = await session.scalar(select(TenantRow.epoch).where(TenantRow.id == batch.tenant_id))
+    values: dict[str, Any] = {"status": "queued", "lease_expires_at": func.now() + timedelta(seconds=pause_seconds)}
+    if epoch != batch.epoch:
+        values = {
+            "status": "cancelled",
+            "finished_at": func.now(),
+            "expires_at": func.now(),
+            "lease_expires_at": None,
+        }
     await session.execute(
         update(EditBatchRow)
-        .where(EditBatchRow.id == batch.id)
-        .values(status="cancelled", finished_at=func.now(), expires_at=func.now(), lease_expires_at=None)
+        .where(EditBatchRow.id == batch.id, EditBatchRow.attempt == batch.attempt, EditBatchRow.status == "running")
+        .values(**values)
     )
 
 

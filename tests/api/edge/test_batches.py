@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from heddle_api.auth import Principal
 from heddle_api.control.trail import Trail
@@ -182,6 +182,48 @@ async def test_an_erasure_ends_batches_of_its_epoch(edge: Edge, database: Databa
     await edge.state["readiness"].refresh()
     answer = await edge.get(f"/v1/edit_batches/{made['id']}", headers=edge.world.headers())
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_batch")
+
+
+async def test_a_suspended_tenants_batch_waits_and_goes_on_where_it_was(world: World, database: Database) -> None:
+    principal = Principal("key_tenant", TENANT, frozenset({"edits"}), 1)
+
+    async def stands(**changed: Any) -> None:
+        async with database.platform_transaction() as session:
+            await session.execute(update(TenantRow).where(TenantRow.id == TENANT).values(**changed))
+            await session.execute(update(EditBatchRow).values(lease_expires_at=None))
+
+    async with running_edge(world) as edge:
+        loader = edge.state["readiness"]
+        service, runner = (
+            BatchService(database, world.objects, loader),
+            BatchRunner(database, world.objects, loader, edge.state["edits"]),
+        )
+        requests = [EditRequest.model_validate(one) for one in EDITS]
+        trail = Trail("create_batch", "/v1/edit_batches", None)
+        made, _ = await service.create(principal, world.fitted.images[300:302], requests, "image/png", trail)
+        await stands(status="suspended", epoch=1)
+        assert not await runner.turn()
+        await stands(status="active")
+        world.source.change(epochs={OTHER: 1})  # suspended while it runs, or resumed and not told here yet
+        await loader.refresh()
+        assert await runner.turn()
+        async with database.platform_transaction() as session:
+            row = (await session.scalars(select(EditBatchRow).where(EditBatchRow.id == made.id))).one()
+            assert (row.status, row.done, row.finished_at) == ("queued", 0, None)
+        assert not await runner.turn(), "left alone for a moment"
+        world.source.change(epochs={TENANT: 1, OTHER: 1})
+        await loader.refresh()
+        await stands(status="active")
+        assert await runner.turn()
+        assert (await service.get(principal, made.id)).status == "done"
+        made, _ = await service.create(principal, world.fitted.images[300:302], requests, "image/png", trail)
+        await stands(epoch=2)  # an erasure, on the other hand, ends what is under way
+        world.source.change(epochs={TENANT: 2, OTHER: 1})
+        await loader.refresh()
+        assert await runner.turn()
+        async with database.platform_transaction() as session:
+            status = await session.scalar(select(EditBatchRow.status).where(EditBatchRow.id == made.id))
+        assert status == "cancelled"
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""API keys, and what a key is told about itself."""
+"""What became of edits: kept or not, and where the sliders were left."""

@@ -39,7 +39,8 @@ async def change_tenant(
 ) -> TenantView:
     """Rename, suspend or reactivate a tenant.
 
-    A suspended tenant's keys answer 403 `tenant_suspended` on both planes and its jobs wait, until it is active again.
+    A suspended tenant's keys answer 403 `tenant_suspended` on both planes, and its jobs, batches of edits and webhook
+    deliveries wait, until it is active again.
     """
     async with control.platform_transaction(operator) as session:
         before = service.view(await tenants.get_tenant(session, tenant_id))

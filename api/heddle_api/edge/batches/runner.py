@@ -25,6 +25,7 @@ STEP: Final = 8  # items drawn between two notes
 LEASE_SECONDS: Final = 60.0  # a step of the slowest items, each tried again until its patience ends
 _TRIES: Final = 5
 _SWEEP_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 2.0  # of a batch that is not served here: longer than a tenant's resumption takes to arrive
 
 _log = structlog.get_logger(__name__)
 
@@ -82,9 +83,9 @@ class BatchRunner:
     async def _step(self, batch: EditBatch) -> EditBatch | None:
         serving = self._loader.serving
         if serving is None or serving.epochs.get(batch.tenant_id) != batch.epoch:
-            # an erasure has begun a new epoch, or the tenant is gone: these images are not edited any more
+            # an erasure has begun a new epoch, or the tenant is suspended: these images are not edited now
             async with self._database.transaction(batch.tenant_id) as session:
-                await edit_batches.cancel(session, batch)
+                await edit_batches.stop(session, batch, pause_seconds=_PAUSE_SECONDS)
             return None
         items = range(batch.done, min(batch.items, batch.done + STEP))
         results = await asyncio.gather(*(self._item(batch, item) for item in items))
