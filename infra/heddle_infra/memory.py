@@ -81,9 +81,13 @@ class MemoryObjectStore:
         self._written_at[multipart_id] = datetime.now(UTC)
         return multipart_id
 
-    def presign_part(self, key: str, multipart_id: str, number: int, *, expires_seconds: int) -> str:
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_seconds: int, size: int | None = None
+    ) -> str:
         """Return a `memory:` URL; see `ObjectStore.presign_part`."""
         query = {"verb": "put", "upload": multipart_id, "part": str(number)}
+        if size is not None:
+            query["size"] = str(size)
         return self._signed(f"memory:///{quote(key)}", query, expires_seconds)
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
@@ -124,10 +128,12 @@ class MemoryObjectStore:
         """Send a part to a URL of `presign_part` and return its ETag.
 
         Raises:
-            Forbidden: it was tampered with, or is expired.
+            Forbidden: it was tampered with, is expired, or is for another number of bytes.
             NotFound: the multipart upload was completed or aborted.
         """
         key, query = self._checked(url, "put")
+        if query.get("size", str(len(data))) != str(len(data)):
+            raise Forbidden("the URL was signed for another number of bytes")
         self._parts(key, query["upload"])[int(query["part"])] = bytes(data)
         return _etag(data)
 

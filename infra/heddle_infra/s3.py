@@ -113,11 +113,14 @@ class S3ObjectStore:
         with translated(key):
             return self._client().create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
 
-    def presign_part(self, key: str, multipart_id: str, number: int, *, expires_seconds: int) -> str:
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_seconds: int, size: int | None = None
+    ) -> str:
         """Return a URL at the public endpoint that takes one part; see `ObjectStore.presign_part`."""
-        return self._presign(
-            "upload_part", {"Key": key, "UploadId": multipart_id, "PartNumber": number}, expires_seconds
-        )
+        params: dict[str, Any] = {"Key": key, "UploadId": multipart_id, "PartNumber": number}
+        if size is not None:
+            params["ContentLength"] = size  # a signed header: the store refuses a body of another length
+        return self._presign("upload_part", params, expires_seconds)
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         """Make the object of its parts visible; see `ObjectStore.complete_multipart`."""

@@ -91,8 +91,10 @@ class ObjectStore(Protocol):
     def start_multipart(self, key: str) -> str:
         """Begin a multipart upload and return its id; nothing is visible until it completes."""
 
-    def presign_part(self, key: str, multipart_id: str, number: int, *, expires_seconds: int) -> str:
-        """Return a URL that accepts one PUT of part `number` (from 1)."""
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_seconds: int, size: int | None = None
+    ) -> str:
+        """Return a URL that accepts a PUT of part `number` (from 1), of exactly `size` bytes unless that is None."""
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> str:
         """Make the object of its parts visible and return its version.

@@ -61,9 +61,11 @@ class ReachableStore(MemoryObjectStore):
     failures: int = 0
     sent: list[dict[str, str]] = field(default_factory=list)
 
-    def presign_part(self, key: str, multipart_id: str, number: int, *, expires_seconds: int) -> str:
+    def presign_part(
+        self, key: str, multipart_id: str, number: int, *, expires_seconds: int, size: int | None = None
+    ) -> str:
         """Return an HTTP address that stands for the `memory:` URL."""
-        url = super().presign_part(key, multipart_id, number, expires_seconds=expires_seconds)
+        url = super().presign_part(key, multipart_id, number, expires_seconds=expires_seconds, size=size)
         return f"{self.address}/parts?to={quote(url, safe='')}"
 
     def follow_put(self, url: str, data: bytes) -> str:

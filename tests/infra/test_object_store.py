@@ -220,6 +220,17 @@ def test_a_part_can_be_sent_again(kind: Kind, prefix: str) -> None:
     assert kind.store.get(key) == b"second try"
 
 
+def test_a_part_is_as_long_as_it_was_signed_for(kind: Kind, prefix: str) -> None:
+    key = prefix + "sized"
+    upload = kind.store.start_multipart(key)
+    url = kind.store.presign_part(key, upload, 1, expires_seconds=60, size=4)
+    for wrong in (b"", b"one", b"seven b"):
+        with pytest.raises(Forbidden):
+            kind.send(url, wrong)
+    kind.store.complete_multipart(key, upload, [Part(1, kind.send(url, b"four"))])
+    assert kind.store.get(key) == b"four"
+
+
 @pytest.mark.parametrize("fault", ["none", "etag", "missing", "order", "small"])
 def test_wrong_parts_are_refused_and_nothing_becomes_visible(kind: Kind, prefix: str, fault: str) -> None:
     key = prefix + "wrong"

@@ -48,7 +48,7 @@ class PartToSend(BaseModel):
     url: str
     headers: dict[str, str]
     first_byte: int = Field(description="Where in the file the part starts.")
-    bytes: int = Field(description="How long the part is.")
+    bytes: int = Field(description="How long the part is; a PUT with another Content-Length, or none, is refused.")
 
 
 class StartedUpload(BaseModel):
@@ -138,12 +138,14 @@ def _sign(control: Control, key: str, multipart_id: str, starts: range, size: in
     return [
         PartToSend(
             number=number,
-            url=control.objects.presign_part(key, multipart_id, number, expires_seconds=lifetime),
+            # no more than was announced is stored, whatever is sent: it is what the tenant's quota was asked for
+            url=control.objects.presign_part(key, multipart_id, number, expires_seconds=lifetime, size=length),
             headers={},
             first_byte=start,
-            bytes=min(starts.step, size - start),
+            bytes=length,
         )
         for number, start in enumerate(starts, 1)
+        for length in (min(starts.step, size - start),)
     ]
 
 
