@@ -119,10 +119,14 @@ async def authenticate(request: Request, _documented: Annotated[None, Security(_
         Forbidden: code `tenant_suspended`.
         RateLimited: code `rate_limited`.
     """
-    header = request.headers.get("authorization")
-    if header is None:
+    sent = request.headers.getlist("authorization")
+    if not sent:
         raise Unauthenticated("no API key was sent; send 'Authorization: Bearer <key>'", code="missing_key")
-    scheme, _, key = header.partition(" ")
+    if len(sent) > 1:  # a gateway in front may have checked the other one
+        raise Unauthenticated(
+            f"{len(sent)} Authorization headers were sent; send one API key", code="malformed_authorization"
+        )
+    scheme, _, key = sent[0].partition(" ")
     key = key.strip()
     if scheme.lower() != "bearer" or not key or len(key) > MAX_KEY_CHARACTERS:
         raise Unauthenticated(

@@ -106,6 +106,15 @@ async def test_anything_else_is_a_401(client: httpx.AsyncClient, headers: dict[s
     assert answer.headers["www-authenticate"] == 'Bearer realm="heddle"'
 
 
+async def test_of_two_keys_neither_is_believed(client: httpx.AsyncClient, directory: Listed) -> None:
+    """A gateway in front of the plane may have looked at the other one."""
+    good, other = (f"Bearer {key.plaintext}" for key in (KEY, OPERATOR))
+    for pair in ((good, other), (good, good), (good, "")):
+        answer = await client.get("/me", headers=[("Authorization", one) for one in pair])
+        assert (answer.status_code, answer.json()["code"]) == (401, "malformed_authorization")
+    assert directory.asked == []
+
+
 async def test_a_scope_that_is_missing_is_named(client: httpx.AsyncClient) -> None:
     answer = await client.get("/approve", headers=bearer(KEY.plaintext))
     assert (answer.status_code, answer.json()["code"]) == (403, "missing_scope")

@@ -6,6 +6,8 @@ stops here at once, and within a second at other replicas.
 
 import asyncio
 import time
+from collections import OrderedDict
+from contextlib import nullcontext
 from typing import Final
 
 from heddle_api.auth import Principal, suspended
@@ -17,6 +19,8 @@ from heddle_platform.settings import QuotaSettings
 _RATE_SECONDS: Final = 1.0  # how long a tenant's rate is believed: as long as it takes to reach the edges
 _RATES_MOST: Final = 10_000
 _KEY_SECONDS: Final = 1.0
+_MET_MOST: Final = 10_000
+_STRANGERS_AT_ONCE: Final = 4  # a flood of invented keys must not take the database's connections
 
 
 class DatabaseKeys:
@@ -29,6 +33,8 @@ class DatabaseKeys:
         self._known: dict[str, tuple[Principal, float]] = {}
         self._asking: dict[tuple[str, int], asyncio.Task[Principal | None]] = {}
         self._changes = 0
+        self._met: OrderedDict[str, None] = OrderedDict()
+        self._strangers = asyncio.Semaphore(_STRANGERS_AT_ONCE)
 
     def forget(self) -> None:
         """Ask the database about every key again; what is being asked at the moment is not believed for long."""
@@ -54,15 +60,24 @@ class DatabaseKeys:
 
     async def _learn(self, key_hash: str) -> Principal | None:
         changes, asked = self._changes, time.monotonic()
-        found = await self._ask(key_hash)
+        async with nullcontext() if key_hash in self._met else self._strangers:
+            found = await self._ask(key_hash)
         if found is None:
             return None
+        self._meet(key_hash)
         principal, ends = found
         if not ends and changes == self._changes:
             if len(self._known) >= _RATES_MOST:
                 self._known.clear()
             self._known[key_hash] = (principal, asked + _KEY_SECONDS)
         return principal
+
+    def _meet(self, key_hash: str) -> None:
+        """Remember a key that was good once: whether it still is, is asked without standing in line."""
+        self._met[key_hash] = None
+        self._met.move_to_end(key_hash)
+        if len(self._met) > _MET_MOST:
+            self._met.popitem(last=False)
 
     async def _ask(self, key_hash: str) -> tuple[Principal, bool] | None:
         """Return who owns the key, and whether it ends by itself: such a key is asked about every time."""
