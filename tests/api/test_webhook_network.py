@@ -44,3 +44,27 @@ async def test_what_leads_into_our_network_is_not_connected_to(host: str) -> Non
 )
 def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+class Names:
+    """A name server that answers in turn; what a name leads to may change from one question to the next."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        return self.answers.pop(0)
+
+
+async def test_a_name_that_is_changed_behind_the_check_gains_nothing() -> None:
+    """DNS rebinding: what is connected to is what was checked; the name is not asked for a second time."""
+    names = Names(["10.0.0.1", "127.0.0.1"], ["10.0.0.1"])
+    with receiving() as receiver:
+        async with Outside(allow_loopback=True, timeout_seconds=2, resolve=names) as outside:
+            url = receiver.url.replace("127.0.0.1", "localhost")
+            assert await outside.post(url, {}, b"{}") == 204
+            assert names.answers == [["10.0.0.1"]]  # of two addresses the private one was passed over
+            with pytest.raises(Refused):
+                await outside.post(url, {}, b"{}")  # each delivery is checked anew: no connection is kept
+    assert len(receiver.messages) == 1
+    assert receiver.messages[0].headers["host"].startswith("localhost:")

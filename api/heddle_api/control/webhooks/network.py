@@ -8,7 +8,7 @@ proxies, no answer longer than it takes to read a status.
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from types import TracebackType
@@ -95,11 +95,15 @@ def _bad(code: str, why: str) -> InvalidInput:
     return InvalidInput(f"the endpoint's url cannot be used: {why}", code=code, param="url")
 
 
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]  # of a name and a port: its addresses
+
+
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to public addresses only (and to loopback where that is allowed)."""
 
-    def __init__(self, *, allow_loopback: bool) -> None:
+    def __init__(self, *, allow_loopback: bool, resolve: Resolve) -> None:
         self._allow_loopback = allow_loopback
+        self._resolve = resolve
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -111,7 +115,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check, and connect to what was checked."""
-        addresses = [one for one in await _resolve(host, port) if self._allowed(one)]
+        addresses = [one for one in await self._resolve(host, port) if self._allowed(one)]
         if not addresses:
             raise Refused("its name leads to no address of the public internet")
         for address in addresses[:-1]:
@@ -175,13 +179,20 @@ def _why(error: BaseException) -> str | None:
 class Outside:
     """Sends POSTs to the outside; use as an async context manager."""
 
-    def __init__(self, *, allow_loopback: bool, timeout_seconds: float, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        allow_loopback: bool,
+        timeout_seconds: float,
+        context: ssl.SSLContext | None = None,
+        resolve: Resolve = _resolve,
+    ) -> None:
         self._timeout_seconds = timeout_seconds
         self._allow_loopback = allow_loopback
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context or trusting(None),
             max_keepalive_connections=0,  # a kept connection would outlive the check of its address
-            network_backend=_CheckedNetwork(allow_loopback=allow_loopback),
+            network_backend=_CheckedNetwork(allow_loopback=allow_loopback, resolve=resolve),
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
