@@ -53,6 +53,15 @@ ROUTES: list[tuple[str, str, Any]] = [
 ]
 
 
+# path parameters of lists -> the kind of thing
+OF_LISTS = {"dataset": "ds", "job_id": "job", "adapter": "ada", "endpoint": "whe"}
+
+
+def is_a_list(methods: dict[str, Any]) -> bool:
+    """Tell whether a GET is paged."""
+    return any(parameter["name"] == "after" for parameter in methods["get"].get("parameters", ()))
+
+
 async def things_of(owner: Person) -> dict[str, str]:
     """Make one of everything and return the ids."""
     endpoint = await owner.post("/v1/webhook_endpoints", {"url": "https://hooks.invalid/"})
@@ -139,6 +148,23 @@ async def test_lists_show_a_tenants_own_things_only(tenant: Person, other: Perso
     for path in ("/v1/factor_sets", "/v1/datasets", "/v1/jobs", "/v1/adapters", "/v1/erasure_requests"):
         assert (await tenant.get(path))["data"] == []
     assert len((await tenant.get("/v1/api_keys"))["data"]) == 1
+
+
+async def test_somebody_elses_cursors_lead_to_a_tenants_own_things_only(
+    world: World, tenant: Person, other: Person
+) -> None:
+    lists = {path for path, methods in world.app.openapi()["paths"].items() if "get" in methods and is_a_list(methods)}
+    mine, theirs = await things_of(tenant), await things_of(other)
+    for path in sorted(path for path in lists if not path.startswith(("/v1/admin/", "/v1/rollouts", "/v1/bases"))):
+        of_other = path.format(version=1, **{one: theirs[kind] for one, kind in OF_LISTS.items()})
+        read = await other.get(of_other, params={"limit": 100})
+        cursors = {row["id"] for row in read["data"] if "id" in row} or {other.id, "1"}
+        for cursor in cursors:
+            own = path.format(version=1, **{one: mine[kind] for one, kind in OF_LISTS.items()})
+            answer = await tenant.http.get(own, params={"after": cursor, "limit": 100})
+            assert answer.status_code in (200, 422), (path, answer.text)
+            for secret in (other.id, *theirs.values()):
+                assert secret not in answer.text.replace(cursor, ""), path
 
 
 @pytest.mark.parametrize(
