@@ -1,7 +1,10 @@
 """Tenants: made, listed, suspended, deleted by operators alone."""
 
+import pytest
+
 from heddle_infra.database import serving
 from heddle_platform import keys
+from heddle_platform.errors import NotFound
 from heddle_platform.ids import is_id, new_id
 from heddle_platform.records import TENANT_SCOPES
 from tests.api.control_world import Person, World, claim_all
@@ -114,6 +117,24 @@ async def test_deleting_removes_rows_and_objects_of_that_tenant_only(
         snapshot = await serving.snapshot(session)
     assert tenant.id not in snapshot.epochs
     assert other.id in snapshot.epochs
+
+
+async def test_what_was_under_way_of_a_deleted_tenant_goes_too(world: World, tenant: Person, other: Person) -> None:
+    begun = [
+        await person.post("/v1/uploads", {"filename": "x", "bytes": 1, "sha256": "0" * 64})
+        for person in (tenant, other)
+    ]
+    for person in (tenant, other):
+        await world.cache.set(f"{keys.cache_prefix(person.id)}1:latent", b"its latent", ttl_seconds=60)
+    path = f"/v1/admin/tenants/{tenant.id}"
+    await world.admin.patch(path, json={"status": "suspended"})
+    assert (await world.admin.delete(path)).status_code == 204
+    with pytest.raises(NotFound):
+        world.objects.follow_put(begun[0]["parts"][0]["url"], b"x")
+    world.objects.follow_put(begun[1]["parts"][0]["url"], b"x")
+    assert list(world.objects.open_multiparts(keys.tenant_prefix(tenant.id))) == []
+    assert await world.cache.get(f"{keys.cache_prefix(tenant.id)}1:latent") is None
+    assert await world.cache.get(f"{keys.cache_prefix(other.id)}1:latent") == b"its latent"
 
 
 async def test_a_tenant_with_a_running_job_cannot_be_deleted(world: World, tenant: Person) -> None:

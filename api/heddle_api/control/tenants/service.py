@@ -1,6 +1,7 @@
 """Tenants: created with their first key, suspended, renamed, deleted with everything they own."""
 
 import asyncio
+import contextlib
 from datetime import datetime
 from typing import Literal
 
@@ -16,7 +17,7 @@ from heddle_api.control.wire import Asked, DisplayName
 from heddle_infra.database import tenants
 from heddle_infra.database.walls import platform_scope
 from heddle_platform import keys
-from heddle_platform.errors import InvalidInput
+from heddle_platform.errors import InvalidInput, Unavailable
 from heddle_platform.ids import new_id
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import TENANT_SCOPES, Tenant
@@ -97,14 +98,22 @@ async def change(session: AsyncSession, tenant_id: str, wanted: TenantChange) ->
 
 
 async def remove(control: Control, operator: Operator, trail: Trail, tenant_id: str) -> None:
-    """Delete a suspended tenant: its rows first, so that nothing points at an object that is gone."""
+    """Delete a suspended tenant: its rows first, so that nothing points at an object that is gone.
+
+    Addresses that were signed for its uploads lead nowhere afterwards. What is cached of it goes, too; with the cache
+    away it is out of reach, and its time runs out.
+    """
     async with control.platform_transaction(operator) as session:
         before = view(await tenants.remove_tenant(session, tenant_id))
         await trail.note(session, operator, tenant_id=tenant_id, target=tenant_id, before=before)
     await asyncio.to_thread(_delete_objects, control.objects, keys.tenant_prefix(tenant_id))
     await control.announce("tenant_deleted")
+    with contextlib.suppress(Unavailable):
+        await control.ports.cache.forget(keys.cache_prefix(tenant_id))
 
 
 def _delete_objects(objects: ObjectStore, prefix: str) -> None:
+    for upload in list(objects.open_multiparts(prefix)):
+        objects.abort_multipart(upload.key, upload.multipart_id)
     for info in list(objects.list(prefix)):
         objects.delete(info.key)
