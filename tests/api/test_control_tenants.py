@@ -87,6 +87,17 @@ async def test_a_suspended_tenants_jobs_wait_until_it_is_resumed(world: World, t
     assert mine in [job.spec.get("dataset_id") for job in await claim_all(world)]
 
 
+async def test_nobody_waits_behind_a_suspended_tenants_jobs(world: World, tenant: Person, other: Person) -> None:
+    await claim_all(world)  # what other tests left waiting
+    first, second = await tenant.queue_two_fits()
+    await world.admin.patch(f"/v1/admin/tenants/{tenant.id}", json={"status": "suspended"})
+    dataset = await other.ready_dataset()
+    assert (await other.get(f"/v1/jobs/{await other.queue_fit(dataset)}"))["queue_position"] == 0
+    await world.admin.patch(f"/v1/admin/tenants/{tenant.id}", json={"status": "active"})
+    places = [(await tenant.get(f"/v1/jobs/{job}"))["queue_position"] for job in (first, second)]
+    assert None not in places
+
+
 async def test_changing_nothing_is_refused(world: World, tenant: Person) -> None:
     answer = await world.admin.patch(f"/v1/admin/tenants/{tenant.id}", json={})
     assert (answer.status_code, answer.json()["code"]) == (422, "nothing_to_change")

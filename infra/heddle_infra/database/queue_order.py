@@ -21,16 +21,16 @@ CLAIMABLE: Final = """
     or (jobs.status in ('running', 'scoring') and jobs.lease_expires_at < now())
 """
 
-# An erasure bars its tenant's jobs behind it, and waits for those before it.
-_FREE = """
-    (jobs.tenant_id not in (
+# An erasure bars its tenant's jobs behind it, and waits for those before it; a suspension bars all.
+_FREE = f"""
+    {OF_ACTIVE_TENANT} and (jobs.tenant_id not in (
         select tenant_id from jobs where type = 'erase' and status in ('queued', 'running', 'scoring'))
     or not exists (
         select 1 from jobs as other
         where other.tenant_id = jobs.tenant_id and other.id <> jobs.id and 'erase' in (jobs.type, other.type)
         and (other.status in ('running', 'scoring') or (
             other.status in ('validating', 'queued') and (other.created_at, other.id) < (jobs.created_at, jobs.id)))))
-"""
+"""  # noqa: S608  no value is pasted in
 # A job that was charged already, and comes back because a worker died, goes for nothing.
 _WAITING = f"""
     select id, tenant, cost, free, size from (
@@ -65,7 +65,7 @@ async def next_jobs(session: AsyncSession, limit: int, whole: int = 1) -> list[t
     the limit, a fit with a brief card 1.
     """
     # one more than can be taken, so that a tenant with more is told from one with none left
-    waiting, cost = await _waiting(session, _WAITING % f"{_FREE} and {OF_ACTIVE_TENANT}", limit + 1, whole)
+    waiting, cost = await _waiting(session, _WAITING % _FREE, limit + 1, whole)
     if not waiting:
         await session.execute(delete(QueueShareRow))
         return []
