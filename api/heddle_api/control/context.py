@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import structlog
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.jobs.standing import Standings
+from heddle_api.control.jobs.streams import Streams
 from heddle_api.control.seal import Seal
 from heddle_infra.database import queue, serving
 from heddle_infra.wiring import Ports
@@ -30,6 +31,7 @@ class Control:
     ports: Ports
     seal: Seal
     standings: Standings
+    streams: Streams = field(default_factory=Streams)
 
     @property
     def settings(self) -> Settings:

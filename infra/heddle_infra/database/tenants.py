@@ -173,14 +173,31 @@ async def is_suspended(session: AsyncSession, secret_hash: str) -> bool:
     return found is not None
 
 
-async def is_valid(session: AsyncSession, key_id: str) -> bool:
-    """Whether a key that was valid still is: neither revoked nor expired, and its tenant active."""
+async def is_valid(session: AsyncSession, key_id: str, *, since: datetime) -> bool:
+    """Whether a key that was valid still is: neither revoked nor expired, and its tenant active.
+
+    Args:
+        session: open session.
+        key_id: the key.
+        since: when it was used. The secret that was valid then must be so still: where the key was rotated meanwhile,
+            the overlap must last.
+    """
+    overlaps = func.coalesce(ApiKeyRow.previous_ends_at > func.now(), False)
     found = await session.scalar(
         select(ApiKeyRow.id)
         .outerjoin(TenantRow, TenantRow.id == ApiKeyRow.tenant_id)
-        .where(ApiKeyRow.id == key_id, *_valid())
+        .where(
+            ApiKeyRow.id == key_id,
+            or_(ApiKeyRow.rotated_at.is_(None), ApiKeyRow.rotated_at <= since, overlaps),
+            *_valid(),
+        )
     )
     return found is not None
+
+
+async def database_time(session: AsyncSession) -> datetime:
+    """Return the database's clock, at the beginning of the transaction."""
+    return (await session.execute(select(func.now()))).scalar_one()
 
 
 async def find_key(session: AsyncSession, secret_hash: str) -> tuple[ApiKey, Tenant | None] | None:

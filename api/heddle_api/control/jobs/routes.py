@@ -103,10 +103,11 @@ async def job_events(
     """Read a job's history, oldest first: a JSON page, or a stream until its end (Accept: text/event-stream)."""
     if choose(accept, (_JSON, _SSE)) == _SSE:
         after = stream.last_event_id(last_event_id) or turn.after_number() or 0
+        control.streams.check(owner.tenant_id)
         async with control.transaction(owner) as session:
             await jobs.get(session, owner.tenant_id, job_id)
         return StreamingResponse(
-            stream.follow(control, owner, job_id, after),
+            control.streams.counted(owner.tenant_id, stream.follow(control, owner, job_id, after)),
             media_type=_SSE,
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )

@@ -7,6 +7,7 @@ that comes back gets the present state anyway.
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any, Final
 
 from heddle_api.auth import Principal
@@ -20,7 +21,9 @@ POLL_SECONDS: Final = 0.25
 SILENCE_SECONDS: Final = 15.0  # a comment at least this often keeps proxies from hanging up
 _AWAY_SECONDS: Final = 1.0
 _PAGE: Final = 100
-_KEY_ENDED: Final = "this API key was revoked or has expired, or its tenant is suspended; go on with another key"
+_KEY_ENDED: Final = (
+    "this API key was revoked, was rotated or has expired, or its tenant is suspended; go on with another key"
+)
 
 
 def last_event_id(header: str | None) -> int:
@@ -46,14 +49,17 @@ async def follow(
 ) -> AsyncIterator[str]:
     """Yield a job's events after `after` until the job is final and all were sent, or is there no more.
 
-    A key that is revoked, expires or is of a tenant that is suspended meanwhile ends it: the last event says so.
+    A key that is revoked, expires or is of a tenant that is suspended meanwhile ends it, and so does the end of the
+    secret that it was opened with, by a rotation: the last event says so.
     """
     told: dict[str, Any] = {}
+    since: datetime | None = None
     quiet_seconds = 0.0
     while True:
         try:
             async with control.transaction(owner) as session:
-                if not await tenants.is_valid(session, owner.key_id):
+                since = since or await tenants.database_time(session)
+                if not await tenants.is_valid(session, owner.key_id, since=since):
                     yield _spell("key_ended", {"code": "unknown_key", "message": _KEY_ENDED})
                     return
                 # the state before the events: what is final now has written its last event
