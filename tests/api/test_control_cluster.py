@@ -84,6 +84,9 @@ async def test_the_queue_is_counted_over_all_tenants(world: World) -> None:
     assert found["tenants"] == [{"tenant": acme.id, "waiting": 3, "running": 0}]
     assert found["oldest_wait_seconds"] >= 90
     assert [(t["type"], t["done"], t["failed"]) for t in found["throughput"]] == [("fit", 1, 0)]
+    await world.admin.patch(f"/v1/admin/tenants/{acme.id}", json={"status": "suspended"})
+    held = (await world.admin.get("/v1/admin/cluster")).json()
+    assert (held["waiting"], held["oldest_wait_seconds"]) == (3, 0.0), "a suspended tenant's jobs could not start"
 
 
 async def test_a_wish_waits_until_a_dispatcher_takes_it_and_its_answer_carries_its_id(world: World) -> None:

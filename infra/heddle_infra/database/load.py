@@ -7,6 +7,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database.suspension import OF_ACTIVE_TENANT
+
 RECENT_SECONDS: Final = 300.0
 _MOST_TENANTS: Final = 100
 
@@ -20,13 +22,14 @@ _BY_TENANT: Final = """
     from jobs where status in ('validating', 'queued', 'running', 'scoring')
     group by tenant_id order by waiting desc, running desc, tenant_id limit :most
 """
-_OLDEST: Final = """
+# no further machine lets a suspended tenant's job start: an autoscaler would add them without end
+_OLDEST: Final = f"""
     select coalesce(extract(epoch from now() - min(created_at) filter (
-               where status = 'queued' and not_before <= now())), 0),
+               where status = 'queued' and not_before <= now() and {OF_ACTIVE_TENANT})), 0),
            coalesce(extract(epoch from now() - min(started_at) filter (where status in ('running', 'scoring'))), 0),
            min(lease_expires_at) filter (where status in ('running', 'scoring'))
     from jobs where status in ('queued', 'running', 'scoring')
-"""
+"""  # noqa: S608  no value is pasted in
 _FINISHED: Final = """
     select type, count(*) filter (where status <> 'failed') as done, count(*) filter (where status = 'failed') as failed
     from jobs where finished_at > now() - make_interval(secs => :seconds) group by type order by type
