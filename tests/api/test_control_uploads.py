@@ -104,6 +104,18 @@ async def test_another_size_than_announced_is_refused_and_forgotten(world: World
     assert (gone.status_code, gone.json()["code"]) == (409, "upload_gone")
 
 
+async def test_a_file_of_several_parts_may_be_divided_otherwise(world: World, tenant: Person) -> None:
+    data = bytes(2 * PART_BYTES)
+    begun = await tenant.post("/v1/uploads", announced(data + bytes(10)))
+    assert [part["bytes"] for part in begun["parts"]] == [PART_BYTES, PART_BYTES, 10]
+    chunks = data[:PART_BYTES], data[: PART_BYTES + 2], bytes(8)
+    sent = [
+        {"number": part["number"], "etag": world.objects.follow_put(part["url"], chunk)}
+        for part, chunk in zip(begun["parts"], chunks, strict=True)
+    ]
+    assert (await tenant.post(f"/v1/uploads/{begun['id']}/complete", {"parts": sent}))["status"] == "complete"
+
+
 async def test_a_completion_whose_answer_was_lost_can_be_sent_again(world: World, tenant: Person) -> None:
     begun = await tenant.post("/v1/uploads", announced(b"data"))
     etag = world.objects.follow_put(begun["parts"][0]["url"], b"data")

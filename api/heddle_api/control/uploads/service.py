@@ -48,7 +48,7 @@ class PartToSend(BaseModel):
     url: str
     headers: dict[str, str]
     first_byte: int = Field(description="Where in the file the part starts.")
-    bytes: int = Field(description="How long the part is; a PUT with another Content-Length, or none, is refused.")
+    bytes: int = Field(description="How long the part is; of a single one no other length is taken.")
 
 
 class StartedUpload(BaseModel):
@@ -135,17 +135,18 @@ async def start(session: AsyncSession, control: Control, tenant_id: str | None, 
 
 def _sign(control: Control, key: str, multipart_id: str, starts: range, size: int) -> list[PartToSend]:
     lifetime = control.settings.limits.upload_ttl_seconds
+    # what a tenant's quota was asked for is all that is stored, whatever is sent. Of several parts only the sum is
+    # agreed on: clients may divide the file otherwise than we propose
+    alone = size if len(starts) == 1 else None
     return [
         PartToSend(
             number=number,
-            # no more than was announced is stored, whatever is sent: it is what the tenant's quota was asked for
-            url=control.objects.presign_part(key, multipart_id, number, expires_seconds=lifetime, size=length),
+            url=control.objects.presign_part(key, multipart_id, number, expires_seconds=lifetime, size=alone),
             headers={},
             first_byte=start,
-            bytes=length,
+            bytes=min(starts.step, size - start),
         )
         for number, start in enumerate(starts, 1)
-        for length in (min(starts.step, size - start),)
     ]
 
 
