@@ -1,6 +1,7 @@
 """Labelled sets as Parquet: the same set as a zip, the same faults, nothing read that would fill the memory."""
 
 import io
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,9 +16,11 @@ from heddle_platform.factors import FactorSet
 from heddle_platform.labels import FaultReport
 from heddle_platform.manifest import Manifest
 from heddle_platform.settings import LimitSettings
+from heddle_workers.progress import silent
+from heddle_workers.validate import Announced, validate_set
 
-from .conftest import LEVELS, good_set, packed, png, upload_of
-from .validation import KEPT, faults, validated
+from .conftest import LEVELS, good_set, labels, packed, png, upload_of
+from .validation import KEPT, LIMITS, faults, validated
 
 
 def parquet(rows: list[dict[str, Any]], **options: Any) -> bytes:
@@ -156,6 +159,33 @@ def test_a_name_or_a_label_may_not_be_of_any_length(factor_set: FactorSet) -> No
     labelled = good_rows()
     labelled[3]["glasses"] = "x" * 200_000
     assert faults(parquet(labelled), factor_set) == [("malformed_csv", 5, None)]
+
+
+@pytest.mark.parametrize("packing", ["zip", "parquet in one row group"])
+def test_a_set_is_never_in_memory_whole(factor_set: FactorSet, packing: str) -> None:
+    rows = [{**row, "age": 1.0 * index, "image": png(index, 400)} for index, row in enumerate(good_rows(48))]
+    if packing == "zip":
+        lines = [f"{index}.png,{row['glasses']},{row['smile']:d},{row['age']}" for index, row in enumerate(rows)]
+        images = {f"{index}.png": row["image"] for index, row in enumerate(rows)}
+        data = packed({**images, "labels.csv": labels(lines)})
+        del images
+    else:
+        data = parquet(rows, write_batch_size=4)  # rows of a page, which is read at once
+    del rows
+    validated(parquet(good_rows()), factor_set)  # what is imported on the way is not the set's
+    upload, size = upload_of(data), len(data)
+    assert size > 20_000_000
+    del data
+    with small_pool() as pool:
+        tracemalloc.start()
+        try:
+            announced = Announced(upload.size, upload.sha256)
+            found = validate_set(upload, announced, factor_set, LIMITS, silent, lambda _plain, _size: ())
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (found.report["errors"], found.report["labelled"]) == ([], 48)
+        assert peak + (pool.max_memory() or 0) < size / 2
 
 
 @pytest.mark.parametrize("struct", [False, True])
