@@ -30,6 +30,11 @@ def loopback_environment() -> dict[str, str]:
     return {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 
 
+def beyond_loopback() -> dict[str, str]:
+    """Return what lets machines join, and be joined; over `loopback_environment`."""
+    return {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
+
+
 @dataclass(frozen=True)
 class RayHead:
     """A running head."""
@@ -56,8 +61,14 @@ class RayHead:
 
 
 @contextlib.contextmanager
-def ray_head(cpus: int = 2, port: int | None = None) -> Iterator[RayHead]:
-    """Start a head, on a free port unless one is given, and stop it at the end."""
+def ray_head(cpus: int = 2, port: int | None = None, *, for_others: bool = False) -> Iterator[RayHead]:
+    """Start a head, on a free port unless one is given, and stop it at the end.
+
+    Args:
+        cpus: how many it has.
+        port: of its store.
+        for_others: further machines may join, so that it listens beyond loopback; the token is all that keeps it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hr-"))  # short: Ray puts unix sockets below it
     port = port or free_port()
     command = [
@@ -67,13 +78,15 @@ def ray_head(cpus: int = 2, port: int | None = None) -> Iterator[RayHead]:
         "--include-log-monitor=false",
     ]
     environment = {**os.environ, **loopback_environment(), "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
+    environment |= beyond_loopback() if for_others else {}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=environment, preexec_fn=_die_with_parent, start_new_session=True
         )
     try:
         _until_listening(port, process, folder / "log")
-        yield RayHead(f"127.0.0.1:{port}", process)
+        host = _own_address() if for_others else "127.0.0.1"
+        yield RayHead(f"{host}:{port}", process)
     finally:
         end_tree(process)
         shutil.rmtree(folder, ignore_errors=True)
@@ -108,6 +121,13 @@ def _until_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> 
             return
         time.sleep(0.1)
     raise TimeoutError(log.read_text(errors="replace")[-2000:])
+
+
+def _own_address() -> str:
+    """Return the address that other machines reach this one at, as Ray finds it: nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        asked.connect(("8.8.8.8", 80))
+        return str(asked.getsockname()[0])
 
 
 def free_port() -> int:

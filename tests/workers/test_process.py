@@ -17,7 +17,7 @@ from .ray_head import RayHead, end_tree, free_port, ray_head
 
 @contextmanager
 def dispatcher(
-    log: Path, ray_address: str, postgres_url: str, objects: ObjectStoreSettings
+    log: Path, ray_address: str, postgres_url: str, objects: ObjectStoreSettings, **more: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
@@ -28,6 +28,7 @@ def dispatcher(
         "HEDDLE_S3_ACCESS_KEY": objects.s3_access_key.get_secret_value(),
         "HEDDLE_S3_SECRET_KEY": objects.s3_secret_key.get_secret_value(),
         "HEDDLE_S3_BUCKET": objects.s3_bucket,
+        **more,
     }
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-m", "heddle_workers"], stderr=file, env=environment)
