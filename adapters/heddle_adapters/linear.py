@@ -1,6 +1,7 @@
 """Linear reads and writes, derived from the encoding model in closed form."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,10 +46,7 @@ def closed_form_read(
     for place, own in zip(places, column_slices([codings[place] for place in places]), strict=True):
         coding, block, size = codings[place], blocks[place], codings[place].columns
         own_JJ = inner_2P2P[:, own, :, own].reshape(2 * size, 2 * size)
-        swap_JJ = -own_JJ
-        ones = np.arange(size)
-        swap_JJ[ones, size + ones] += 1.0
-        swap_JJ[size + ones, ones] += 1.0
+        swap_JJ = _swap(size) - own_JJ
         swap_JJ[size:, size:] += encoding.design_PP[block, block]
         own_LJ = solved_L2P[:, :, own].reshape(-1, 2 * size)
         weighted_LP = solved_LU[:, own] + own_LJ @ np.linalg.solve(swap_JJ, own_JJ[:, :size])
@@ -124,6 +122,14 @@ def trusted_radius(centred_NL: Floats, covariance_LL: Floats, whiten_LL: Floats,
     inside, others = float(np.quantile(np.sqrt(square_N), share)) ** 2, max(rows - 1, 1)
     left_out = inside / max(1.0 - kept * inside / others, 1.0 / rows)
     return float(rows / others * np.sqrt(left_out))
+
+
+@lru_cache(maxsize=64)  # sizes are few, and a fit reads forty times
+def _swap(size: int) -> Floats:
+    """Return the matrix [2 size, 2 size] that changes the two halves of a vector."""
+    swap_JJ = np.roll(np.eye(2 * size), size, axis=0)
+    swap_JJ.setflags(write=False)
+    return swap_JJ
 
 
 def _class_scores(
