@@ -15,6 +15,7 @@ import numpy as np
 from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.read import softmax
+from heddle_adapters.solution import level_counts
 from heddle_platform.factors import FactorSet, LevelledFactor
 
 ReasonKind = Literal["rare_level", "empty_cell", "uncertainty", "leverage"]
@@ -107,10 +108,7 @@ class _Chooser:
             else np.empty((len(logits_MC), 0))
             for place, (coding, block) in enumerate(zip(codings, score_slices(codings), strict=True))
         ]
-        self._counts = [
-            np.bincount(_known(values_NF[:, place]), minlength=coding.levels).astype(np.float64)
-            for place, coding in enumerate(codings)
-        ]
+        self._counts = [level_counts(values_NF[:, place], coding) for place, coding in enumerate(codings)]
         self._cells = _empty_cells(values_NF, codings)
         self._wanted = dict.fromkeys(self._cells, float(ENOUGH_PER_CELL))
         self._energy = [1.0] * len(codings)
@@ -233,10 +231,6 @@ def _chance(logits_MK: Floats, values_M: Floats) -> Floats:
     known_M = ~np.isnan(values_M)
     chance_MK[known_M] = np.eye(chance_MK.shape[1])[values_M[known_M].astype(int)]
     return chance_MK
-
-
-def _known(values_N: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return values_N[~np.isnan(values_N)].astype(np.int64)
 
 
 def _empty_cells(values_NF: Floats, codings: Sequence[Coding]) -> list[_Cell]:

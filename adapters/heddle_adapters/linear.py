@@ -1,6 +1,7 @@
 """Linear reads and writes, derived from the encoding model in closed form."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from heddle_adapters.solve import Encoding, solve_symmetric
 WORST_CONDITION = 1e3  # above it the hybrid write would divide by noise
 
 
-def closed_form_read(encoding: Encoding, codings: Sequence[Coding], counts: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Return score directions [L, C] and offsets [C] of all factors.
+def closed_form_read(
+    encoding: Encoding, codings: Sequence[Coding], counts: Sequence[Floats], only: Sequence[int] | None = None
+) -> tuple[Floats, Floats]:
+    """Return score directions [L, C] and offsets [C] of all factors, or of some.
 
     A levelled factor is read by the Gaussian classifier whose class means are the offsets in `effects` and
     whose noise is the residual covariance plus the covariance that the *other* factors explain. A number is
@@ -26,25 +29,29 @@ def closed_form_read(encoding: Encoding, codings: Sequence[Coding], counts: Sequ
         encoding: the encoding model.
         codings: per factor.
         counts: per factor the label counts of its levels [K] (empty for numbers), the prior.
+        only: the factors to read, by place; None for all.
     """
-    effects_PL, columns = encoding.effects_PL, len(encoding.center_P)
-    both_UL = np.vstack([effects_PL, encoding.design_PP @ effects_PL])
-    solved_LU = solve_symmetric(encoding.residual_LL + effects_PL.T @ both_UL[columns:], both_UL.T)
-    inner_UU = both_UL @ solved_LU
+    effects_PL, blocks = encoding.effects_PL, column_slices(codings)
+    places = range(len(codings)) if only is None else only
+    carried_PL = encoding.design_PP @ effects_PL
+    noise_LL = encoding.residual_LL + effects_PL.T @ carried_PL
+    parts = [effects_PL, carried_PL]
+    if only is not None:
+        parts = [part_PL[blocks[place]] for part_PL in parts for place in only]
+    both_UL = np.vstack(parts)
+    solved_LU = solve_symmetric(noise_LL, both_UL.T)
+    inner_UU, columns = both_UL @ solved_LU, len(both_UL) // 2
     inner_2P2P, solved_L2P = inner_UU.reshape(2, columns, 2, columns), solved_LU.reshape(-1, 2, columns)
     directions, offsets = [], []
-    for coding, block, count_K in zip(codings, column_slices(codings), counts, strict=True):
-        size = coding.columns
-        own_JJ = inner_2P2P[:, block, :, block].reshape(2 * size, 2 * size)
-        swap_JJ = -own_JJ
-        ones = np.arange(size)
-        swap_JJ[ones, size + ones] += 1.0
-        swap_JJ[size + ones, ones] += 1.0
+    for place, own in zip(places, column_slices([codings[place] for place in places]), strict=True):
+        coding, block, size = codings[place], blocks[place], codings[place].columns
+        own_JJ = inner_2P2P[:, own, :, own].reshape(2 * size, 2 * size)
+        swap_JJ = _swap(size) - own_JJ
         swap_JJ[size:, size:] += encoding.design_PP[block, block]
-        own_LJ = solved_L2P[:, :, block].reshape(-1, 2 * size)
-        weighted_LP = solved_LU[:, block] + own_LJ @ np.linalg.solve(swap_JJ, own_JJ[:, :size])
+        own_LJ = solved_L2P[:, :, own].reshape(-1, 2 * size)
+        weighted_LP = solved_LU[:, own] + own_LJ @ np.linalg.solve(swap_JJ, own_JJ[:, :size])
         if coding.levels:
-            direction_LC, offset_C = _class_scores(encoding, coding, block, weighted_LP, count_K)
+            direction_LC, offset_C = _class_scores(encoding, coding, block, weighted_LP, counts[place])
         else:
             direction_LC, offset_C = _posterior_mean(encoding, coding, block, weighted_LP)
         directions.append(direction_LC)
@@ -115,6 +122,14 @@ def trusted_radius(centred_NL: Floats, covariance_LL: Floats, whiten_LL: Floats,
     inside, others = float(np.quantile(np.sqrt(square_N), share)) ** 2, max(rows - 1, 1)
     left_out = inside / max(1.0 - kept * inside / others, 1.0 / rows)
     return float(rows / others * np.sqrt(left_out))
+
+
+@lru_cache(maxsize=64)  # sizes are few, and a fit reads forty times
+def _swap(size: int) -> Floats:
+    """Return the matrix [2 size, 2 size] that changes the two halves of a vector."""
+    swap_JJ = np.roll(np.eye(2 * size), size, axis=0)
+    swap_JJ.setflags(write=False)
+    return swap_JJ
 
 
 def _class_scores(

@@ -181,10 +181,7 @@ def _judge(
             rows = order[fold_N[order] != fold]
             rows = rows[: max(2, round(share * len(rows)))]
             teaching += len(rows)
-            if any(
-                len(np.unique(values_NF[rows, place][~np.isnan(values_NF[rows, place])])) < 1
-                for place in range(len(codings))
-            ):
+            if np.isnan(values_NF[rows]).all(axis=0).any():
                 continue
             taught = solve(latents_NL[rows], values_NF[rows], codings, ridge=ridge, share=residual_share)
             direction_LC, offset_C = taught.read

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve
 
 from heddle_adapters.arrays import Floats
-from heddle_adapters.design import Coding, code_all, pseudo_counts, score_slices
+from heddle_adapters.design import Coding, code_all, column_slices, pseudo_counts, score_slices
 from heddle_adapters.interaction import Interaction, product_columns, product_penalty
 from heddle_adapters.linear import closed_form_read
 from heddle_adapters.read import softmax
-from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, encode_jointly
+from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, encoding_of, seen_of
 
 FILL_ROUNDS = 2  # of expectation and solve for missing labels; a third changes readings by less than a per mille
 
@@ -72,12 +72,18 @@ def solve(
     design_NP = np.where(missing_NP, center_P, design_NP)
     penalty_PP = pseudo_counts(codings, ridge)
     counts = tuple(level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings))
-    for left in range(FILL_ROUNDS if missing_NP.any() else 0, -1, -1):
-        encoding = encode_jointly(latents_NL, design_NP, penalty_PP, pool_ML)
-        if left:
-            direction_LC, offset_C = closed_form_read(encoding, codings, counts)
-            expected_NP = expected_design(latents_NL @ direction_LC + offset_C, codings)
-            design_NP = np.where(missing_NP, expected_NP, design_NP)
+    seen = seen_of(latents_NL, pool_ML)
+    encoding = encoding_of(seen.moments(design_NP), penalty_PP)
+    if missing_NP.any():
+        gaps_NF = np.isnan(values_NF)
+        rows, only = np.flatnonzero(gaps_NF.any(axis=1)), np.flatnonzero(gaps_NF.any(axis=0)).tolist()
+        columns = np.concatenate([np.arange(missing_NP.shape[1])[column_slices(codings)[place]] for place in only])
+        asked_ML, missing_MQ, place_MQ = latents_NL[rows], missing_NP[np.ix_(rows, columns)], np.ix_(rows, columns)
+        for _ in range(FILL_ROUNDS):
+            direction_LC, offset_C = closed_form_read(encoding, codings, counts, only)
+            expected_MQ = expected_design(asked_ML @ direction_LC + offset_C, [codings[place] for place in only])
+            design_NP[place_MQ] = np.where(missing_MQ, expected_MQ, design_NP[place_MQ])
+            encoding = encoding_of(seen.moments(design_NP), penalty_PP)
     return Solution(encoding, design_NP, tuple(codings), counts).shrunk(share)
 
 

@@ -7,7 +7,6 @@ what one factor does with the others held fixed: correlated labels do not leak i
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from heddle_adapters.arrays import Floats
@@ -69,37 +68,68 @@ class Moments:
     covariance_LL: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the encoding model needs of the latents whatever their labels: computed once where labels change.
+
+    Attributes:
+        centred_NL: labelled latents less their mean.
+        mean_L: that mean.
+        scatter_LL, covariance_LL: see `Moments`.
+    """
+
+    centred_NL: Floats
+    mean_L: Floats
+    scatter_LL: Floats
+    covariance_LL: Floats
+
+    def moments(self, design_NP: Floats) -> Moments:
+        """Return the moments of these latents and of design rows without NaN."""
+        center_P = design_NP.mean(axis=0)
+        design_NP = design_NP - center_P
+        return Moments(
+            len(design_NP),
+            self.mean_L,
+            center_P,
+            design_NP.T @ design_NP,
+            design_NP.T @ self.centred_NL,
+            self.scatter_LL,
+            self.covariance_LL,
+        )
+
+
+def seen_of(latents_NL: Floats, pool_ML: Floats | None) -> Seen:
+    """Return what the encoding model needs of latents.
+
+    Args:
+        latents_NL: labelled latents, every column alive.
+        pool_ML: latents of unlabelled images, for the covariance only.
+    """
+    mean_L = latents_NL.mean(axis=0)
+    latents_NL = latents_NL - mean_L
+    return Seen(latents_NL, mean_L, latents_NL.T @ latents_NL, pooled_covariance(latents_NL, pool_ML))
+
+
 def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None) -> Encoding:
     """Fit the encoding model.
 
     Args:
         latents_NL: labelled latents, every column alive.
-        design_NP: design rows without NaN (see `fill_missing`).
+        design_NP: design rows without NaN (see `solution.solve`).
         penalty_PP: ridge penalty, see `design.pseudo_counts`.
         pool_ML: latents of unlabelled images, for the covariance only.
     """
-    mean_L, center_P = latents_NL.mean(axis=0), design_NP.mean(axis=0)
-    latents_NL, design_NP = latents_NL - mean_L, design_NP - center_P
-    moments = Moments(
-        len(latents_NL),
-        mean_L,
-        center_P,
-        design_NP.T @ design_NP,
-        design_NP.T @ latents_NL,
-        latents_NL.T @ latents_NL,
-        pooled_covariance(latents_NL, pool_ML),
-    )
-    return encoding_of(moments, penalty_PP)
+    return encoding_of(seen_of(latents_NL, pool_ML).moments(design_NP), penalty_PP)
 
 
 def encoding_of(moments: Moments, penalty_PP: Floats) -> Encoding:
     """Fit the encoding model to moments alone: no row is needed, which is what makes unlearning exact."""
     gram_PP, cross_PL, rows = moments.gram_PP, moments.cross_PL, moments.rows
-    factor = cho_factor(gram_PP + penalty_PP)
-    effects_PL = cho_solve(factor, cross_PL)
+    root_PP = root_of(gram_PP + penalty_PP)
+    effects_PL = solve_root(root_PP, cross_PL)
     explained_LL = effects_PL.T @ cross_PL
-    left_LL = moments.scatter_LL - explained_LL - explained_LL.T + effects_PL.T @ gram_PP @ effects_PL
-    freedom = rows - 1.0 - float(np.trace(cho_solve(factor, gram_PP)))
+    left_LL = moments.scatter_LL - explained_LL - explained_LL.T + effects_PL.T @ (gram_PP @ effects_PL)
+    freedom = rows - 1.0 - float(np.trace(solve_root(root_PP, gram_PP)))
     left_LL = (left_LL + left_LL.T) / (2 * rows)
     return Encoding(
         moments.mean_L,
@@ -172,17 +202,33 @@ def shrink(covariance_LL: Floats, fourth: float, rows: int) -> Floats:
 def solve_symmetric(matrix_LL: Floats, right_LR: Floats) -> Floats:
     """Return inverse(matrix) @ right for a covariance; a tiny ridge keeps exact linear dependence solvable.
 
-    LAPACK is called as `scipy.linalg.cho_solve` calls it, without what that asks of its arguments each time: a fit
-    solves fifty small systems.
-
     Raises:
         numpy.linalg.LinAlgError: the matrix is no covariance, or holds what is not finite.
     """
     size = len(matrix_LL)
     ridge = 1e-9 * max(float(np.trace(matrix_LL)) / size, 1e-12)
-    root_LL, failed = dpotrf(matrix_LL + ridge * np.eye(size), lower=False, clean=False)
+    return solve_root(root_of(matrix_LL + ridge * np.eye(size)), right_LR)
+
+
+def root_of(matrix_LL: Floats) -> Floats:
+    """Return the Cholesky factor of a symmetric positive matrix, for `solve_root`; its lower half is not cleaned.
+
+    LAPACK is called as `scipy.linalg.cho_factor` calls it, without what that asks of its arguments each time: a fit
+    solves fifty small systems.
+
+    Raises:
+        numpy.linalg.LinAlgError: the matrix is not positive, or holds what is not finite.
+    """
+    root_LL, failed = dpotrf(matrix_LL, lower=False, clean=False)
     if failed:
+        size = len(matrix_LL)
         raise np.linalg.LinAlgError(f"leading minor {failed} of {size} is not positive; the matrix is no covariance")
+    result: Floats = root_LL
+    return result
+
+
+def solve_root(root_LL: Floats, right_LR: Floats) -> Floats:
+    """Return inverse(matrix) @ right of the matrix whose factor `root_of` returned."""
     result_LR, _ = dpotrs(root_LL, right_LR, lower=False)
     result: Floats = result_LR
     return result

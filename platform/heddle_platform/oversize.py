@@ -33,4 +33,7 @@ def oversize(document: Any) -> str | None:
 
 def _held(value: Any) -> Iterator[Any]:
     held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    # most lists hold numbers alone, and their kinds are found much faster than one value after the other
+    if not any(issubclass(kind, list | dict) for kind in set(map(type, held))):
+        return iter(())
     return (inner for inner in held if isinstance(inner, list | dict))

@@ -5,6 +5,7 @@ import pytest
 
 from heddle_adapters.design import Coding, code_all, column_slices, pseudo_counts
 from heddle_adapters.linear import closed_form_read, hybrid_write, noise_without, whitening
+from heddle_adapters.solution import FILL_ROUNDS, expected_design, level_counts, solve
 from heddle_adapters.solve import Encoding, encode_jointly, solve_symmetric
 
 CODINGS = [Coding("categorical", 3), Coding("continuous", 0, 40.0, 20.0)]
@@ -48,6 +49,39 @@ def test_numbers_are_read_as_their_posterior_mean_in_their_unit() -> None:
     latent = encoding.mean_L + np.array([0.0, 0.0, 1.5])  # one standard deviation's worth of the number
     # posterior mean 1.5^2 / (1.5^2 + .75) of a standard deviation of 20 about 40
     assert (latent @ direction_LC + offset_C)[3] == pytest.approx(40 + 20 * 2.25 / 3.0, rel=1e-6)
+
+
+def test_some_factors_are_read_as_they_are_among_all() -> None:
+    encoding = exact_encoding(np.diag([1.0, 0.5, 2.0]))
+    counts = [np.array([5.0, 3.0, 2.0]), np.empty(0)]
+    direction_LC, offset_C = closed_form_read(encoding, CODINGS, counts)
+    for only, block in ((0, slice(0, 3)), (1, slice(3, 4))):
+        some_LC, some_C = closed_form_read(encoding, CODINGS, counts, [only])
+        assert some_LC == pytest.approx(direction_LC[:, block], abs=1e-12)
+        assert some_C == pytest.approx(offset_C[block], abs=1e-12)
+
+
+def test_missing_labels_are_filled_as_a_read_of_all_rows_and_factors_would() -> None:
+    random = np.random.default_rng(0)
+    codings = [*CODINGS, Coding("periodic", 0, 0.0, 6.0), Coding("binary", 2)]
+    values_NF = np.stack(
+        [random.integers(3, size=90), random.normal(40, 20, 90), random.uniform(0, 6, 90), random.integers(2, size=90)],
+        axis=1,
+    )
+    latents_NL = code_all(values_NF, codings) @ random.normal(size=(6, 8)) + 0.5 * random.normal(size=(90, 8))
+    values_NF[::4, 0], values_NF[::3, 2], values_NF[5, 3] = np.nan, np.nan, np.nan
+    counts = [level_counts(values_NF[:, place], coding) for place, coding in enumerate(codings)]
+    coded_NP = code_all(values_NF, codings)
+    design_NP = np.where(np.isnan(coded_NP), np.nanmean(coded_NP, axis=0), coded_NP)
+    for _ in range(FILL_ROUNDS):
+        encoding = encode_jointly(latents_NL, design_NP, pseudo_counts(codings, 3.0), None)
+        direction_LC, offset_C = closed_form_read(encoding, codings, counts)
+        expected_NP = expected_design(latents_NL @ direction_LC + offset_C, codings)
+        design_NP = np.where(np.isnan(coded_NP), expected_NP, coded_NP)
+    found = solve(latents_NL, values_NF, codings, ridge=3.0)
+    assert found.design_NP == pytest.approx(design_NP, abs=1e-10)
+    effects_PL = encode_jointly(latents_NL, design_NP, pseudo_counts(codings, 3.0), None).effects_PL
+    assert found.encoding.effects_PL == pytest.approx(effects_PL, abs=1e-10)
 
 
 def test_noise_about_a_factor_holds_what_the_others_explain() -> None:

@@ -9,6 +9,7 @@ import pytest
 from heddle_adapters.preview import preview
 from heddle_adapters.read import read
 from heddle_platform.errors import InvalidInput
+from heddle_platform.factors import parse_factor_set
 
 
 def forget(values_NF: Any, rows: slice) -> Any:
@@ -94,3 +95,14 @@ def test_too_little_is_refused_with_both_numbers(draw_tenant: Callable[..., Any]
     with pytest.raises(InvalidInput, match="7 images are labelled") as error:
         preview(tenant.latents_NL, forget(tenant.values_NF, slice(7, 40)), tenant.factor_set)
     assert error.value.code == "too_few_labels"
+
+
+def test_numbers_may_be_negative_and_large(draw_tenant: Callable[..., Any]) -> None:
+    depth = {"name": "depth", "kind": "continuous", "range": [-1e12, 1e12]}
+    tenant = draw_tenant(rows=80)
+    document = {"name": "dives", "factors": [depth, {"name": "lit", "kind": "binary"}]}
+    values_NF = np.stack([1e11 * tenant.latents_NL[:, 0], tenant.latents_NL[:, 1] > 0], axis=1)
+    found = preview(tenant.latents_NL, forget(values_NF, slice(60, 80)), parse_factor_set(document))
+    assert [factor.measure for factor in found.factors] == ["r2", "accuracy"]
+    assert found.factors[0].score is not None
+    assert found.factors[0].score > 0.5

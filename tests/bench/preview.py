@@ -85,7 +85,9 @@ def poster(
         {name: str(int(value)) for name, value in zip(names, row, strict=True) if not np.isnan(value)}
         for row in values_NF.tolist()
     ]
-    body = json.dumps({"factor_set": document["name"], "latents": latents_NL.round(4).tolist(), "labels": labels})
+    body = json.dumps(
+        {"factor_set": document["name"], "latents": latents_NL.astype(np.float64).round(4).tolist(), "labels": labels}
+    )
 
     def send() -> object:
         answer = client.post("/v1/fits/preview", content=body, headers={"Content-Type": "application/json"})

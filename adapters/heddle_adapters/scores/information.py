@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma
 
 from heddle_adapters.arrays import Floats, Integers, finite_matrix
+from heddle_adapters.scores.neighbours import count_nearer
 from heddle_platform.errors import InvalidInput
 
 
@@ -154,50 +155,11 @@ def mutual_information_knn(code_N: Floats, levels_N: Integers, k: int = 3) -> fl
     Much less biased than bins at n of a few hundred. Values that are equal count as neighbours at distance 0, all
     of them (Gao et al. 2017). Levels with one row say nothing and are left out.
     """
-    counts_K = np.bincount(levels_N)
-    kept_N = counts_K[levels_N] > 1
+    kept_N = np.bincount(levels_N)[levels_N] > 1
     code_N, levels_N = code_N[kept_N], levels_N[kept_N]
     if len(code_N) == 0:
         return 0.0
-    order_N = np.sort(code_N)
-    near, neighbours, sizes = [], [], []
-    for level in np.unique(levels_N):
-        own_N = np.sort(code_N[levels_N == level])
-        reach = min(k, len(own_N) - 1)
-        low_N, high_N = _reach(own_N, reach)
-        # strictly nearer than the k-th neighbour; itself included
-        inside_N = np.searchsorted(order_N, high_N, "left") - np.searchsorted(order_N, low_N, "right")
-        tied_N = high_N == low_N
-        equal_N = np.searchsorted(order_N, own_N, "right") - np.searchsorted(order_N, own_N, "left")
-        own_equal_N = np.searchsorted(own_N, own_N, "right") - np.searchsorted(own_N, own_N, "left") - 1
-        near.append(np.where(tied_N, equal_N, np.maximum(inside_N, 1)))
-        neighbours.append(np.where(tied_N, own_equal_N, reach))
-        sizes.append(np.full(len(own_N), len(own_N)))
-    gain = (
-        digamma(len(code_N))
-        + digamma(np.concatenate(neighbours)).mean()
-        - digamma(np.concatenate(sizes)).mean()
-        - digamma(np.concatenate(near)).mean()
-    )
-    return max(0.0, float(gain))
-
-
-def _reach(sorted_N: Floats, k: int) -> tuple[Floats, Floats]:
-    """Return the open interval about each value of a sorted column that ends at its k-th neighbour.
-
-    The end on the neighbour's side is the neighbour itself, so that no rounding moves it in or out.
-    """
-    size = len(sorted_N)
-    padded = np.concatenate([np.full(k, -np.inf), sorted_N, np.full(k, np.inf)])
-    best_N = np.full(size, np.inf)
-    low_N, high_N = np.empty(size), np.empty(size)
-    for left in range(k + 1):
-        below_N, above_N = padded[k - left : k - left + size], padded[2 * k - left : 2 * k - left + size]
-        down_N, up_N = sorted_N - below_N, above_N - sorted_N
-        distance_N = np.maximum(down_N, up_N)
-        better_N = distance_N < best_N
-        best_N = np.where(better_N, distance_N, best_N)
-        farther_down_N = down_N >= up_N
-        low_N = np.where(better_N, np.where(farther_down_N, below_N, sorted_N - distance_N), low_N)
-        high_N = np.where(better_N, np.where(farther_down_N, sorted_N + distance_N, above_N), high_N)
-    return low_N, high_N
+    found = count_nearer(code_N, levels_N, k)
+    digamma_N = digamma(np.arange(len(code_N) + 1))
+    mean = [float(digamma_N[counts_N].mean()) for counts_N in (found.reach_N, found.size_N, found.near_N)]
+    return max(0.0, float(digamma_N[-1]) + mean[0] - mean[1] - mean[2])

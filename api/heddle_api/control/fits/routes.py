@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header
 
 from heddle_api.auth import Principal
+from heddle_api.control.bulk import BulkRoute
 from heddle_api.control.context import CurrentControl, tenant_with
 from heddle_api.control.fits import service
 from heddle_api.control.fits.service import PreviewRequest, PreviewView
 
-router = APIRouter(prefix="/v1/fits", tags=["fits"])
+router = APIRouter(prefix="/v1/fits", tags=["fits"], route_class=BulkRoute)
 JobsKey = Annotated[Principal, Depends(tenant_with("jobs"))]
 
 
