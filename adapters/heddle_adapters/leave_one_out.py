@@ -45,7 +45,7 @@ def leave_one_out_errors(
     design_NP, latents_NL = design_NP - design_NP.mean(axis=0), latents_NL - latents_NL.mean(axis=0)
     gram_PP, cross_PL = design_NP.T @ design_NP, design_NP.T @ latents_NL
     penalty_PP = pseudo_counts(codings, 1.0)
-    residual_LL = encode_jointly(latents_NL, design_NP, RIDGE * penalty_PP, None).residual_LL
+    residual_LL = encode_jointly(latents_NL, design_NP, RIDGE * penalty_PP, None, reads_only=True).residual_LL
     precision_LL = solve_symmetric(residual_LL, np.eye(len(residual_LL)))
     errors = []
     for ridge in ridges:

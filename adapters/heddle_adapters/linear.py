@@ -27,29 +27,49 @@ def closed_form_read(encoding: Encoding, codings: Sequence[Coding], counts: Sequ
         codings: per factor.
         counts: per factor the label counts of its levels [K] (empty for numbers), the prior.
     """
-    effects_PL, columns = encoding.effects_PL, len(encoding.center_P)
-    both_UL = np.vstack([effects_PL, encoding.design_PP @ effects_PL])
-    solved_LU = solve_symmetric(encoding.residual_LL + effects_PL.T @ both_UL[columns:], both_UL.T)
-    inner_UU = both_UL @ solved_LU
-    inner_2P2P, solved_L2P = inner_UU.reshape(2, columns, 2, columns), solved_LU.reshape(-1, 2, columns)
+    directions_RLC, offsets_RC = closed_form_reads([encoding], codings, [counts])
+    return directions_RLC[0], offsets_RC[0]
+
+
+def closed_form_reads(
+    encodings: Sequence[Encoding], codings: Sequence[Coding], counts: Sequence[Sequence[Floats]]
+) -> tuple[Floats, Floats]:
+    """Return `closed_form_read` of R encodings of the same factors side by side, [R, L, C] and [R, C].
+
+    One encoding's numbers do not depend on the others beside it.
+    """
+    effects_RPL = np.stack([one.effects_PL for one in encodings])
+    design_RPP = np.stack([one.design_PP for one in encodings])
+    center_RP = np.stack([one.center_P for one in encodings])
+    rows, columns, latents = effects_RPL.shape
+    both_RUL = np.concatenate([effects_RPL, design_RPP @ effects_RPL], axis=1)
+    shared_RLL = np.stack([one.residual_LL for one in encodings]) + effects_RPL.mT @ both_RUL[:, columns:]
+    solved_RLU = np.stack(
+        [solve_symmetric(shared_LL, both_UL.T) for shared_LL, both_UL in zip(shared_RLL, both_RUL, strict=True)]
+    )
+    inner_R2P2P = (both_RUL @ solved_RLU).reshape(rows, 2, columns, 2, columns)
+    solved_RL2P = solved_RLU.reshape(rows, latents, 2, columns)
     directions, offsets = [], []
-    for coding, block, count_K in zip(codings, column_slices(codings), counts, strict=True):
+    for index, (coding, block) in enumerate(zip(codings, column_slices(codings), strict=True)):
         size = coding.columns
-        own_JJ = inner_2P2P[:, block, :, block].reshape(2 * size, 2 * size)
-        swap_JJ = -own_JJ
+        own_RJJ = inner_R2P2P[:, :, block, :, block].reshape(rows, 2 * size, 2 * size)
+        swap_RJJ = -own_RJJ
         ones = np.arange(size)
-        swap_JJ[ones, size + ones] += 1.0
-        swap_JJ[size + ones, ones] += 1.0
-        swap_JJ[size:, size:] += encoding.design_PP[block, block]
-        own_LJ = solved_L2P[:, :, block].reshape(-1, 2 * size)
-        weighted_LP = solved_LU[:, block] + own_LJ @ np.linalg.solve(swap_JJ, own_JJ[:, :size])
+        swap_RJJ[:, ones, size + ones] += 1.0
+        swap_RJJ[:, size + ones, ones] += 1.0
+        swap_RJJ[:, size:, size:] += design_RPP[:, block, block]
+        own_RLJ = solved_RL2P[:, :, :, block].reshape(rows, latents, 2 * size)
+        weighted_RLP = solved_RLU[:, :, block] + own_RLJ @ np.linalg.solve(swap_RJJ, own_RJJ[:, :, :size])
         if coding.levels:
-            direction_LC, offset_C = _class_scores(encoding, coding, block, weighted_LP, count_K)
+            count_RK = np.stack([count[index] for count in counts])
+            found = _class_scores(effects_RPL[:, block], center_RP[:, block], coding, weighted_RLP, count_RK)
         else:
-            direction_LC, offset_C = _posterior_mean(encoding, coding, block, weighted_LP)
-        directions.append(direction_LC)
-        offsets.append(offset_C - encoding.mean_L @ direction_LC)
-    return np.hstack(directions), np.concatenate(offsets)
+            found = _posterior_means(encodings, coding, block, weighted_RLP)
+        directions.append(found[0])
+        offsets.append(found[1])
+    directions_RLC = np.concatenate(directions, axis=2)
+    mean_R1L = np.stack([one.mean_L for one in encodings])[:, None]
+    return directions_RLC, np.concatenate(offsets, axis=1) - (mean_R1L @ directions_RLC)[:, 0]
 
 
 def noise_without(encoding: Encoding, block: slice) -> Floats:
@@ -118,20 +138,25 @@ def trusted_radius(centred_NL: Floats, covariance_LL: Floats, whiten_LL: Floats,
 
 
 def _class_scores(
-    encoding: Encoding, coding: Coding, block: slice, weighted_LP: Floats, count_K: Floats
+    effects_RPL: Floats, center_RP: Floats, coding: Coding, weighted_RLP: Floats, count_RK: Floats
 ) -> tuple[Floats, Floats]:
-    table_KP = coding.table_KP - encoding.center_P[block]
-    means_KL, direction_LK = table_KP @ encoding.effects_PL[block], weighted_LP @ table_KP.T
-    prior_K = (count_K + 1.0) / (count_K.sum() + len(count_K))
-    return direction_LK, -0.5 * (means_KL * direction_LK.T).sum(axis=1) + np.log(prior_K)
+    table_RKP = coding.table_KP - center_RP[:, None]
+    means_RKL, direction_RLK = table_RKP @ effects_RPL, weighted_RLP @ table_RKP.mT
+    prior_RK = (count_RK + 1.0) / (count_RK.sum(axis=1, keepdims=True) + count_RK.shape[1])
+    return direction_RLK, -0.5 * (means_RKL * direction_RLK.mT).sum(axis=2) + np.log(prior_RK)
 
 
-def _posterior_mean(encoding: Encoding, coding: Coding, block: slice, weighted_LP: Floats) -> tuple[Floats, Floats]:
-    effects_PL = encoding.effects_PL[block]
+def _posterior_means(
+    encodings: Sequence[Encoding], coding: Coding, block: slice, weighted_RLP: Floats
+) -> tuple[Floats, Floats]:
     size = coding.columns
-    prior_PP = solve_symmetric(encoding.design_PP[block, block] + 1e-9 * np.eye(size), np.eye(size))
-    direction_LP = solve_symmetric(effects_PL @ weighted_LP + prior_PP, weighted_LP.T).T
-    center_P = encoding.center_P[block]
+    directions = []
+    for encoding, weighted_LP in zip(encodings, weighted_RLP, strict=True):
+        prior_PP = solve_symmetric(encoding.design_PP[block, block] + 1e-9 * np.eye(size), np.eye(size))
+        inner_PP = encoding.effects_PL[block] @ weighted_LP + prior_PP
+        directions.append(solve_symmetric(inner_PP, weighted_LP.T).T)
+    direction_RLP = np.stack(directions)
+    center_RP = np.stack([encoding.center_P[block] for encoding in encodings])
     if coding.kind == "continuous":
-        return direction_LP * coding.spread, center_P * coding.spread + coding.center
-    return direction_LP, center_P
+        return direction_RLP * coding.spread, center_RP * coding.spread + coding.center
+    return direction_RLP, center_RP

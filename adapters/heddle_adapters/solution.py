@@ -51,6 +51,7 @@ def solve(
     ridge: float,
     pool_ML: Floats | None = None,
     share: float = RESIDUAL_SHARE,
+    reads_only: bool = False,
 ) -> Solution:
     """Solve one labelled set.
 
@@ -65,6 +66,7 @@ def solve(
         ridge: pseudo-counts per level.
         pool_ML: unlabelled latents.
         share: of the residual covariance's shrinkage.
+        reads_only: leave Sigma out, which only writes ask for.
     """
     design_NP = code_all(values_NF, codings)
     missing_NP = np.isnan(design_NP)
@@ -73,7 +75,7 @@ def solve(
     penalty_PP = pseudo_counts(codings, ridge)
     counts = tuple(level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings))
     for left in range(FILL_ROUNDS if missing_NP.any() else 0, -1, -1):
-        encoding = encode_jointly(latents_NL, design_NP, penalty_PP, pool_ML)
+        encoding = encode_jointly(latents_NL, design_NP, penalty_PP, pool_ML, reads_only=reads_only)
         if left:
             direction_LC, offset_C = closed_form_read(encoding, codings, counts)
             expected_NP = expected_design(latents_NL @ direction_LC + offset_C, codings)

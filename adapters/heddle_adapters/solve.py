@@ -69,7 +69,9 @@ class Moments:
     covariance_LL: Floats
 
 
-def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None) -> Encoding:
+def encode_jointly(
+    latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None, *, reads_only: bool = False
+) -> Encoding:
     """Fit the encoding model.
 
     Args:
@@ -77,6 +79,7 @@ def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, po
         design_NP: design rows without NaN (see `fill_missing`).
         penalty_PP: ridge penalty, see `design.pseudo_counts`.
         pool_ML: latents of unlabelled images, for the covariance only.
+        reads_only: leave the covariance out (empty), which only writes ask for.
     """
     mean_L, center_P = latents_NL.mean(axis=0), design_NP.mean(axis=0)
     latents_NL, design_NP = latents_NL - mean_L, design_NP - center_P
@@ -87,7 +90,7 @@ def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, po
         design_NP.T @ design_NP,
         design_NP.T @ latents_NL,
         latents_NL.T @ latents_NL,
-        pooled_covariance(latents_NL, pool_ML),
+        np.empty((0, 0)) if reads_only else pooled_covariance(latents_NL, pool_ML),
     )
     return encoding_of(moments, penalty_PP)
 
