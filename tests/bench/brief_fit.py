@@ -2,9 +2,9 @@
 
     python -m tests.bench.brief_fit [--fits 100] [--rows 300] [--profile]
 
-Each fit has a set of its own, drawn from 1,000 avatars with four factors, and starts from the bytes that a task fetches:
-manifest and latents. Printed: processor time (all threads) and wall time of a fit, and a digest of all files made, which
-must not depend on the number of threads or on what was fitted before.
+Each fit has a set of its own, drawn from 1,000 avatars with four factors, and starts from the bytes that a task
+fetches: manifest and latents. Printed: processor time (all threads) and wall time of a fit, and a digest of all files
+made, which must not depend on the number of threads or on what was fitted before.
 """
 
 import argparse
