@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heddle_adapters.design import Coding, code_all, column_slices, pseudo_counts
-from heddle_adapters.linear import closed_form_read, hybrid_write, noise_without, whitening
+from heddle_adapters.linear import closed_form_read, closed_form_reads, hybrid_write, noise_without, whitening
 from heddle_adapters.solve import Encoding, encode_jointly, solve_symmetric
 
 CODINGS = [Coding("categorical", 3), Coding("continuous", 0, 40.0, 20.0)]
@@ -48,6 +48,17 @@ def test_numbers_are_read_as_their_posterior_mean_in_their_unit() -> None:
     latent = encoding.mean_L + np.array([0.0, 0.0, 1.5])  # one standard deviation's worth of the number
     # posterior mean 1.5^2 / (1.5^2 + .75) of a standard deviation of 20 about 40
     assert (latent @ direction_LC + offset_C)[3] == pytest.approx(40 + 20 * 2.25 / 3.0, rel=1e-6)
+
+
+def test_reads_side_by_side_are_those_of_each_alone() -> None:
+    encodings = [exact_encoding(np.diag(noise)) for noise in ([1.0, 0.5, 2.0], [0.2, 3.0, 1.0])]
+    counts = [[np.array([5.0, 1.0, 9.0]), np.empty(0)], [np.full(3, 4.0), np.empty(0)]]
+    directions_RLC, offsets_RC = closed_form_reads(encodings, CODINGS, counts)
+    for encoding, count, direction_LC, offset_C in zip(encodings, counts, directions_RLC, offsets_RC, strict=True):
+        alone_LC, alone_C = closed_form_read(encoding, CODINGS, count)
+        assert np.abs(direction_LC - alone_LC).max() < 1e-12
+        assert np.abs(offset_C - alone_C).max() < 1e-12
+    assert np.abs(directions_RLC[0] - directions_RLC[1]).max() > 0.1
 
 
 def test_noise_about_a_factor_holds_what_the_others_explain() -> None:
