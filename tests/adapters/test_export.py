@@ -89,5 +89,5 @@ def test_a_form_is_checked_once_and_another_form_again(adapter: Adapter, monkeyp
     assert len(seen) == 2, "what is refused is not remembered as good"
     wide = onnx.load_from_string(to_onnx(adapter))
     wide.graph.initializer[0].dims[1] += 1
-    with pytest.raises(Exception, match="(?i)shape|dim"):
+    with pytest.raises(Exception, match=r"(?i)shape|dim"):
         checked(wide)
