@@ -78,7 +78,7 @@ def main() -> None:
     for one in sets[5:]:
         fitted = fit(runtime, pictures.factor_set, *one)
         verdicts[fitted.verdict] += 1
-        stages.update(fitted.seconds)  # type: ignore[arg-type]  # a counter of seconds
+        stages.update(fitted.seconds)
         for name in sorted(fitted.files):
             made.update(fitted.files[name])
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
