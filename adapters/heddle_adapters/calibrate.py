@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from heddle_adapters.arrays import Floats, Integers
+from heddle_adapters.arrays import Floats, Integers, Mask, Singles
 from heddle_adapters.read import softmax
 
 COLDEST, HOTTEST = 0.05, 50.0
 NEWTON_STEPS = 30
+NO_LEVEL = -1e30  # a logit no level ever has
+_FARTHEST = -1e4  # from the first level's logit; none farther off counts
+_LEAST_EXPONENT = np.float32(-80.0)  # below lie numbers so small that they are ten times as slow to reckon with
 SETTLED = 1e-4  # share of the inverse temperature; a smaller step is not taken
 
 
@@ -24,29 +27,56 @@ def temperature_of(logits_NK: Floats, levels_N: Integers, first: float = 1.0) ->
     Returns:
         (temperature in .05..50, mean negative log-likelihood in nats).
     """
-    # levels first: sums over a few levels are then sums of long rows
-    logits_KN = np.ascontiguousarray(logits_NK.T)
-    logits_KN -= logits_KN.max(axis=0)
-    rows = len(levels_N)
-    truth = float(logits_KN[levels_N, np.arange(rows)].mean())
-    inverse = 1.0 / first
+    temperature_M, loss_M = temperatures_of(np.ascontiguousarray(logits_NK.T)[None], levels_N[None], first)
+    return float(temperature_M[0]), float(loss_M[0])
+
+
+def temperatures_of(logits_MKN: Floats, levels_MN: Integers, first: float = 1.0) -> tuple[Floats, Floats]:
+    """Return `temperature_of` of M sets of logits side by side, [M] and [M]; one does not depend on the others.
+
+    Args:
+        logits_MKN: levels before rows, so that sums over a few levels are sums of long rows; a set with fewer levels
+            is filled up with `NO_LEVEL`.
+        levels_MN: true levels, -1 where a label is missing; every set has a label.
+        first: temperature to begin at.
+    """
+    known_MN = levels_MN >= 0
+    rows_M = known_MN.sum(axis=1)
+    logits_MKN = np.maximum(logits_MKN - logits_MKN.max(axis=1, keepdims=True), _FARTHEST)
+    truth_MN = np.take_along_axis(logits_MKN, np.maximum(levels_MN, 0)[:, None], axis=1)[:, 0]
+    truth_M = (truth_MN * known_MN).sum(axis=1) / rows_M
+    inverse_M = np.full(len(rows_M), 1.0 / first)
+    # steps in single precision, sums over rows in double: a step is taken to one in ten thousand
+    moving, some_MKN, share_MN = np.arange(len(rows_M)), logits_MKN.astype(np.float32), _shares(known_MN, rows_M)
     for _ in range(NEWTON_STEPS):
-        weight_KN = np.exp(inverse * logits_KN)
-        total_N = weight_KN.sum(axis=0)
-        weight_KN *= logits_KN
-        expected_N = weight_KN.sum(axis=0) / total_N
-        weight_KN *= logits_KN
-        square_N = weight_KN.sum(axis=0) / total_N
-        spread = float(square_N.sum() - expected_N @ expected_N) / rows
-        step = (truth - float(expected_N.sum()) / rows) / max(spread, 1e-12)
+        before_M = inverse_M[moving]
+        weight_MKN = before_M.astype(np.float32)[:, None, None] * some_MKN
+        np.exp(np.maximum(weight_MKN, _LEAST_EXPONENT, out=weight_MKN), out=weight_MKN)
+        total_MN = weight_MKN.sum(axis=1)
+        weight_MKN *= some_MKN
+        expected_MN = weight_MKN.sum(axis=1) / total_MN
+        weight_MKN *= some_MKN
+        spread_MN = weight_MKN.sum(axis=1) / total_MN - np.square(expected_MN)
+        spread_M = (spread_MN * share_MN).sum(axis=1, dtype=np.float64)
+        step_M = truth_M[moving] - (expected_MN * share_MN).sum(axis=1, dtype=np.float64)
+        step_M /= np.maximum(spread_M, 1e-12)
         # a step may not more than double or halve: far out the curvature says nothing
-        lowest, highest = max(inverse / 2, 1 / HOTTEST), min(inverse * 2, 1 / COLDEST)
-        moved = min(max(inverse + step, lowest), highest)
-        if abs(moved - inverse) < SETTLED * inverse:
-            break
-        inverse = moved
-    loss = np.log(np.exp(inverse * logits_KN).sum(axis=0)).mean() - inverse * truth
-    return 1.0 / inverse, float(loss)
+        lowest_M, highest_M = np.maximum(before_M / 2, 1 / HOTTEST), np.minimum(before_M * 2, 1 / COLDEST)
+        moved_M = np.minimum(np.maximum(before_M + step_M, lowest_M), highest_M)
+        moves_M = np.abs(moved_M - before_M) >= SETTLED * before_M
+        if not moves_M.all():
+            if not moves_M.any():
+                break
+            moving, moved_M = moving[moves_M], moved_M[moves_M]
+            some_MKN, share_MN = some_MKN[moves_M], share_MN[moves_M]
+        inverse_M[moving] = moved_M
+    total_MN = np.log(np.exp(inverse_M[:, None, None] * logits_MKN).sum(axis=1))
+    return 1.0 / inverse_M, (total_MN * known_MN).sum(axis=1) / rows_M - inverse_M * truth_M
+
+
+def _shares(known_MN: Mask, rows_M: Integers) -> Singles:
+    """Return what a row counts for in the mean over the rows with a label, [M, N]."""
+    return (known_MN / rows_M[:, None]).astype(np.float32)
 
 
 def calibration_error(logits_NK: Floats, levels_N: Integers, bins: int = 10) -> float:

@@ -8,8 +8,10 @@ correlations (Jupp & Mardia 1980). Shuffling rows once shuffles every pair at on
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaincc, ndtri
 from scipy.stats import rankdata
 
@@ -67,15 +69,14 @@ def dependence(
     if permutations is None:
         permutations = affordable(*columns_NP.shape)
     seen_FF = _sums_of_squares(columns_NP.T @ columns_NP, starts, ranks)
-    random = np.random.default_rng(seed)
     total_FF, squares_FF, reached_FF = np.zeros_like(seen_FF), np.zeros_like(seen_FF), np.zeros_like(seen_FF)
     rows, columns = columns_NP.shape
     together = max(1, _NUMBERS // max(columns_NP.size, 1))
     for start in range(0, permutations, together):
-        some_BN = [random.permutation(rows) for _ in range(min(together, permutations - start))]
+        count = min(together, permutations - start)
         # one product for many permutations, side by side in its columns
-        side_NX = columns_NP[np.stack(some_BN, axis=1)].reshape(rows, -1)
-        products_BPP = (columns_NP.T @ side_NX).reshape(columns, len(some_BN), columns).transpose(1, 0, 2)
+        side_NX = columns_NP[_shuffles(rows, start, count, seed)].reshape(rows, -1)
+        products_BPP = (columns_NP.T @ side_NX).reshape(columns, count, columns).transpose(1, 0, 2)
         found_BFF = _sums_of_squares(products_BPP, starts, ranks)
         total_FF += found_BFF.sum(axis=0)
         squares_FF += np.square(found_BFF).sum(axis=0)
@@ -85,6 +86,13 @@ def dependence(
     holm_FF = np.ones_like(p_FF)
     holm_FF[upper] = holm(p_FF[upper])
     return Dependence(seen_FF, p_FF, np.minimum(holm_FF, holm_FF.T), ranks, permutations)
+
+
+@lru_cache(maxsize=2)  # the small fits of a chunk are of a size
+def _shuffles(rows: int, start: int, count: int, seed: int) -> NDArray[np.int32]:
+    """Return permutations of rows, one a column, [N, B]: the same ones every time."""
+    random = np.random.default_rng((seed, start))
+    return np.stack([random.permutation(rows) for _ in range(count)], axis=1).astype(np.int32)
 
 
 def affordable(rows: int, columns: int) -> int:
@@ -123,10 +131,12 @@ def block_of(values_N: Floats, factor: FactorSpec) -> Floats:
         columns = rankdata(known)[:, None]
     block_NR = np.zeros((len(values_N), min(columns.shape)))
     if columns.size:
-        left, size_R, _ = np.linalg.svd(columns - columns.mean(axis=0), full_matrices=False)
-        kept_R = size_R > _RANK_TOLERANCE * max(float(size_R.max(initial=0.0)), 1e-12)
-        block_NR[known_N] = left * kept_R
-        block_NR = block_NR[:, kept_R]
+        columns -= columns.mean(axis=0)
+        # by the few columns' products: N rows need no decomposition of their own
+        square_R, turn_RR = np.linalg.eigh(columns.T @ columns)
+        kept_R = square_R > _RANK_TOLERANCE**2 * max(float(square_R.max(initial=0.0)), 1e-24)
+        block_NR = np.zeros((len(values_N), int(kept_R.sum())))
+        block_NR[known_N] = columns @ (turn_RR[:, kept_R] / np.sqrt(square_R[kept_R]))
     return block_NR
 
 

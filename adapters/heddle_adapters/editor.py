@@ -23,7 +23,7 @@ from heddle_adapters.change import STRENGTH_STEPS
 from heddle_adapters.edit_vector import SET, SHIFT, editable_factors, shiftable_factors, vector_columns
 from heddle_adapters.editor_factors import Scores, read_factor, row_of
 from heddle_adapters.editor_nodes import Nodes
-from heddle_adapters.export import IR_VERSION, OPSET, score_columns
+from heddle_adapters.export import IR_VERSION, OPSET, checked, score_columns
 from heddle_platform.base.graft import DECODER_IN, DECODER_OUT, ENCODER_IN, ENCODER_OUT, graft
 from heddle_platform.digest import canonical_json
 
@@ -249,8 +249,7 @@ def _model(nodes: Nodes, adapter: Adapter, frame: Frame) -> bytes:
             "heddle.score_columns": canonical_json(score_columns(adapter)).decode(),
         },
     )
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return checked(model)
 
 
 def operators(data: bytes) -> frozenset[str]:

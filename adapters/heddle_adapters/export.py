@@ -9,6 +9,7 @@ interactions (`change.interaction_change`; most adapters have none), gains inclu
 ready for softmax per factor, or values in the factor's unit. The metadata names the columns.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from heddle_platform.errors import DataCorrupt
 OPSET = 20
 IR_VERSION = 10  # of opset 20; newer runtimes read older ones, not the reverse
 Arrays = dict[str, NDArray[Any]]
+_FORMS_KEPT = 256
+_CHECKED: set[str] = set()
 
 
 def to_onnx(adapter: Adapter) -> bytes:
@@ -58,8 +61,38 @@ def to_onnx(adapter: Adapter) -> bytes:
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="heddle"
     )
     helper.set_model_props(model, _metadata(adapter))
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return checked(model)
+
+
+def checked(model: onnx.ModelProto) -> bytes:
+    """Return a graph's bytes, checked by `onnx.checker`, shapes included.
+
+    Graphs that differ in nothing but the numbers in their float constants are checked once per process: the checker
+    reads no such number, and the graphs of a fleet are mostly alike.
+
+    Raises:
+        onnx.checker.ValidationError, onnx.shape_inference.InferenceError: it is no valid graph.
+    """
+    data = bytes(model.SerializeToString(deterministic=True))
+    form = _form(model)
+    if form not in _CHECKED:
+        onnx.checker.check_model(data, full_check=True)
+        if len(_CHECKED) >= _FORMS_KEPT:
+            _CHECKED.clear()
+        _CHECKED.add(form)
+    return data
+
+
+def _form(model: onnx.ModelProto) -> str:
+    """Return a digest of all of a graph that is no number of a float constant and no metadata."""
+    graph, found = model.graph, hashlib.sha256()
+    for part in (*model.opset_import, *graph.node, *graph.input, *graph.output):
+        found.update(part.SerializeToString(deterministic=True))
+    for constant in graph.initializer:
+        found.update(repr((constant.name, constant.data_type, tuple(constant.dims))).encode())
+        if constant.data_type != TensorProto.FLOAT:
+            found.update(constant.raw_data)
+    return found.hexdigest()
 
 
 def all_writes(adapter: Adapter) -> Singles:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Mask
-from heddle_adapters.calibrate import angle_error, temperature_of
+from heddle_adapters.calibrate import NO_LEVEL, angle_error, temperatures_of
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.folds import fold_of_rows
+from heddle_adapters.linear import closed_form_reads
 from heddle_adapters.solution import Solution, solve
 from heddle_adapters.solve import RESIDUAL_SHARE
 
@@ -52,7 +54,7 @@ class HeldOut:
     scores_NC: Floats
     temperature_F: Floats
     loss_F: Floats
-    rows_F: Floats
+    rows_F: NDArray[np.intp]
 
     @property
     def loss(self) -> float:
@@ -89,35 +91,61 @@ def read_held_out(
         taught_N = fold_N != fold
         if np.isnan(values_NF[taught_N]).all(axis=0).any():
             continue  # too few labels of a factor to leave some out; its prior stays
-        folds.append(Fold(~taught_N, solve(latents_NL[taught_N], values_NF[taught_N], codings, ridge=ridge)))
+        solution = solve(latents_NL[taught_N], values_NF[taught_N], codings, ridge=ridge, reads_only=True)
+        folds.append(Fold(~taught_N, solution))
     shares = shares_for(len(values_NF)) if share is None else (share,)
-    return min((_read(folds, latents_NL, values_NF, codings, one) for one in shares), key=lambda read: read.loss)
+    return min(_read(folds, latents_NL, values_NF, codings, shares), key=lambda read: read.loss)
 
 
 def _read(
-    folds: Sequence[Fold], latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], share: float
-) -> HeldOut:
-    if share != RESIDUAL_SHARE:
-        folds = [replace(fold, solution=fold.solution.shrunk(share)) for fold in folds]
-    blocks = score_slices(codings)
-    scores_NC = np.full((len(latents_NL), blocks[-1].stop), np.nan)
-    for fold in folds:
-        direction_LC, offset_C = fold.solution.read
-        scores_NC[fold.held_N] = latents_NL[fold.held_N] @ direction_LC + offset_C
-    read_N = np.isfinite(scores_NC).all(axis=1)
-    temperature_F, loss_F, rows_F = np.ones(len(codings)), np.zeros(len(codings)), np.zeros(len(codings))
+    folds: Sequence[Fold], latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], shares: Sequence[float]
+) -> list[HeldOut]:
+    """Return what held-out rows say, per share; all are computed side by side."""
+    shrunk = [[replace(fold, solution=fold.solution.shrunk(share)) for fold in folds] for share in shares]
+    scores_SNC = np.full((len(shares), len(latents_NL), score_slices(codings)[-1].stop), np.nan)
+    if folds:
+        every = [fold.solution for some in shrunk for fold in some]
+        direction_RLC, offset_RC = closed_form_reads(
+            [one.encoding for one in every], codings, [one.counts for one in every]
+        )
+        for place, fold in enumerate(folds):
+            own = slice(place, None, len(folds))
+            scores_SNC[:, fold.held_N] = latents_NL[fold.held_N] @ direction_RLC[own] + offset_RC[own, None]
+    temperature_SF, loss_SF, rows_F = _sureness(scores_SNC, values_NF, codings)
+    return [
+        HeldOut(share, tuple(some), scores_NC, temperature_F, loss_F, rows_F)
+        for share, some, scores_NC, temperature_F, loss_F in zip(
+            shares, shrunk, scores_SNC, temperature_SF, loss_SF, strict=True
+        )
+    ]
+
+
+def _sureness(
+    scores_SNC: Floats, values_NF: Floats, codings: Sequence[Coding]
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Return temperatures and mean losses [S, F], and how many labels were read [F]."""
+    shares, blocks = len(scores_SNC), score_slices(codings)
+    known_NF = ~np.isnan(values_NF) & np.isfinite(scores_SNC[0]).all(axis=1)[:, None]
+    rows_F = np.count_nonzero(known_NF, axis=0)
+    temperature_SF, loss_SF = np.ones((shares, len(codings))), np.zeros((shares, len(codings)))
+    levelled = [index for index, coding in enumerate(codings) if coding.levels and rows_F[index]]
+    if levelled:
+        most = max(codings[index].levels for index in levelled)
+        logits_FSKN = np.full((len(levelled), shares, most, len(values_NF)), NO_LEVEL)
+        for place, index in enumerate(levelled):
+            logits_FSKN[place, :, : codings[index].levels] = np.nan_to_num(scores_SNC[:, :, blocks[index]].mT)
+        levels_FN = np.where(known_NF, np.nan_to_num(values_NF), -1).T[levelled].astype(np.int64)
+        found = temperatures_of(logits_FSKN.reshape(-1, most, len(values_NF)), np.repeat(levels_FN, shares, axis=0))
+        for result_SF, found_M in zip((temperature_SF, loss_SF), found, strict=True):
+            result_SF[:, levelled] = found_M.reshape(len(levelled), shares).T
     for index, (coding, block) in enumerate(zip(codings, blocks, strict=True)):
-        known_N = read_N & ~np.isnan(values_NF[:, index])
-        if not known_N.any():
+        if coding.levels or not rows_F[index]:
             continue
-        score_NC, value_N = scores_NC[known_N, block], values_NF[known_N, index]
-        if coding.levels:
-            temperature_F[index], loss_F[index] = temperature_of(score_NC, value_N.astype(np.int64))
-        else:
-            temperature_F[index] = typical_error(score_NC, value_N, coding)
-            loss_F[index] = np.log(temperature_F[index])
-        rows_F[index] = np.count_nonzero(known_N)
-    return HeldOut(share, tuple(folds), scores_NC, temperature_F, loss_F, rows_F)
+        known_N = known_NF[:, index]
+        for place, scores_NC in enumerate(scores_SNC):
+            temperature_SF[place, index] = typical_error(scores_NC[known_N, block], values_NF[known_N, index], coding)
+        loss_SF[:, index] = np.log(temperature_SF[:, index])
+    return temperature_SF, loss_SF, rows_F
 
 
 def typical_error(score_NC: Floats, values_N: Floats, coding: Coding) -> float:

@@ -43,15 +43,18 @@ def leave_one_out_errors(
     design_NP = code_all(values_NF, codings)
     design_NP = np.where(np.isnan(design_NP), np.nanmean(design_NP, axis=0), design_NP)
     design_NP, latents_NL = design_NP - design_NP.mean(axis=0), latents_NL - latents_NL.mean(axis=0)
-    gram_PP, cross_PL = design_NP.T @ design_NP, design_NP.T @ latents_NL
+    gram_PP = design_NP.T @ design_NP
     penalty_PP = pseudo_counts(codings, 1.0)
-    residual_LL = encode_jointly(latents_NL, design_NP, RIDGE * penalty_PP, None).residual_LL
-    precision_LL = solve_symmetric(residual_LL, np.eye(len(residual_LL)))
+    residual_LL = encode_jointly(latents_NL, design_NP, RIDGE * penalty_PP, None, reads_only=True).residual_LL
+    # where the residual is white, Mahalanobis distances are lengths
+    white_NL = latents_NL @ np.linalg.cholesky(solve_symmetric(residual_LL, np.eye(len(residual_LL))))
+    cross_PL = design_NP.T @ white_NL
     errors = []
     for ridge in ridges:
         inverse_PP = cho_solve(cho_factor(gram_PP + ridge * penalty_PP), np.eye(len(gram_PP)))
-        left_NL = latents_NL - design_NP @ (inverse_PP @ cross_PL)
-        leverage_N = ((design_NP @ inverse_PP) * design_NP).sum(axis=1) + 1.0 / len(latents_NL)
-        distance_N = ((left_NL @ precision_LL) * left_NL).sum(axis=1)
+        spread_NP = design_NP @ inverse_PP
+        leverage_N = np.einsum("np,np->n", spread_NP, design_NP) + 1.0 / len(latents_NL)
+        left_NL = white_NL - spread_NP @ cross_PL
+        distance_N = np.einsum("nl,nl->n", left_NL, left_NL)
         errors.append((distance_N / np.square(np.maximum(1.0 - leverage_N, LEAST_FREEDOM))).sum())
     return np.array(errors)

@@ -31,32 +31,55 @@ def closed_form_read(
         counts: per factor the label counts of its levels [K] (empty for numbers), the prior.
         only: the factors to read, by place; None for all.
     """
-    effects_PL, blocks = encoding.effects_PL, column_slices(codings)
+    directions_RLC, offsets_RC = closed_form_reads([encoding], codings, [counts], only)
+    return directions_RLC[0], offsets_RC[0]
+
+
+def closed_form_reads(
+    encodings: Sequence[Encoding],
+    codings: Sequence[Coding],
+    counts: Sequence[Sequence[Floats]],
+    only: Sequence[int] | None = None,
+) -> tuple[Floats, Floats]:
+    """Return `closed_form_read` of R encodings of the same factors side by side, [R, L, C] and [R, C].
+
+    One encoding's numbers do not depend on the others beside it.
+    """
+    blocks = column_slices(codings)
     places = range(len(codings)) if only is None else only
-    carried_PL = encoding.design_PP @ effects_PL
-    noise_LL = encoding.residual_LL + effects_PL.T @ carried_PL
-    parts = [effects_PL, carried_PL]
+    effects_RPL = np.stack([one.effects_PL for one in encodings])
+    design_RPP = np.stack([one.design_PP for one in encodings])
+    center_RP = np.stack([one.center_P for one in encodings])
+    carried_RPL = design_RPP @ effects_RPL
+    shared_RLL = np.stack([one.residual_LL for one in encodings]) + effects_RPL.mT @ carried_RPL
+    parts = [effects_RPL, carried_RPL]
     if only is not None:
-        parts = [part_PL[blocks[place]] for part_PL in parts for place in only]
-    both_UL = np.vstack(parts)
-    solved_LU = solve_symmetric(noise_LL, both_UL.T)
-    inner_UU, columns = both_UL @ solved_LU, len(both_UL) // 2
-    inner_2P2P, solved_L2P = inner_UU.reshape(2, columns, 2, columns), solved_LU.reshape(-1, 2, columns)
+        parts = [part_RPL[:, blocks[place]] for part_RPL in parts for place in only]
+    both_RUL = np.concatenate(parts, axis=1)
+    rows, columns, latents = len(encodings), both_RUL.shape[1] // 2, both_RUL.shape[2]
+    solved_RLU = np.stack(
+        [solve_symmetric(shared_LL, both_UL.T) for shared_LL, both_UL in zip(shared_RLL, both_RUL, strict=True)]
+    )
+    inner_R2P2P = (both_RUL @ solved_RLU).reshape(rows, 2, columns, 2, columns)
+    solved_RL2P = solved_RLU.reshape(rows, latents, 2, columns)
     directions, offsets = [], []
     for place, own in zip(places, column_slices([codings[place] for place in places]), strict=True):
         coding, block, size = codings[place], blocks[place], codings[place].columns
-        own_JJ = inner_2P2P[:, own, :, own].reshape(2 * size, 2 * size)
-        swap_JJ = _swap(size) - own_JJ
-        swap_JJ[size:, size:] += encoding.design_PP[block, block]
-        own_LJ = solved_L2P[:, :, own].reshape(-1, 2 * size)
-        weighted_LP = solved_LU[:, own] + own_LJ @ np.linalg.solve(swap_JJ, own_JJ[:, :size])
+        own_RJJ = inner_R2P2P[:, :, own, :, own].reshape(rows, 2 * size, 2 * size)
+        swap_RJJ = _swap(size) - own_RJJ
+        swap_RJJ[:, size:, size:] += design_RPP[:, block, block]
+        own_RLJ = solved_RL2P[:, :, :, own].reshape(rows, latents, 2 * size)
+        weighted_RLP = solved_RLU[:, :, own] + own_RLJ @ np.linalg.solve(swap_RJJ, own_RJJ[:, :, :size])
         if coding.levels:
-            direction_LC, offset_C = _class_scores(encoding, coding, block, weighted_LP, counts[place])
+            count_RK = np.stack([count[place] for count in counts])
+            found = _class_scores(effects_RPL[:, block], center_RP[:, block], coding, weighted_RLP, count_RK)
         else:
-            direction_LC, offset_C = _posterior_mean(encoding, coding, block, weighted_LP)
-        directions.append(direction_LC)
-        offsets.append(offset_C - encoding.mean_L @ direction_LC)
-    return np.hstack(directions), np.concatenate(offsets)
+            found = _posterior_means(encodings, coding, block, weighted_RLP)
+        directions.append(found[0])
+        offsets.append(found[1])
+    directions_RLC = np.concatenate(directions, axis=2)
+    mean_R1L = np.stack([one.mean_L for one in encodings])[:, None]
+    return directions_RLC, np.concatenate(offsets, axis=1) - (mean_R1L @ directions_RLC)[:, 0]
 
 
 def noise_without(encoding: Encoding, block: slice) -> Floats:
@@ -133,20 +156,25 @@ def _swap(size: int) -> Floats:
 
 
 def _class_scores(
-    encoding: Encoding, coding: Coding, block: slice, weighted_LP: Floats, count_K: Floats
+    effects_RPL: Floats, center_RP: Floats, coding: Coding, weighted_RLP: Floats, count_RK: Floats
 ) -> tuple[Floats, Floats]:
-    table_KP = coding.table_KP - encoding.center_P[block]
-    means_KL, direction_LK = table_KP @ encoding.effects_PL[block], weighted_LP @ table_KP.T
-    prior_K = (count_K + 1.0) / (count_K.sum() + len(count_K))
-    return direction_LK, -0.5 * (means_KL * direction_LK.T).sum(axis=1) + np.log(prior_K)
+    table_RKP = coding.table_KP - center_RP[:, None]
+    means_RKL, direction_RLK = table_RKP @ effects_RPL, weighted_RLP @ table_RKP.mT
+    prior_RK = (count_RK + 1.0) / (count_RK.sum(axis=1, keepdims=True) + count_RK.shape[1])
+    return direction_RLK, -0.5 * (means_RKL * direction_RLK.mT).sum(axis=2) + np.log(prior_RK)
 
 
-def _posterior_mean(encoding: Encoding, coding: Coding, block: slice, weighted_LP: Floats) -> tuple[Floats, Floats]:
-    effects_PL = encoding.effects_PL[block]
+def _posterior_means(
+    encodings: Sequence[Encoding], coding: Coding, block: slice, weighted_RLP: Floats
+) -> tuple[Floats, Floats]:
     size = coding.columns
-    prior_PP = solve_symmetric(encoding.design_PP[block, block] + 1e-9 * np.eye(size), np.eye(size))
-    direction_LP = solve_symmetric(effects_PL @ weighted_LP + prior_PP, weighted_LP.T).T
-    center_P = encoding.center_P[block]
+    directions = []
+    for encoding, weighted_LP in zip(encodings, weighted_RLP, strict=True):
+        prior_PP = solve_symmetric(encoding.design_PP[block, block] + 1e-9 * np.eye(size), np.eye(size))
+        inner_PP = encoding.effects_PL[block] @ weighted_LP + prior_PP
+        directions.append(solve_symmetric(inner_PP, weighted_LP.T).T)
+    direction_RLP = np.stack(directions)
+    center_RP = np.stack([encoding.center_P[block] for encoding in encodings])
     if coding.kind == "continuous":
-        return direction_LP * coding.spread, center_P * coding.spread + coding.center
-    return direction_LP, center_P
+        return direction_RLP * coding.spread, center_RP * coding.spread + coding.center
+    return direction_RLP, center_RP

@@ -51,6 +51,7 @@ def solve(
     ridge: float,
     pool_ML: Floats | None = None,
     share: float = RESIDUAL_SHARE,
+    reads_only: bool = False,
 ) -> Solution:
     """Solve one labelled set.
 
@@ -65,6 +66,7 @@ def solve(
         ridge: pseudo-counts per level.
         pool_ML: unlabelled latents.
         share: of the residual covariance's shrinkage.
+        reads_only: leave Sigma out, which only writes ask for.
     """
     design_NP = code_all(values_NF, codings)
     missing_NP = np.isnan(design_NP)
@@ -72,7 +74,7 @@ def solve(
     design_NP = np.where(missing_NP, center_P, design_NP)
     penalty_PP = pseudo_counts(codings, ridge)
     counts = tuple(level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings))
-    seen = seen_of(latents_NL, pool_ML)
+    seen = seen_of(latents_NL, pool_ML, reads_only=reads_only)
     encoding = encoding_of(seen.moments(design_NP), penalty_PP)
     if missing_NP.any():
         gaps_NF = np.isnan(values_NF)

@@ -98,19 +98,23 @@ class Seen:
         )
 
 
-def seen_of(latents_NL: Floats, pool_ML: Floats | None) -> Seen:
+def seen_of(latents_NL: Floats, pool_ML: Floats | None, *, reads_only: bool = False) -> Seen:
     """Return what the encoding model needs of latents.
 
     Args:
         latents_NL: labelled latents, every column alive.
         pool_ML: latents of unlabelled images, for the covariance only.
+        reads_only: leave the covariance out (empty), which only writes ask for.
     """
     mean_L = latents_NL.mean(axis=0)
     latents_NL = latents_NL - mean_L
-    return Seen(latents_NL, mean_L, latents_NL.T @ latents_NL, pooled_covariance(latents_NL, pool_ML))
+    covariance_LL = np.empty((0, 0)) if reads_only else pooled_covariance(latents_NL, pool_ML)
+    return Seen(latents_NL, mean_L, latents_NL.T @ latents_NL, covariance_LL)
 
 
-def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None) -> Encoding:
+def encode_jointly(
+    latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None, *, reads_only: bool = False
+) -> Encoding:
     """Fit the encoding model.
 
     Args:
@@ -118,8 +122,9 @@ def encode_jointly(latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, po
         design_NP: design rows without NaN (see `solution.solve`).
         penalty_PP: ridge penalty, see `design.pseudo_counts`.
         pool_ML: latents of unlabelled images, for the covariance only.
+        reads_only: leave the covariance out (empty), which only writes ask for.
     """
-    return encoding_of(seen_of(latents_NL, pool_ML).moments(design_NP), penalty_PP)
+    return encoding_of(seen_of(latents_NL, pool_ML, reads_only=reads_only).moments(design_NP), penalty_PP)
 
 
 def encoding_of(moments: Moments, penalty_PP: Floats) -> Encoding:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.artifact import pack
-from heddle_adapters.brief import EDITS, MORE_EDITS, score_brief
+from heddle_adapters.brief import EDITS, score_brief
 from heddle_adapters.card import score_adapter
 from heddle_adapters.gate import judge
 from heddle_adapters.report import Card
@@ -58,13 +58,35 @@ def test_it_reads_as_well_as_a_full_card_says_and_draws_few_pictures() -> None:
     few, many = Drawn(), Drawn()
     _, short = brief(few)
     _, full = score_adapter(*made_up(), FACTORS, base_digest="b" * 64, round_trip=many)
-    unsettled = sum(factor.effect_by_detail["decode"].edits == MORE_EDITS for factor in short.factors)
-    more = MORE_EDITS * (unsettled + 1) if unsettled else 0
-    assert few.pictures == short.round_trips == EDITS * (len(FACTORS.factors) + 1) + more
+    assert few.pictures == short.round_trips == EDITS * len(FACTORS.factors)
     assert many.pictures > 10 * few.pictures
     for one, other in zip(short.factors, full.factors, strict=True):
         assert abs(one.accuracy - other.accuracy) < 0.05
         assert other.accuracy_interval[0] <= one.accuracy <= other.accuracy_interval[1] + 0.02
+
+
+def test_where_an_edit_changes_another_factor_the_unedited_pictures_are_drawn_as_well() -> None:
+    def made_plain(latents_BL: NDArray[Any]) -> NDArray[Any]:
+        changed = np.array(latents_BL)
+        changed[:, 3] = 0.0  # the base draws nobody with what is worn
+        return changed
+
+    asked: list[int] = []
+
+    def counted(latents_BL: NDArray[Any]) -> NDArray[Any]:
+        asked.append(len(latents_BL))
+        return made_plain(latents_BL)
+
+    _, card = score_brief(*made_up(), FACTORS, base_digest="b" * 64, round_trip=counted)
+    factors = len(FACTORS.factors)
+    assert asked[:2] == [EDITS * factors, EDITS]
+    assert card.round_trips == sum(asked)
+    assert (card.factor("worn").survives or 0.0) < 1.0
+    assert card.factor("color").survives == 1.0
+    # what is lost without an edit is not blamed on the edits of others
+    assert card.leakage["color"]["worn"] == 0.0
+    assert "worn" in judge(card, FACTORS).refused
+    assert judge(card, FACTORS).factors["color"].verdict == "pass"
 
 
 def test_it_says_what_it_leaves_out() -> None:

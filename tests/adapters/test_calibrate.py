@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from heddle_adapters.calibrate import angle_error, calibration_error, temperature_of
+from heddle_adapters.calibrate import NO_LEVEL, angle_error, calibration_error, temperature_of, temperatures_of
 from heddle_adapters.read import softmax
 
 
@@ -37,3 +37,15 @@ def test_calibration_error_of_a_known_case() -> None:
 
 def test_angles_differ_the_short_way_round() -> None:
     assert np.degrees(angle_error(np.array([350.0]), np.array([10.0]), 360.0)) == pytest.approx([-20.0])
+
+
+def test_sets_side_by_side_are_calibrated_as_each_would_be_alone() -> None:
+    logits_NK, levels_N = drawn(2.0)
+    few_NK, few_N = logits_NK[:300], levels_N[:300].copy()
+    two_NK, two_N = logits_NK[300:600, :2], (levels_N[300:600] % 2).copy()
+    missing_N = np.arange(300) % 3 == 0
+    filled_NK = np.hstack([two_NK, np.full((300, 2), NO_LEVEL)])
+    levels_MN = np.stack([few_N, np.where(missing_N, -1, two_N)])
+    temperature_M, loss_M = temperatures_of(np.stack([few_NK.T, filled_NK.T]), levels_MN)
+    alone = [temperature_of(few_NK, few_N), temperature_of(two_NK[~missing_N], two_N[~missing_N])]
+    assert list(zip(temperature_M, loss_M, strict=True)) == [pytest.approx(one, rel=1e-4) for one in alone]

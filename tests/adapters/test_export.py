@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.change import design_change
 from heddle_adapters.edit import edit_latents
-from heddle_adapters.export import check_parity, parity_cases, to_onnx
+from heddle_adapters.export import check_parity, checked, parity_cases, to_onnx
 from heddle_adapters.read import read, softmax
 from heddle_platform.edits import EditRequest
 from heddle_platform.errors import DataCorrupt
@@ -67,3 +67,27 @@ def test_a_graph_that_differs_is_refused(adapter: Adapter, run: Run, spoil: Call
     with pytest.raises(DataCorrupt) as error:
         check_parity(adapter, lambda inputs: spoil(dict(run(inputs))))
     assert error.value.code == "onnx_parity"
+
+
+def test_a_form_is_checked_once_and_another_form_again(adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = onnx.load_from_string(to_onnx(adapter))
+    seen: list[bytes] = []
+    real = onnx.checker.check_model
+
+    def watched(data: bytes, **asked: Any) -> None:
+        seen.append(data)
+        real(data, **asked)
+
+    monkeypatch.setattr(onnx.checker, "check_model", watched)
+    model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
+    assert onnx.load_from_string(checked(model)) == model
+    assert seen == [], "other numbers in the same form"
+    model.graph.node[1].input[1] = "nowhere"
+    for _ in range(2):
+        with pytest.raises(onnx.checker.ValidationError, match="nowhere"):
+            checked(model)
+    assert len(seen) == 2, "what is refused is not remembered as good"
+    wide = onnx.load_from_string(to_onnx(adapter))
+    wide.graph.initializer[0].dims[1] += 1
+    with pytest.raises(Exception, match=r"(?i)shape|dim"):
+        checked(wide)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from heddle_adapters.design import Coding, code_all, column_slices, pseudo_counts
-from heddle_adapters.linear import closed_form_read, hybrid_write, noise_without, whitening
+from heddle_adapters.linear import closed_form_read, closed_form_reads, hybrid_write, noise_without, whitening
 from heddle_adapters.solution import FILL_ROUNDS, expected_design, level_counts, solve
 from heddle_adapters.solve import Encoding, encode_jointly, solve_symmetric
 
@@ -82,6 +82,17 @@ def test_missing_labels_are_filled_as_a_read_of_all_rows_and_factors_would() -> 
     assert found.design_NP == pytest.approx(design_NP, abs=1e-10)
     effects_PL = encode_jointly(latents_NL, design_NP, pseudo_counts(codings, 3.0), None).effects_PL
     assert found.encoding.effects_PL == pytest.approx(effects_PL, abs=1e-10)
+
+
+def test_reads_side_by_side_are_those_of_each_alone() -> None:
+    encodings = [exact_encoding(np.diag(noise)) for noise in ([1.0, 0.5, 2.0], [0.2, 3.0, 1.0])]
+    counts = [[np.array([5.0, 1.0, 9.0]), np.empty(0)], [np.full(3, 4.0), np.empty(0)]]
+    directions_RLC, offsets_RC = closed_form_reads(encodings, CODINGS, counts)
+    for encoding, count, direction_LC, offset_C in zip(encodings, counts, directions_RLC, offsets_RC, strict=True):
+        alone_LC, alone_C = closed_form_read(encoding, CODINGS, count)
+        assert np.abs(direction_LC - alone_LC).max() < 1e-12
+        assert np.abs(offset_C - alone_C).max() < 1e-12
+    assert np.abs(directions_RLC[0] - directions_RLC[1]).max() > 0.1
 
 
 def test_noise_about_a_factor_holds_what_the_others_explain() -> None:
