@@ -132,7 +132,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
             yield {
                 "control": control,
                 "key_directory": directory,
-                "changed": directory.forget,
+                "changed": directory.changed,
                 "gate": Gate(ports.cache, meter, "control", default_quota(settings.quotas).rate),
                 "readiness": Readiness(control, admin),
             }

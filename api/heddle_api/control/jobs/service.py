@@ -16,6 +16,7 @@ from heddle_api.control.jobs.views import EventView, JobView, NewJob, NewPretrai
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import bases, datasets, factor_sets, jobs, quotas
+from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.ids import is_id
@@ -41,6 +42,12 @@ class FitParts:
     factor_set: FactorSetVersion
     dataset: Dataset
     base: Base
+
+    @property
+    def cost(self) -> float:
+        """What the queue charges for it: rows x latents."""
+        rows = USUAL_ROWS if self.dataset.images is None else self.dataset.images
+        return float(rows * int(self.base.manifest.get("latents", USUAL_LATENTS)))
 
 
 async def resolve_fit(session: AsyncSession, tenant_id: str, wanted: NewJob) -> FitParts:
@@ -83,7 +90,7 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         status="validating" if parts.dataset.status == "validating" else "queued",
         priority=wanted.priority,
     )
-    [standing] = await control.standings.of(session, job)
+    standing = await control.standings.of_new(session, job, parts.cost)
     # small fits go in chunks: called for the first of a fleet, a dispatcher would start a chunk of one
     calls = "fit_queued" if wanted.card == "full" else None
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
