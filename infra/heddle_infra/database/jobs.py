@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import outbox
@@ -45,20 +45,22 @@ async def create(
     job_id: str | None = None,
 ) -> Job:
     """Queue a job; a fit on a set still being validated waits in status `validating`; `job_id` None makes one."""
-    row = JobRow(
-        id=job_id or new_id("job"),
-        tenant_id=tenant_id,
-        type=job_type,
-        status=status,
-        spec=spec,
-        dataset_id=dataset_id,
-        priority=priority,
+    row = await session.scalar(
+        insert(JobRow)
+        .values(
+            id=job_id or new_id("job"),
+            tenant_id=tenant_id,
+            type=job_type,
+            status=status,
+            spec=spec,
+            dataset_id=dataset_id,
+            priority=priority,
+        )
+        .returning(JobRow)
     )
-    session.add(row)
-    await session.flush()
-    await session.refresh(row)
-    await add_event(session, row.id, "created", {"status": status})
-    return Job.model_validate(row)
+    job = Job.model_validate(row)
+    await add_event(session, job.id, "created", {"status": status})
+    return job
 
 
 async def get(session: AsyncSession, tenant_id: str | None, job_id: str, *, lock: bool = False) -> Job:
@@ -250,8 +252,7 @@ async def release_waiting(session: AsyncSession, dataset_id: str, *, error: JobE
 
 async def add_event(session: AsyncSession, job_id: str, event_type: str, data: dict[str, Any]) -> None:
     """Append to the job's history, in the transaction that makes it true."""
-    session.add(JobEventRow(job_id=job_id, type=event_type, data=data))
-    await session.flush()
+    await session.execute(insert(JobEventRow).values(job_id=job_id, type=event_type, data=data))
 
 
 async def events(session: AsyncSession, job_id: str, *, after: int, limit: int) -> list[JobEvent]:

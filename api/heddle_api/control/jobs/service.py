@@ -20,7 +20,6 @@ from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.ids import is_id
-from heddle_platform.quota import Counted
 from heddle_platform.records import Base, Dataset, FactorSetVersion, JobStatus, JobType
 
 _RECIPE_MAX_BYTES: Final = 64 * 1024
@@ -76,7 +75,7 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
     Raises:
         QuotaExceeded, RateLimited: code `quota_exceeded`.
     """
-    await _reserve(session, control, tenant_id, wanted.adapter)
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1}, adapter=wanted.adapter)
     parts = await resolve_fit(session, tenant_id, wanted)
     job = await jobs.create(
         session,
@@ -94,13 +93,6 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
     # small fits go in chunks: called for the first of a fleet, a dispatcher would start a chunk of one
     calls = "fit_queued" if wanted.card == "full" else None
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
-
-
-async def _reserve(session: AsyncSession, control: Control, tenant_id: str, adapter: str) -> None:
-    more: dict[Counted, int] = {"queued_jobs": 1}
-    if not await quotas.knows_adapter(session, tenant_id, adapter):
-        more["adapters"] = 1
-    await quotas.reserve(session, tenant_id, control.settings.quotas, more)
 
 
 async def create_pretraining(session: AsyncSession, wanted: NewPretraining, standings: Standings) -> Reply:
