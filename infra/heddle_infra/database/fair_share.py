@@ -128,7 +128,7 @@ class Line:
 class _Seat:
     """A tenant in the ring: its `Share` and its jobs, changed in place, for thousands of jobs are dealt at once.
 
-    `visits` counts those to it; for each job taken, `taken_in` says in which, and `spent` what it and those before cost.
+    `visits` counts those to it; of each job taken, `taken_in` says in which, `spent` what it and those before cost.
     """
 
     tenant: str

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import delete, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, not_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database.arrays import among
 from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS, Dealt, Line, Share, Waiting, deal
 from heddle_infra.database.models import QueueShareRow
 from heddle_infra.database.suspension import OF_ACTIVE_TENANT
@@ -52,6 +52,12 @@ _WAITING = f"""
 _RUNNING = """
     select coalesce(tenant_id, ''), count(*) from jobs
     where status in ('running', 'scoring') and lease_expires_at >= now() group by tenant_id
+"""
+_KEEP: Final = """
+    insert into queue_shares (tenant_id, turn, deficit, visiting)
+    select * from unnest(cast(:tenants as text[]), cast(:turns as bigint[]), cast(:deficits as double precision[]),
+                         cast(:visiting as boolean[]))
+    on conflict (tenant_id) do update set turn = excluded.turn, deficit = excluded.deficit, visiting = excluded.visiting
 """
 _ALL: Final = 2**31 - 1
 OPERATORS: Final = ""
@@ -129,7 +135,7 @@ async def _waiting(
 
 
 async def _shares(session: AsyncSession, tenants: Mapping[str, Sequence[Waiting]], *, capped: bool) -> dict[str, Share]:
-    rows = await session.scalars(select(QueueShareRow).where(QueueShareRow.tenant_id.in_(tenants)))
+    rows = await session.scalars(select(QueueShareRow).where(among(QueueShareRow.tenant_id, tenants)))
     shares = {row.tenant_id: Share(1.0, row.turn, row.deficit, row.visiting) for row in rows.all()}
     running = {row[0]: row[1] for row in (await session.execute(text(_RUNNING))).all()} if capped else {}
     quotas = "select tenant_id, weight, running_jobs from tenant_quotas where tenant_id = any(:tenants)"
@@ -140,13 +146,14 @@ async def _shares(session: AsyncSession, tenants: Mapping[str, Sequence[Waiting]
 
 
 async def _keep(session: AsyncSession, dealt: Dealt) -> None:
-    await session.execute(delete(QueueShareRow).where(QueueShareRow.tenant_id.not_in(dealt.shares)))
+    await session.execute(delete(QueueShareRow).where(not_(among(QueueShareRow.tenant_id, dealt.shares))))
     if not dealt.shares:
         return
-    rows = [
-        {"tenant_id": tenant, "turn": share.turn, "deficit": share.deficit, "visiting": share.visiting}
-        for tenant, share in dealt.shares.items()
-    ]
-    statement = insert(QueueShareRow).values(rows)
-    columns = {name: statement.excluded[name] for name in ("turn", "deficit", "visiting")}
-    await session.execute(statement.on_conflict_do_update(index_elements=[QueueShareRow.tenant_id], set_=columns))
+    shares = dealt.shares.values()
+    told = {
+        "tenants": list(dealt.shares),
+        "turns": [share.turn for share in shares],
+        "deficits": [share.deficit for share in shares],
+        "visiting": [share.visiting for share in shares],
+    }
+    await session.execute(text(_KEEP), told)
