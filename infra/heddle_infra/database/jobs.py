@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from heddle_infra.database import outbox
 from heddle_infra.database.models import AdapterVersionRow, DatasetRow, JobEventRow, JobRow
@@ -31,6 +31,11 @@ _CLOSE: Final = """
     returning jobs.id, jobs.tenant_id, jobs.type, jobs.spec ->> 'adapter', jobs.spec ->> 'dataset_id',
         cast(jobs.result ->> 'version' as integer)
 """
+
+_SHOWN: Final = [JobRow.__table__.c[name] for name in Job.model_fields]
+_READ: Final = text(
+    f"select {', '.join(column.name for column in _SHOWN)} from heddle_job(:tenant, :job)"  # noqa: S608
+).columns(*_SHOWN)
 
 
 async def create(
@@ -72,8 +77,24 @@ async def get(session: AsyncSession, tenant_id: str | None, job_id: str, *, lock
     query = select(JobRow).where(JobRow.id == job_id, JobRow.tenant_id == tenant_id)
     row = await session.scalar(query.with_for_update() if lock else query)
     if row is None:
-        raise NotFound(f"there is no job {job_id[:60]!r}; list them with GET /v1/jobs", code="unknown_job")
+        raise _unknown(job_id)
     return Job.model_validate(row)
+
+
+async def read(connection: AsyncConnection, tenant_id: str | None, job_id: str) -> Job:
+    """Return a job as `get` does, in one round trip, over a connection of `Database.single`.
+
+    Raises:
+        NotFound: code `unknown_job`.
+    """
+    found = (await connection.execute(_READ, {"tenant": tenant_id or "", "job": job_id})).first()
+    if found is None:
+        raise _unknown(job_id)
+    return Job.model_validate(found)
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(f"there is no job {job_id[:60]!r}; list them with GET /v1/jobs", code="unknown_job")
 
 
 async def list_jobs(

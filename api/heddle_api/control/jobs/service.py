@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.jobs.attempts import attempts_of
@@ -151,11 +152,20 @@ def _check_dataset(dataset: Dataset, factor_set: FactorSetVersion) -> None:
         )
 
 
-async def read(session: AsyncSession, tenant_id: str | None, job_id: str, standings: Standings) -> JobView:
-    """Return a job with its place in the queue, when it will be done, and what was tried where it failed."""
-    job = await jobs.get(session, tenant_id, job_id)
-    [standing] = await standings.of(session, job)
-    tried = attempts_of(await jobs.all_events(session, job_id)) if job.status == "failed" else None
+async def read(control: Control, owner: Principal, job_id: str) -> JobView:
+    """Return a job with its place in the queue, when it will be done, and what was tried where it failed.
+
+    Raises:
+        NotFound: code `unknown_job`.
+    """
+    async with control.ports.database.single() as connection:
+        job = await jobs.read(connection, owner.tenant_id, job_id)
+    standing = control.standings.at_hand(job)
+    if standing is not None and job.status != "failed":
+        return view(job, standing)
+    async with control.transaction(owner) as session:
+        [standing] = await control.standings.of(session, job)
+        tried = attempts_of(await jobs.all_events(session, job_id)) if job.status == "failed" else None
     return view(job, standing, tried)
 
 

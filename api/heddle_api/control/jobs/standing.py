@@ -30,6 +30,7 @@ _BELIEVED_TURNS: Final = 4  # looks that may have been due before somebody waits
 _WATCHED_SECONDS: Final = 5.0  # since the last reader, after which nobody looks until the next comes
 _MEASURED_SECONDS: Final = 2.0  # what recent jobs took is believed so long, for it changes slowly
 _MEASURING_SHARE: Final = 10  # and asking takes this part of the time at most: of many jobs few may be of a kind
+_STANDING: Final = ("queued", "running", "scoring")
 _MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("pretrain", "full"))
 
 _log = structlog.get_logger(__name__)
@@ -123,16 +124,23 @@ class Standings:
         self._read = asyncio.Event()
         self._read_at = -_WATCHED_SECONDS
 
+    def at_hand(self, job: Job) -> Standing | None:
+        """Return where a job stands if the last look tells; None: `of` has to look."""
+        if job.status not in _STANDING:
+            return NOWHERE
+        self._note_reader()
+        seen = self._seen
+        return seen.standing(job) if seen is not None and seen.tells_of([job]) else None
+
     async def of(self, session: AsyncSession, *jobs: Job) -> list[Standing]:
         """Return where each job stands.
 
         Nobody waits for a look that is merely due: `keep` takes it. Who finds none, an old one, or one that lacks a
         job of theirs waits for the next, and so do all who come meanwhile.
         """
-        if not any(job.status in ("queued", "running", "scoring") for job in jobs):
+        if not any(job.status in _STANDING for job in jobs):
             return [NOWHERE for _ in jobs]
-        self._read_at = time.monotonic()
-        self._read.set()
+        self._note_reader()
         seen = self._seen
         if seen is None or not seen.tells_of(jobs):
             seen = await self._look_now(session, jobs)
@@ -144,6 +152,10 @@ class Standings:
             self._seen.put(job, cost)
         [found] = await self.of(session, job)
         return found
+
+    def _note_reader(self) -> None:
+        self._read_at = time.monotonic()
+        self._read.set()
 
     async def _look_now(self, session: AsyncSession, jobs: Iterable[Job]) -> Seen:
         # in the caller's own transaction: it may have made the job, and the pool may have no other connection left
