@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Executable, and_, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from heddle_infra.database import quotas, served_keys
 from heddle_infra.database.adapters import PRODUCTION, SERVABLE
@@ -86,10 +86,10 @@ class ServingSnapshot:
     rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
 
 
-async def stamp(session: AsyncSession) -> str:
+async def stamp(connection: AsyncConnection) -> str:
     """Return what is different after every committed change of what `snapshot` reads; a few rows, however many
-    tenants there are."""
-    found = await session.execute(select(func.count(), func.coalesce(func.sum(ServingChangeRow.changes), 0)))
+    tenants there are. They are behind no wall, so a connection of `Database.single` is enough."""
+    found = await connection.execute(select(func.count(), func.coalesce(func.sum(ServingChangeRow.changes), 0)))
     return "/".join(str(number) for number in found.one())
 
 
