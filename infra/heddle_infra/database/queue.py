@@ -29,8 +29,9 @@ _LOCK = f"select jobs.* from jobs where id = any(:ids) and ({CLAIMABLE}) for upd
 _LEASE = """
     with leased as (
         update jobs set attempt = jobs.attempt + 1,
-            forgiven = jobs.forgiven + case when jobs.status = 'queued' then 0 else 1 end, status = 'running', stage = 'starting',
-            progress = 0, lease_owner = :owner, lease_expires_at = now() + make_interval(secs => :lease),
+            forgiven = jobs.forgiven + case when jobs.status = 'queued' then 0 else 1 end,
+            status = 'running', stage = 'starting', progress = 0,
+            lease_owner = :owner, lease_expires_at = now() + make_interval(secs => :lease),
             started_at = coalesce(jobs.started_at, now()), cost = coalesce(jobs.cost, charged.cost)
         from unnest(cast(:ids as text[]), cast(:costs as double precision[])) as charged (id, cost)
         where jobs.id = charged.id
