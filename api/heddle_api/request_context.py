@@ -6,6 +6,7 @@ Query strings and bodies are never logged: presigned URLs and images pass throug
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -76,7 +77,7 @@ def install_request_context(
         plane: "control" or "edge".
         max_body_bytes: longest request body that is read; longer ones answer 413 `request_too_large`. An entry
             `max_body_bytes` of the lifespan state takes its place, for bounds that settings decide. An entry
-            `changed` is called before the answer to a request that may have changed something goes out.
+            `changed` is called with the path before the answer to a request that may have changed something goes out.
 
     Returns:
         The metrics, whose registry `/metrics` writes out.
@@ -105,7 +106,7 @@ class RequestContext:
         state["request_id"] = request_id
         most = state.get("max_body_bytes", self._max_body_bytes)
         changed = None if scope["method"] in _SAFE else state.get("changed")
-        sent = _Sent(send, request_id, state, changed)
+        sent = _Sent(send, request_id, state, partial(changed, scope["path"]) if changed is not None else None)
         place = Place(scope["path"], request_id)
         bound = structlog.contextvars.bind_contextvars(
             request_id=request_id, process=self._plane, tenant_id=None, key_id=None

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heddle_infra.database.fair_share import QUANTUM, Dealt, Share, Waiting, deal
+from heddle_infra.database.fair_share import QUANTUM, Dealt, Line, Share, Waiting, deal
 
 
 def jobs_of(tenant: str, count: int, cost: float = QUANTUM) -> list[Waiting]:
@@ -37,6 +37,16 @@ def test_small_jobs_share_a_turn_and_what_is_left_is_kept_for_the_next() -> None
     assert order(deal(waiting, {}, 7)) == "a0 b0 a1 b1 a2 a3 b2", "a quarter, a half, three quarters saved: two go"
     small = {"a": jobs_of("a", 5, 0.5 * QUANTUM), "b": jobs_of("b", 2)}
     assert order(deal(small, {}, 7)) == "a0 a1 b0 a2 a3 b1 a4"
+
+
+def test_a_job_that_joins_a_line_is_told_what_goes_before_it() -> None:
+    line = Line({"a": jobs_of("a", 3), "b": jobs_of("b", 1)}, {"a": Share(turn=1), "b": Share(turn=2)})
+    assert line.job_ids == ("a0", "b0", "a1", "a2")
+    assert line.join("b", Waiting("b1", QUANTUM)) == (3, 3 * QUANTUM), "a0 b0 a1 b1 a2"
+    assert line.join("b", Waiting("b2", QUANTUM)) == (5, 5 * QUANTUM), "who joined before counts"
+    assert line.join("a", Waiting("a3", QUANTUM)) == (6, 6 * QUANTUM)
+    assert line.join("c", Waiting("c0", QUANTUM)) is None, "where a newcomer sits only the ring knows"
+    assert line.join("a", Waiting("urgent", QUANTUM, priority=1)) is None
 
 
 def test_a_cap_holds_back_and_lets_go_where_it_stood() -> None:
@@ -87,6 +97,42 @@ def test_every_job_goes_once_and_a_tenants_own_order_stays(
     assert Counter(taken) == Counter(job.job_id for jobs in waiting.values() for job in jobs)
     for name, jobs in waiting.items():
         assert [job_id for job_id in taken if job_id[0] == name] == [job.job_id for job in jobs]
+
+
+WHOLE = st.dictionaries(st.sampled_from("abcdef"), st.lists(st.integers(1, 20), min_size=1, max_size=12), min_size=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    WHOLE,
+    st.dictionaries(st.sampled_from("abcdef"), st.sampled_from((0.25, 0.5, 1.0, 2.0, 3.0))),
+    st.integers(1, 7),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 20)), min_size=1, max_size=6),
+)
+def test_joining_a_line_is_as_if_all_were_dealt_again(
+    costs: dict[str, list[int]], weights: dict[str, float], begun: int, joining: list[tuple[str, int]]
+) -> None:
+    """Costs are quarters of a quantum: sums are exact, so that both ways of counting see the same ties."""
+    waiting = {
+        name: [Waiting(f"{name}{index}", cost * QUANTUM / 4) for index, cost in enumerate(each)]
+        for name, each in costs.items()
+    }
+    weighted = {name: Share(weight=weight, turn=1 + place) for place, (name, weight) in enumerate(weights.items())}
+    first = deal(waiting, weighted, begun)  # a queue in the middle of its work: deficits, a turn half over
+    waiting = {name: [job for job in jobs if job.job_id not in first.job_ids] for name, jobs in waiting.items()}
+    waiting = {name: jobs for name, jobs in waiting.items() if jobs}
+    line = Line(waiting, first.shares)
+    for number, (tenant, cost) in enumerate(joining):
+        job = Waiting(f"new{number}", cost * QUANTUM / 4)
+        told = line.join(tenant, job)
+        if tenant not in waiting:
+            assert told is None
+            continue
+        waiting[tenant] = [*waiting[tenant], job]
+        order = deal(waiting, first.shares, 999).job_ids
+        before = order[: order.index(job.job_id)]
+        spent = sum(one.cost for jobs in waiting.values() for one in jobs if one.job_id in before)
+        assert told == (len(before), spent)
 
 
 @settings(max_examples=150, deadline=None)

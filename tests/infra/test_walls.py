@@ -194,6 +194,36 @@ async def test_a_scope_ends_with_its_transaction_and_a_wide_block_with_its_end(d
         assert await jobs.events(session, job.id, after=0, limit=9) == []
 
 
+async def test_a_read_in_one_round_trip_is_behind_the_wall_and_leaves_nothing_behind(database: Database) -> None:
+    async with database.platform_transaction() as session:
+        mine, theirs = [await tenants.create_tenant(session, name) for name in ("acme", "rival")]
+        spec = {"adapter": "avatars"}
+        job = await jobs.create(session, theirs.id, job_type="fit", spec=spec, dataset_id=None, priority=3)
+        operators = await jobs.create(session, None, job_type="pretrain", spec={"recipe": {}}, dataset_id=None)
+    async with database.single() as connection:
+        assert await jobs.read(connection, theirs.id, job.id) == job
+        assert await connection.scalar(text("select count(*) from jobs")) == 0, "the scope ended with the statement"
+        assert await jobs.read(connection, None, operators.id) == operators
+        for tenant_id, job_id in ((mine.id, job.id), (None, job.id), (mine.id, operators.id), (theirs.id, "job_none")):
+            with pytest.raises(NotFound) as refused:
+                await jobs.read(connection, tenant_id, job_id)
+            assert refused.value.code == "unknown_job"
+    async with database.transaction(None) as session:
+        assert await session.scalar(text("select count(*) from jobs where id = :id"), {"id": job.id}) == 0
+
+
+async def test_the_wall_itself_hides_a_job_from_such_a_read(superuser: AsyncConnection, two_tenants: Catalogue) -> None:
+    await scope(superuser, wide="platform")
+    rows = await superuser.execute(text("select tenant_id, id from jobs where tenant_id is not null"))
+    ids: dict[str, str] = dict(rows.all())
+    bare = "create function pg_temp.heddle_all(tenant text) returns setof jobs language plpgsql as $$ begin "
+    scoped = "perform set_config('heddle.tenant_id', tenant, true), set_config('heddle.scope', '', true); "
+    await superuser.exec_driver_sql(f"{bare}{scoped}return query select * from jobs; end $$")
+    for tenant in (A, B):
+        seen = await superuser.scalars(text("select id from pg_temp.heddle_all(:tenant)"), {"tenant": tenant})
+        assert seen.all() == [ids[tenant]], "a question that forgot its tenant"
+
+
 async def test_what_is_the_platforms_own_is_seen_by_platform_work_alone(superuser: AsyncConnection) -> None:
     await superuser.execute(text("set local role heddle_app"))
     await scope(superuser, wide="platform")

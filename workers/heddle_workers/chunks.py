@@ -9,13 +9,14 @@ dies, those without an outcome are tried again, each under a lease of its own.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import datasets, factor_sets
+from heddle_infra.database import datasets, factor_sets, materials
 from heddle_infra.database.engine import Database
+from heddle_infra.database.materials import Ready, Wanted
 from heddle_platform import keys
 from heddle_platform.errors import Conflict, HeddleError
 from heddle_platform.ports import ObjectStore
@@ -141,20 +142,20 @@ class Chunks:
             by_tenant.setdefault(member.job.tenant, []).append(member)
         for tenant_id, members in by_tenant.items():
             async with self._database.transaction(tenant_id) as session:
-                ready += await _materials(session, members)
+                ready += await _materials(session, tenant_id, members)
         first = next(iter(chunk.members.values())).job.spec
         names = []
         for one in ready:
             tenant_id = one.member.job.tenant
-            names.append(keys.dataset_manifest(tenant_id, one.digest))
-            names.append(keys.latents(tenant_id, one.digest, first["base_digest"]))
+            names.append(keys.dataset_manifest(tenant_id, one.material.digest))
+            names.append(keys.latents(tenant_id, one.material.digest, first["base_digest"]))
         urls = await presign(self._objects, names)
         fits = [
-            SmallFit(one.member.job.id, urls[2 * place], urls[2 * place + 1], one.factor_set)
+            SmallFit(one.member.job.id, urls[2 * place], urls[2 * place + 1], one.material.factor_set)
             for place, one in enumerate(ready)
         ]
         base = await self._base(first["base_name"], first["base_digest"])
-        parts = spread([one.rows for one in ready], self._most_rows)
+        parts = spread([one.material.images for one in ready], self._most_rows)
         return [ChunkRequest(base, tuple(fits[part])) for part in parts]
 
     async def _base(self, name: str, digest: str) -> BaseSource:
@@ -186,19 +187,19 @@ def spread(rows: Sequence[int], most: int) -> list[slice]:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What a fit runs on: the digest of its set, how many images that has, and the factor set's document."""
+    """A fit and what it runs on."""
 
     member: _Member
-    digest: str
-    rows: int
-    factor_set: dict[str, Any]
+    material: Ready
 
 
-async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[_Ready]:
+async def _materials(session: AsyncSession, tenant_id: str, members: Sequence[_Member]) -> list[_Ready]:
+    wanted = [_wanted(member.job) for member in members]
+    found = await materials.ready(session, tenant_id, wanted)
     ready = []
-    for member in members:
+    for member, one in zip(members, wanted, strict=True):
         try:
-            ready.append(await _material(session, member))
+            ready.append(_Ready(member, found.get(one) or await _missed(session, tenant_id, one)))
         except HeddleError as error:
             if error.retryable:
                 raise
@@ -208,14 +209,18 @@ async def _materials(session: AsyncSession, members: Sequence[_Member]) -> list[
     return ready
 
 
-async def _material(session: AsyncSession, member: _Member) -> _Ready:
-    spec, tenant_id = member.job.spec, member.job.tenant
-    dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
-    factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
+def _wanted(job: Job) -> Wanted:
+    return Wanted(job.spec["dataset_id"], job.spec["factor_set_id"], job.spec["factor_set_version"])
+
+
+async def _missed(session: AsyncSession, tenant_id: str, wanted: Wanted) -> Ready:
+    """Say what is missing of what a fit names; return it if it came meanwhile."""
+    dataset = await datasets.resolve(session, tenant_id, wanted.dataset_id)
+    factors = await factor_sets.resolve(session, tenant_id, wanted.factor_set_id, wanted.version)
     if dataset.digest is None:
         raise Conflict(
             f"labelled set {dataset.id} is {dataset.status}; only a set that is ready can be fitted",
             code="dataset_not_ready",
             param="dataset",
         )
-    return _Ready(member, dataset.digest, dataset.images or 0, factors.document)
+    return Ready(dataset.digest, dataset.images or 0, factors.document)

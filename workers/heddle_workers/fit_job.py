@@ -1,6 +1,7 @@
 """The `fit` job: a labelled set becomes an adapter version, its files stored before its row is written."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,6 +16,7 @@ from heddle_platform.errors import Conflict, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import GateVerdict, Job, JobError, JobStatus
 from heddle_platform.settings import LimitSettings
+from heddle_workers.batcher import Batcher
 from heddle_workers.chunk_task import NotEncoded
 from heddle_workers.chunks import Chunks
 from heddle_workers.clock import Clock
@@ -24,12 +26,14 @@ from heddle_workers.material import Material, encode_missing, material_of
 from heddle_workers.production import Production
 from heddle_workers.progress import Report
 from heddle_workers.room import is_small
-from heddle_workers.store import presign, put_fitted
+from heddle_workers.store import presign, put_all_fitted, put_fitted
 from heddle_workers.tasks import FitRequest, heddle_fit
 from heddle_workers.work import Ending, nothing_to_tidy
 
 # Share of a job's progress that is behind it once all is encoded; fitting and scoring take the rest.
 _ENCODED: Final = 0.3
+
+_STORED_TOGETHER: Final = 50
 
 _STATUS: Final[dict[GateVerdict, JobStatus]] = {
     "pass": "succeeded",
@@ -64,6 +68,8 @@ class FitWork:
         self._cluster = cluster
         self._limits = limits
         self._production = Production(database)
+        # what one message of a chunk told is stored, and then written, together
+        self._storing = Batcher[tuple[str, Fitted], dict[str, str]](partial(put_all_fitted, objects), _STORED_TOGETHER)
         self._chunks = Chunks(database, objects, cluster, most=chunk_fits, most_rows=chunk_rows)
 
     async def run(self, job: Job, report: Report) -> Ending:
@@ -116,7 +122,7 @@ class FitWork:
                 )
             fitted = await self._chunks.fit(job, report)
         fitted = await self._production.held_against(job.tenant, job.spec["adapter"], fitted)
-        files = await put_fitted(self._objects, job.tenant, fitted)
+        files = await self._storing.ask((job.tenant, fitted))
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **fitted.seconds)
         return self._finished(job, fitted, files, encoded, clock)
 

@@ -1,7 +1,7 @@
 """Storing: how the dispatcher writes immutable objects, and hands out addresses to read them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from heddle_platform import keys
 from heddle_platform.base.bundle import FILES, MANIFEST
@@ -17,40 +17,63 @@ from heddle_workers.work import PRESIGNED_SECONDS
 
 async def put_addressed(objects: ObjectStore, key: str, data: bytes) -> str:
     """Write an object whose key holds its digest; a damaged one of that key is healed. Return its SHA-256."""
-
-    def put() -> str:
-        try:
-            objects.put(key, data, if_absent=True)
-        except PreconditionFailed:
-            if objects.get(key) != data:
-                objects.put(key, data)
-        return sha256_hex(data)
-
-    return await asyncio.to_thread(put)
+    return await asyncio.to_thread(_put_addressed, objects, key, data)
 
 
 async def put_first(objects: ObjectStore, key: str, data: bytes) -> str:
     """Write an object unless there is one; return the SHA-256 of what lies there, which stays for ever."""
-
-    def put() -> str:
-        try:
-            objects.put(key, data, if_absent=True)
-        except PreconditionFailed:
-            return sha256_hex(objects.get(key))
-        return sha256_hex(data)
-
-    return await asyncio.to_thread(put)
+    return await asyncio.to_thread(_put_first, objects, key, data)
 
 
 async def put_fitted(objects: ObjectStore, tenant_id: str, fitted: Fitted) -> dict[str, str]:
     """Write all files of a version; return file -> SHA-256 of what lies there."""
 
     async def store(file: str, data: bytes) -> tuple[str, str]:
-        # the adapter is what its key says; cards and pages of equal adapters were drawn by the first of them
-        put = put_addressed if file == ADAPTER_FILE else put_first
-        return file, await put(objects, keys.adapter_file(tenant_id, fitted.digest, file), data)
+        return file, await asyncio.to_thread(_put_file, objects, tenant_id, fitted, file, data)
 
     return dict(await together(store(file, data) for file, data in fitted.files.items()))
+
+
+async def put_all_fitted(objects: ObjectStore, fits: Sequence[tuple[str, Fitted]]) -> list[dict[str, str] | Exception]:
+    """Write the files of many small versions, each given with its tenant; return for each what `put_fitted` would.
+
+    The files of one version go one after the other: a call to a thread for each would cost more than it saves. What
+    one version's files are refused with is its own.
+    """
+
+    def put(tenant_id: str, fitted: Fitted) -> dict[str, str]:
+        return {file: _put_file(objects, tenant_id, fitted, file, data) for file, data in fitted.files.items()}
+
+    async def store(tenant_id: str, fitted: Fitted) -> dict[str, str] | Exception:
+        try:
+            return await asyncio.to_thread(put, tenant_id, fitted)
+        except Exception as error:  # its own, and told to the one who waits for it
+            return error
+
+    return await together(store(tenant_id, fitted) for tenant_id, fitted in fits)
+
+
+def _put_file(objects: ObjectStore, tenant_id: str, fitted: Fitted, file: str, data: bytes) -> str:
+    # the adapter is what its key says; cards and pages of equal adapters were drawn by the first of them
+    put = _put_addressed if file == ADAPTER_FILE else _put_first
+    return put(objects, keys.adapter_file(tenant_id, fitted.digest, file), data)
+
+
+def _put_addressed(objects: ObjectStore, key: str, data: bytes) -> str:
+    try:
+        objects.put(key, data, if_absent=True)
+    except PreconditionFailed:
+        if objects.get(key) != data:
+            objects.put(key, data)
+    return sha256_hex(data)
+
+
+def _put_first(objects: ObjectStore, key: str, data: bytes) -> str:
+    try:
+        objects.put(key, data, if_absent=True)
+    except PreconditionFailed:
+        return sha256_hex(objects.get(key))
+    return sha256_hex(data)
 
 
 async def presign(objects: ObjectStore, names: Iterable[str]) -> list[str]:

@@ -32,6 +32,7 @@ from heddle_api.control.jobs import routes as job_routes
 from heddle_api.control.jobs.standing import Standings
 from heddle_api.control.key_directory import DatabaseKeys
 from heddle_api.control.keys import routes as key_routes
+from heddle_api.control.polled import PolledJobs
 from heddle_api.control.quotas import routes as quota_routes
 from heddle_api.control.reconciliations import routes as reconciliation_routes
 from heddle_api.control.rollouts import routes as rollout_routes
@@ -107,6 +108,7 @@ def create_app(ports: Ports | None = None, *, studio_folder: Path = studio.FOLDE
         lifespan=lifespan,
     )
     install_error_handlers(app)
+    app.add_middleware(PolledJobs, routes=job_routes.router.routes)
     metrics = install_request_context(app, "control", max_body_bytes=MAX_BODY_BYTES)
     gauges = ClusterGauges(metrics.registry)
     app.include_router(probe_router(metrics.registry))
@@ -132,7 +134,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
             yield {
                 "control": control,
                 "key_directory": directory,
-                "changed": directory.forget,
+                "changed": directory.changed,
                 "gate": Gate(ports.cache, meter, "control", default_quota(settings.quotas).rate),
                 "readiness": Readiness(control, admin),
             }

@@ -80,12 +80,14 @@ class Control:
             _log.warning("announcement_lost", what=what, reason=error.message)
 
 
-def _control(request: Request) -> Control:
+async def control_of(request: Request) -> Control:
+    """Take the plane's tools out of the lifespan state."""
+    # async although nothing is awaited: FastAPI would send a plain function through a thread
     control: Control = request.state.control
     return control
 
 
-CurrentControl = Annotated[Control, Depends(_control)]
+CurrentControl = Annotated[Control, Depends(control_of)]
 
 
 def tenant_with(*any_of: Scope) -> Callable[[Principal], Awaitable[Principal]]:

@@ -1,10 +1,12 @@
 """The control plane's key directory: the database is asked about a key once a second, and each time if it will expire.
 
-What a replica answers to a request that may have changed something makes it forget all keys: a key that is revoked here
-stops here at once, and within a second at other replicas.
+What a replica answers to a request that may have changed something makes it forget all keys, unless no route of that
+path touches keys, tenants or limits: a key that is revoked here stops here at once, and within a second at other
+replicas.
 """
 
 import asyncio
+import re
 import time
 from collections import OrderedDict
 from contextlib import nullcontext
@@ -21,6 +23,8 @@ _RATES_MOST: Final = 10_000
 _KEY_SECONDS: Final = 1.0
 _MET_MOST: Final = 10_000
 _STRANGERS_AT_ONCE: Final = 4  # a flood of invented keys must not take the database's connections
+# jobs come by the thousand; whatever else is changed is rare, and may be a key, a tenant, its limits or its epoch
+_OF_NO_ACCOUNT: Final = re.compile(r"/v1/jobs(/.*)?")
 
 
 class DatabaseKeys:
@@ -36,8 +40,13 @@ class DatabaseKeys:
         self._met: OrderedDict[str, None] = OrderedDict()
         self._strangers = asyncio.Semaphore(_STRANGERS_AT_ONCE)
 
-    def forget(self) -> None:
-        """Ask the database about every key again; what is being asked at the moment is not believed for long."""
+    def changed(self, path: str) -> None:
+        """Ask the database about every key again, where a request to this path may have changed what it knows of one.
+
+        What is being asked at the moment is not believed for long.
+        """
+        if _OF_NO_ACCOUNT.fullmatch(path):
+            return
         self._known.clear()
         self._changes += 1
 

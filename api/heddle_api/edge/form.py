@@ -147,7 +147,8 @@ async def deadline_of(
     x_deadline_ms: Annotated[
         str | None,
         Header(
-            description="Milliseconds you wait for the answer; what would be later is not begun.",
+            description="Milliseconds you wait for the answer; what would be later is not begun. 503 where others were "
+            "before it; 422 `deadline_too_short` where nobody was, and it takes longer than that by itself.",
             json_schema_extra={"pattern": "^[1-9][0-9]{0,8}$"},
         ),
     ] = None,

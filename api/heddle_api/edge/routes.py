@@ -85,7 +85,8 @@ async def edit_image(request: Request, principal: Editor, service: Service, dead
     with _admission(request).hold(_body_bytes(request), principal.key_id):
         form = await read_form(request)
         edit = parse_edit(json_of(form, "edit"))
-        answer = await service.edit(principal, image_of(form), edit, media_type, deadline_seconds=deadline)
+        with service.patience.of(deadline):
+            answer = await service.edit(principal, image_of(form), edit, media_type, deadline_seconds=deadline)
     headers = {
         "X-Edit-Id": answer.edit_id,
         "X-Adapter-Version": answer.adapter,
@@ -114,7 +115,8 @@ async def take_image(
         image = image_of(form)
         if image.data is None:
             raise InvalidInput("send the image as a file field 'image'", code="missing_image", param="image")
-        answer = await service.take(principal, image.data, text_of(form, "adapter"), deadline_seconds=deadline)
+        with service.patience.of(deadline):
+            answer = await service.take(principal, image.data, text_of(form, "adapter"), deadline_seconds=deadline)
     response.headers["X-Cache"] = answer.cache
     if answer.adapter is not None:
         response.headers["X-Adapter-Version"] = answer.adapter
@@ -141,7 +143,8 @@ async def draw_grid(request: Request, principal: Editor, service: Service, deadl
     with _admission(request).hold(_body_bytes(request), principal.key_id):
         form = await read_form(request)
         grid = parse_grid(json_of(form, "grid"))
-        answer = await service.grid(principal, image_of(form), grid, media_type, deadline_seconds=deadline)
+        with service.patience.of(deadline):
+            answer = await service.grid(principal, image_of(form), grid, media_type, deadline_seconds=deadline)
     headers = {
         "X-Adapter-Version": answer.adapter,
         "X-Cache": answer.cache,

@@ -16,6 +16,7 @@ from heddle_api.edge.loader import Loader
 from heddle_api.edge.maker import EditMaker, Made, Order
 from heddle_api.edge.metrics import EdgeMetrics
 from heddle_api.edge.near import Near
+from heddle_api.edge.patience import Patience
 from heddle_api.edge.picture_work import PictureWork
 from heddle_api.edge.remembered import Remembered, Upload
 from heddle_api.edge.scope import EditScope, open_scope
@@ -61,6 +62,7 @@ class EditService:
         self._metrics = metrics
         self._meter = meter
         self._deadline_seconds = deadline_seconds
+        self.patience = Patience(deadline_seconds)
         self._flights: SingleFlight[Made] = SingleFlight()
 
     async def edit(

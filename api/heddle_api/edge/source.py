@@ -44,8 +44,8 @@ class DatabaseSource:
             return await serving.snapshot(session)
 
     async def stamp(self) -> str:
-        async with self._database.platform_transaction() as session:
-            return await serving.stamp(session)
+        async with self._database.single() as connection:
+            return await serving.stamp(connection)
 
     async def find_key(self, key_hash: str) -> tuple[ServedKey, int] | None:
         async with self._database.platform_transaction() as session:

@@ -1,8 +1,9 @@
 """The audit trail in the database: one event per deed, written in the deed's own transaction."""
 
 from datetime import UTC, datetime
+from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,6 +11,14 @@ from heddle_infra.database.accounts import AuditEventRow, AuditHeadRow
 from heddle_infra.database.paging import page
 from heddle_platform.audit import GENESIS, OPERATORS, Actor, AuditEvent, ChainHead, hash_of
 from heddle_platform.ids import new_id
+
+_END: Final = text("select sequence, hash from audit_heads where chain = :chain for update")
+_COLUMNS: Final = tuple(AuditEvent.model_fields)
+_ADD: Final = text(
+    f"with added as (insert into audit_events ({', '.join(_COLUMNS)}) "  # noqa: S608  no value is pasted in
+    f"values ({', '.join(f':{name}' for name in _COLUMNS)})) "
+    "update audit_heads set sequence = :sequence, hash = :hash where chain = :chain"
+)
 
 
 async def record(
@@ -38,16 +47,15 @@ async def record(
         after: digest of what it is.
     """
     chain = tenant_id or OPERATORS
-    await session.execute(
-        insert(AuditHeadRow)
-        .values(chain=chain, tenant_id=tenant_id, sequence=0, hash=GENESIS)
-        .on_conflict_do_nothing(index_elements=[AuditHeadRow.chain])
-    )
-    sequence, previous = (
+    end = (await session.execute(_END, {"chain": chain})).first()
+    if end is None:  # the first event of the chain, or of two the second
         await session.execute(
-            select(AuditHeadRow.sequence, AuditHeadRow.hash).where(AuditHeadRow.chain == chain).with_for_update()
+            insert(AuditHeadRow)
+            .values(chain=chain, tenant_id=tenant_id, sequence=0, hash=GENESIS)
+            .on_conflict_do_nothing(index_elements=[AuditHeadRow.chain])
         )
-    ).one()
+        end = (await session.execute(_END, {"chain": chain})).one()
+    sequence, previous = end
     unsealed = AuditEvent(
         id=new_id("ev"),
         tenant_id=tenant_id,
@@ -64,14 +72,7 @@ async def record(
         hash="",
     )
     event = unsealed.model_copy(update={"hash": hash_of(unsealed)})
-    session.add(AuditEventRow(**event.model_dump()))
-    await session.execute(
-        update(AuditHeadRow)
-        .where(AuditHeadRow.chain == chain)
-        .values(sequence=event.sequence, hash=event.hash)
-        .execution_options(synchronize_session=False)
-    )
-    await session.flush()
+    await session.execute(_ADD, {**event.model_dump(), "chain": chain})
     return event
 
 

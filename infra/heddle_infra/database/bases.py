@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -73,20 +73,14 @@ async def resolve(session: AsyncSession, reference: str) -> Base:
     Raises:
         NotFound: code `unknown_base`.
     """
-    row = await session.get(BaseRow, reference)
-    if row is None:
-        row = await session.scalar(
-            select(BaseRow)
-            .join(BaseAliasRow, BaseAliasRow.base_id == BaseRow.id)
-            .where(BaseAliasRow.alias == reference)
-        )
-    if row is None:
-        row = await session.scalar(
-            select(BaseRow)
-            .where(or_(BaseRow.digest == reference, BaseRow.name == reference))
-            .order_by(BaseRow.id.desc())
-            .limit(1)
-        )
+    by_alias = BaseAliasRow.base_id.is_not(None)
+    row = await session.scalar(
+        select(BaseRow)
+        .outerjoin(BaseAliasRow, and_(BaseAliasRow.base_id == BaseRow.id, BaseAliasRow.alias == reference))
+        .where(or_(BaseRow.id == reference, by_alias, BaseRow.digest == reference, BaseRow.name == reference))
+        .order_by(case((BaseRow.id == reference, 0), (by_alias, 1), else_=2), BaseRow.id.desc())
+        .limit(1)
+    )
     if row is None:
         raise NotFound(
             f"there is no base {reference[:60]!r}; list them with GET /v1/bases", code="unknown_base", param="base"

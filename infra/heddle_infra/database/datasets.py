@@ -7,6 +7,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import outbox
+from heddle_infra.database.arrays import among
 from heddle_infra.database.models import DatasetRow, JobRow, UploadRow
 from heddle_infra.database.paging import page
 from heddle_platform.errors import Conflict, NotFound
@@ -101,7 +102,7 @@ async def finish_validation(
 
 async def labelled_rows(session: AsyncSession, dataset_ids: Collection[str]) -> dict[str, int]:
     """Return how many rows of each validated set are labelled."""
-    query = select(DatasetRow.id, DatasetRow.report["labelled"].as_integer()).where(DatasetRow.id.in_(dataset_ids))
+    query = select(DatasetRow.id, DatasetRow.report["labelled"].as_integer()).where(among(DatasetRow.id, dataset_ids))
     return {dataset_id: labelled or 0 for dataset_id, labelled in (await session.execute(query)).all()}
 
 

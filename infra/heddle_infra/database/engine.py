@@ -1,12 +1,12 @@
 """The database connection: one pool per process, transactions as context managers, each within a scope."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from heddle_infra.database import liveness
 from heddle_infra.database.walls import Scope, set_scope
@@ -34,6 +34,7 @@ class Database:
             connect_args={"timeout": settings.database_connect_timeout_seconds},
         )
         liveness.watch(self._engine)
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")  # of the same pool
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     def transaction(self, tenant_id: str | None) -> AbstractAsyncContextManager[AsyncSession]:
@@ -66,27 +67,29 @@ class Database:
         return self._open(scope="platform", one_snapshot=one_snapshot)
 
     @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement that decides by itself what it sees: see `walls.answer_in_one`.
+
+        There is no transaction around it: whatever is read here without such a function finds nothing.
+
+        Raises:
+            Unavailable: as `transaction`.
+            InvalidInput: likewise.
+        """
+        with _translated():
+            async with self._autocommit.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
     async def _open(
         self, *, tenant_id: str = "", scope: Scope = "", one_snapshot: bool = False
     ) -> AsyncIterator[AsyncSession]:
-        try:
+        with _translated():
             async with self._sessions() as session, session.begin():
                 if one_snapshot:
                     await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 await set_scope(session, tenant_id=tenant_id, scope=scope)
                 yield session
-        except PoolTimeout as error:
-            raise Unavailable("all connections to the database are busy; try again in a moment") from error
-        except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
-            raise Unavailable("the database cannot be reached; try again in a moment") from error
-        except DBAPIError as error:
-            if error.connection_invalidated or _state_class(error) in _UNAVAILABLE_CLASSES:
-                raise Unavailable("the database connection was lost; try again in a moment") from error
-            if _state(error) in _UNSTORABLE_TEXT:
-                raise InvalidInput(
-                    "the request holds a character that cannot be stored (NUL); remove it", code="unstorable_text"
-                ) from error
-            raise
 
     async def ping(self) -> bool:
         """Tell whether the database answers."""
@@ -100,6 +103,25 @@ class Database:
     async def close(self) -> None:
         """Release all connections."""
         await self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver and the pool raise into our errors."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise Unavailable("all connections to the database are busy; try again in a moment") from error
+    except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
+        raise Unavailable("the database cannot be reached; try again in a moment") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or _state_class(error) in _UNAVAILABLE_CLASSES:
+            raise Unavailable("the database connection was lost; try again in a moment") from error
+        if _state(error) in _UNSTORABLE_TEXT:
+            raise InvalidInput(
+                "the request holds a character that cannot be stored (NUL); remove it", code="unstorable_text"
+            ) from error
+        raise
 
 
 def _state(error: DBAPIError) -> str:

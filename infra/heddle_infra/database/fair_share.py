@@ -6,9 +6,10 @@ Varghese 1996, "Efficient fair queuing using deficit round robin"). A tenant wit
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 USUAL_ROWS: Final = 256  # of a set that is not validated yet
@@ -23,11 +24,13 @@ class Waiting(NamedTuple):
         job_id: the job.
         cost: what it is charged, rows x latents; a job that was charged already costs 0.
         size: how much of what may run at once it takes.
+        priority: the tenant's own; of its jobs those with a higher one go first.
     """
 
     job_id: str
     cost: float
     size: int = 1
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,62 @@ def deal(waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share], 
     return Dealt(tuple(ring.taken), ring.shares())
 
 
+class Line:
+    """A queue dealt out to its end, which tells a further job its place without being dealt out again.
+
+    A job is taken in some visit to its tenant, and in every round tenants are visited in the same order; so what goes
+    before a job are all that are taken in earlier visits to their tenants, and in as late a one to those that sit
+    before its tenant.
+    """
+
+    def __init__(self, waiting: Mapping[str, Sequence[Waiting]], shares: Mapping[str, Share]) -> None:
+        """Deal a queue out.
+
+        Args:
+            waiting, shares: as for `deal`, without rooms: what holds a tenant back for now says nothing of its place.
+        """
+        count = sum(map(len, waiting.values()))
+        ring = _Ring(waiting, shares, sum(job.size for jobs in waiting.values() for job in jobs) + 1)
+        seats = list(ring.seats)
+        while ring.seats and not ring.full:
+            ring.visit()
+        if len(ring.taken) != count:
+            raise ValueError(f"{len(ring.taken)} of {count} jobs were dealt; a line takes shares without rooms")
+        self.job_ids: tuple[str, ...] = tuple(ring.taken)
+        self._seats = seats
+        self._places = {seat.tenant: place for place, seat in enumerate(seats)}
+        self._lowest = {tenant: min(job.priority for job in jobs) for tenant, jobs in waiting.items() if jobs}
+
+    def join(self, tenant: str, job: Waiting) -> tuple[int, float] | None:
+        """Put a job that came last into the line; return how many go before it, and what these cost together.
+
+        None where that cannot be told: the tenant has none in line, or one that is less urgent.
+        """
+        place = self._places.get(tenant)
+        if place is None or self._lowest[tenant] < job.priority:
+            return None
+        seat = self._seats[place]
+        if job.cost > seat.deficit:
+            rounds = math.ceil((job.cost - seat.deficit) / (seat.weight * QUANTUM))
+            seat.visits += rounds
+            seat.deficit += rounds * seat.weight * QUANTUM
+        seat.deficit -= job.cost
+        count, cost = 0, 0.0
+        for other, each in enumerate(self._seats):
+            before = (bisect_right if other <= place else bisect_left)(each.taken_in, seat.visits)
+            count += before
+            cost += each.spent[before - 1] if before else 0.0
+        seat.note(job)
+        self._lowest[tenant] = job.priority
+        return count, cost
+
+
 @dataclass(slots=True)
 class _Seat:
-    """A tenant in the ring: its `Share` and its jobs, changed in place, for thousands of jobs are dealt at once."""
+    """A tenant in the ring: its `Share` and its jobs, changed in place, for thousands of jobs are dealt at once.
+
+    `visits` counts those to it; of each job taken, `taken_in` says in which, `spent` what it and those before cost.
+    """
 
     tenant: str
     jobs: deque[Waiting]
@@ -82,6 +138,14 @@ class _Seat:
     deficit: float
     visiting: bool
     room: int | None
+    visits: int = 0
+    taken_in: list[int] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
+
+    def note(self, job: Waiting) -> None:
+        """Note that a job is taken in the present visit."""
+        self.taken_in.append(self.visits)
+        self.spent.append((self.spent[-1] if self.spent else 0.0) + job.cost)
 
 
 class _Ring:
@@ -114,6 +178,7 @@ class _Ring:
         jobs = seat.jobs
         if not seat.visiting:
             seat.deficit += seat.weight * QUANTUM
+        seat.visits += 1
         before = len(self.taken)
         while jobs and jobs[0].cost <= seat.deficit and seat.room != 0:
             if jobs[0].size > self._left:
@@ -121,6 +186,7 @@ class _Ring:
                 break
             job = jobs.popleft()
             self.taken.append(job.job_id)
+            seat.note(job)
             seat.deficit -= job.cost
             self._left -= job.size
             if seat.room is not None:
@@ -147,4 +213,5 @@ class _Ring:
         rounds = min(math.ceil((seat.jobs[0].cost - seat.deficit) / (seat.weight * QUANTUM)) for seat in self.seats)
         for seat in self.seats if rounds > 1 else ():
             seat.deficit += (rounds - 1) * seat.weight * QUANTUM
+            seat.visits += rounds - 1
         self._fruitless = 0

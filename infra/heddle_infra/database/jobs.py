@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from heddle_infra.database import outbox
 from heddle_infra.database.models import AdapterVersionRow, DatasetRow, JobEventRow, JobRow
@@ -32,6 +32,11 @@ _CLOSE: Final = """
         cast(jobs.result ->> 'version' as integer)
 """
 
+_SHOWN: Final = [JobRow.__table__.c[name] for name in Job.model_fields]
+_READ: Final = text(
+    f"select {', '.join(column.name for column in _SHOWN)} from heddle_job(:tenant, :job)"  # noqa: S608
+).columns(*_SHOWN)
+
 
 async def create(
     session: AsyncSession,
@@ -45,20 +50,22 @@ async def create(
     job_id: str | None = None,
 ) -> Job:
     """Queue a job; a fit on a set still being validated waits in status `validating`; `job_id` None makes one."""
-    row = JobRow(
-        id=job_id or new_id("job"),
-        tenant_id=tenant_id,
-        type=job_type,
-        status=status,
-        spec=spec,
-        dataset_id=dataset_id,
-        priority=priority,
+    row = await session.scalar(
+        insert(JobRow)
+        .values(
+            id=job_id or new_id("job"),
+            tenant_id=tenant_id,
+            type=job_type,
+            status=status,
+            spec=spec,
+            dataset_id=dataset_id,
+            priority=priority,
+        )
+        .returning(JobRow)
     )
-    session.add(row)
-    await session.flush()
-    await session.refresh(row)
-    await add_event(session, row.id, "created", {"status": status})
-    return Job.model_validate(row)
+    job = Job.model_validate(row)
+    await add_event(session, job.id, "created", {"status": status})
+    return job
 
 
 async def get(session: AsyncSession, tenant_id: str | None, job_id: str, *, lock: bool = False) -> Job:
@@ -70,8 +77,24 @@ async def get(session: AsyncSession, tenant_id: str | None, job_id: str, *, lock
     query = select(JobRow).where(JobRow.id == job_id, JobRow.tenant_id == tenant_id)
     row = await session.scalar(query.with_for_update() if lock else query)
     if row is None:
-        raise NotFound(f"there is no job {job_id[:60]!r}; list them with GET /v1/jobs", code="unknown_job")
+        raise _unknown(job_id)
     return Job.model_validate(row)
+
+
+async def read(connection: AsyncConnection, tenant_id: str | None, job_id: str) -> Job:
+    """Return a job as `get` does, in one round trip, over a connection of `Database.single`.
+
+    Raises:
+        NotFound: code `unknown_job`.
+    """
+    found = (await connection.execute(_READ, {"tenant": tenant_id or "", "job": job_id})).first()
+    if found is None:
+        raise _unknown(job_id)
+    return Job.model_validate(found)
+
+
+def _unknown(job_id: str) -> NotFound:
+    return NotFound(f"there is no job {job_id[:60]!r}; list them with GET /v1/jobs", code="unknown_job")
 
 
 async def list_jobs(
@@ -250,8 +273,7 @@ async def release_waiting(session: AsyncSession, dataset_id: str, *, error: JobE
 
 async def add_event(session: AsyncSession, job_id: str, event_type: str, data: dict[str, Any]) -> None:
     """Append to the job's history, in the transaction that makes it true."""
-    session.add(JobEventRow(job_id=job_id, type=event_type, data=data))
-    await session.flush()
+    await session.execute(insert(JobEventRow).values(job_id=job_id, type=event_type, data=data))
 
 
 async def events(session: AsyncSession, job_id: str, *, after: int, limit: int) -> list[JobEvent]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import String, select
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database.arrays import among, texts
 from heddle_infra.database.webhook_models import WebhookDeliveryRow, WebhookEndpointRow
 from heddle_platform.ids import new_id
 from heddle_platform.records import Alias
@@ -52,9 +52,9 @@ async def emit_all(session: AsyncSession, events: Sequence[Told]) -> None:
     found = await session.execute(
         select(WebhookEndpointRow.id, WebhookEndpointRow.tenant_id, WebhookEndpointRow.events)
         .where(
-            WebhookEndpointRow.tenant_id.in_({one.tenant_id for one in events}),
+            among(WebhookEndpointRow.tenant_id, {one.tenant_id for one in events}),
             WebhookEndpointRow.status == "enabled",
-            WebhookEndpointRow.events.overlap(array({one.event for one in events}, type_=String)),
+            WebhookEndpointRow.events.overlap(texts({one.event for one in events})),
         )
         .order_by(WebhookEndpointRow.id)
         .with_for_update(read=True, key_share=True)

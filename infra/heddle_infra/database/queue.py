@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import case, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import datasets, jobs
-from heddle_infra.database.models import JobEventRow, JobRow
+from heddle_infra.database.models import JobRow
 from heddle_infra.database.queue_order import CLAIMABLE, in_order, next_jobs
 from heddle_platform.errors import LeaseLost
 from heddle_platform.records import Job, JobError, JobStatus
@@ -25,7 +25,23 @@ RETRY_STAGE: Final = "waiting_to_retry"
 # A store that is away for an hour, or dispatchers that die, must not bury a job; what only this job meets must.
 FORGIVING: Final = 10
 
-_LOCK = f"select id from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
+_LOCK = f"select jobs.* from jobs where id = any(:ids) and ({CLAIMABLE}) for update skip locked"  # noqa: S608
+_LEASE = """
+    with leased as (
+        update jobs set attempt = jobs.attempt + 1,
+            forgiven = jobs.forgiven + case when jobs.status = 'queued' then 0 else 1 end,
+            status = 'running', stage = 'starting', progress = 0,
+            lease_owner = :owner, lease_expires_at = now() + make_interval(secs => :lease),
+            started_at = coalesce(jobs.started_at, now()), cost = coalesce(jobs.cost, charged.cost)
+        from unnest(cast(:ids as text[]), cast(:costs as double precision[])) as charged (id, cost)
+        where jobs.id = charged.id
+        returning jobs.*
+    ), told as (
+        insert into job_events (job_id, type, data)
+        select id, 'started', jsonb_build_object('status', 'running', 'attempt', attempt) from leased
+    )
+    select * from leased
+"""
 # One claim at a time: two dispatchers must not start an erasure and a fit that neither saw the other take.
 # Rows are locked in one order, by whoever locks several: none waits for another in a ring.
 _FENCE = """
@@ -90,8 +106,8 @@ async def claim(
     order = await next_jobs(session, limit, whole)
     if not order:
         return []
-    locked = set((await session.scalars(text(_LOCK), {"ids": [job_id for job_id, _ in order]})).all())
-    rows = await session.scalars(select(JobRow).where(JobRow.id.in_(locked)).execution_options(populate_existing=True))
+    locking = select(JobRow).from_statement(text(_LOCK)).execution_options(populate_existing=True)
+    rows = await session.scalars(locking, {"ids": [job_id for job_id, _ in order]})
     found = {row.id: row for row in rows.all()}
     leased: dict[str, float] = {}
     for job_id, cost in order:
@@ -120,31 +136,11 @@ async def _lease(session: AsyncSession, leased: dict[str, float], owner: str, le
     """Lease jobs whose rows are locked; a chunk of a hundred takes as many statements as a single job."""
     if not leased:
         return []
-    charged = case(leased, value=JobRow.id, else_=0.0)
-    rows = await session.scalars(
-        update(JobRow)
-        .where(JobRow.id.in_(leased))
-        .values(
-            attempt=JobRow.attempt + 1,
-            forgiven=JobRow.forgiven + case((JobRow.status == "queued", 0), else_=1),
-            status="running",
-            stage="starting",
-            progress=0.0,
-            lease_owner=owner,
-            lease_expires_at=_in_seconds(lease_seconds),
-            started_at=func.coalesce(JobRow.started_at, func.now()),
-            cost=func.coalesce(JobRow.cost, charged),
-        )
-        .returning(JobRow)
-        .execution_options(populate_existing=True)
-    )
+    leasing = select(JobRow).from_statement(text(_LEASE)).execution_options(populate_existing=True)
+    told = {"ids": list(leased), "costs": list(leased.values()), "owner": owner, "lease": lease_seconds}
+    rows = await session.scalars(leasing, told)
     found = {row.id: Job.model_validate(row) for row in rows.all()}
     claimed = [found[job_id] for job_id in leased]
-    session.add_all(
-        JobEventRow(job_id=job.id, type="started", data={"status": "running", "attempt": job.attempt})
-        for job in claimed
-    )
-    await session.flush()
     return claimed
 
 

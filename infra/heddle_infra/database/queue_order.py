@@ -4,14 +4,14 @@ Weights and caps come from `tenant_quotas`, where that table is; a tenant withou
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import delete, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, not_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS, Dealt, Share, Waiting, deal
+from heddle_infra.database.arrays import among
+from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS, Dealt, Line, Share, Waiting, deal
 from heddle_infra.database.models import QueueShareRow
 from heddle_infra.database.suspension import OF_ACTIVE_TENANT
 from heddle_infra.database.walls import platform_scope
@@ -33,8 +33,8 @@ _FREE = f"""
 """  # noqa: S608  no value is pasted in
 # A job that was charged already, and comes back because a worker died, goes for nothing.
 _WAITING = f"""
-    select id, tenant, cost, free, size from (
-        select jobs.id, coalesce(jobs.tenant_id, '') as tenant, {_FREE} as free,
+    select id, tenant, cost, free, size, priority from (
+        select jobs.id, coalesce(jobs.tenant_id, '') as tenant, {_FREE} as free, jobs.priority,
                case when jobs.type = 'fit' and jobs.spec ->> 'card' = 'brief' then 1 else :whole end as size,
                min(jobs.created_at) over (partition by jobs.tenant_id) as came,
                case when jobs.cost is not null then 0
@@ -52,6 +52,12 @@ _WAITING = f"""
 _RUNNING = """
     select coalesce(tenant_id, ''), count(*) from jobs
     where status in ('running', 'scoring') and lease_expires_at >= now() group by tenant_id
+"""
+_KEEP: Final = """
+    insert into queue_shares (tenant_id, turn, deficit, visiting)
+    select * from unnest(cast(:tenants as text[]), cast(:turns as bigint[]), cast(:deficits as double precision[]),
+                         cast(:visiting as boolean[]))
+    on conflict (tenant_id) do update set turn = excluded.turn, deficit = excluded.deficit, visiting = excluded.visiting
 """
 _ALL: Final = 2**31 - 1
 OPERATORS: Final = ""
@@ -83,20 +89,35 @@ async def in_order(session: AsyncSession, *, thought: tuple[str, float] | None =
         session: open session.
         thought: (tenant, cost) of a job that is only thought of; it is listed as `THOUGHT`, behind its tenant's own.
     """
+    return (await dealt_out(session, thought=thought)).order
+
+
+@dataclass(frozen=True)
+class DealtOut:
+    """The queue at one moment: `order` as of `in_order`, its free jobs in `line`, and tenants with `barred` ones."""
+
+    order: list[tuple[str, float]]
+    line: Line
+    barred: frozenset[str]
+
+    def join(self, tenant: str, job: Waiting) -> tuple[int, float] | None:
+        """Put a job that came last behind the others; see `Line.join`. None, too, where a barrier holds its tenant."""
+        return None if tenant in self.barred else self.line.join(tenant, job)
+
+
+async def dealt_out(session: AsyncSession, *, thought: tuple[str, float] | None = None) -> DealtOut:
+    """Deal the whole queue out; arguments as of `in_order`."""
     async with platform_scope(session):
-        return await _in_order(session, thought)
-
-
-async def _in_order(session: AsyncSession, thought: tuple[str, float] | None) -> list[tuple[str, float]]:
-    waiting, cost = await _waiting(session, _WAITING % "true", _ALL)
-    if thought is not None:
-        waiting.setdefault(thought[0], []).append(Waiting(THOUGHT, thought[1]))
-        cost[THOUGHT] = thought[1]
-    barred = {job.job_id for jobs in waiting.values() for job in jobs if job.job_id not in cost}
+        waiting, cost = await _waiting(session, _WAITING % "true", _ALL)
+        if thought is not None:
+            waiting.setdefault(thought[0], []).append(Waiting(THOUGHT, thought[1]))
+            cost[THOUGHT] = thought[1]
+        shares = await _shares(session, waiting, capped=False)
+    barred = {job.job_id: tenant for tenant, jobs in waiting.items() for job in jobs if job.job_id not in cost}
     free = {tenant: [job for job in jobs if job.job_id not in barred] for tenant, jobs in waiting.items()}
-    order = [*deal(free, await _shares(session, waiting, capped=False), _ALL).job_ids]
-    order += [job.job_id for jobs in waiting.values() for job in jobs if job.job_id in barred]
-    return [(job_id, cost.get(job_id, 0.0)) for job_id in order]
+    line = Line(free, shares)
+    order = [(job_id, cost.get(job_id, 0.0)) for job_id in (*line.job_ids, *barred)]
+    return DealtOut(order, line, frozenset(barred.values()))
 
 
 async def _waiting(
@@ -106,15 +127,15 @@ async def _waiting(
     rows = (await session.execute(text(query), {"most": most, "whole": whole})).all()
     waiting: dict[str, list[Waiting]] = {}
     cost = {}
-    for job_id, tenant, charge, free, size in rows:
-        waiting.setdefault(tenant, []).append(Waiting(job_id, float(charge), size))
+    for job_id, tenant, charge, free, size, priority in rows:
+        waiting.setdefault(tenant, []).append(Waiting(job_id, float(charge), size, priority))
         if free:
             cost[job_id] = float(charge)
     return waiting, cost
 
 
 async def _shares(session: AsyncSession, tenants: Mapping[str, Sequence[Waiting]], *, capped: bool) -> dict[str, Share]:
-    rows = await session.scalars(select(QueueShareRow).where(QueueShareRow.tenant_id.in_(tenants)))
+    rows = await session.scalars(select(QueueShareRow).where(among(QueueShareRow.tenant_id, tenants)))
     shares = {row.tenant_id: Share(1.0, row.turn, row.deficit, row.visiting) for row in rows.all()}
     running = {row[0]: row[1] for row in (await session.execute(text(_RUNNING))).all()} if capped else {}
     quotas = "select tenant_id, weight, running_jobs from tenant_quotas where tenant_id = any(:tenants)"
@@ -125,13 +146,14 @@ async def _shares(session: AsyncSession, tenants: Mapping[str, Sequence[Waiting]
 
 
 async def _keep(session: AsyncSession, dealt: Dealt) -> None:
-    await session.execute(delete(QueueShareRow).where(QueueShareRow.tenant_id.not_in(dealt.shares)))
+    await session.execute(delete(QueueShareRow).where(not_(among(QueueShareRow.tenant_id, dealt.shares))))
     if not dealt.shares:
         return
-    rows = [
-        {"tenant_id": tenant, "turn": share.turn, "deficit": share.deficit, "visiting": share.visiting}
-        for tenant, share in dealt.shares.items()
-    ]
-    statement = insert(QueueShareRow).values(rows)
-    columns = {name: statement.excluded[name] for name in ("turn", "deficit", "visiting")}
-    await session.execute(statement.on_conflict_do_update(index_elements=[QueueShareRow.tenant_id], set_=columns))
+    shares = dealt.shares.values()
+    told = {
+        "tenants": list(dealt.shares),
+        "turns": [share.turn for share in shares],
+        "deficits": [share.deficit for share in shares],
+        "visiting": [share.visiting for share in shares],
+    }
+    await session.execute(text(_KEEP), told)

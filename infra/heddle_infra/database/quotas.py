@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import func, select, text
+from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.accounts import TenantQuotaRow
@@ -40,8 +41,9 @@ _COUNTS: Final[Mapping[str, str]] = {
 }
 _ONE_AT_A_TIME: Final = "select pg_advisory_xact_lock(hashtextextended('heddle quota ' || :tenant, 0))"
 _KNOWN_ADAPTER: Final = """
-    select exists (select 1 from adapters where tenant_id = :tenant and name = :name)
-        or exists (select 1 from jobs where tenant_id = :tenant and type = 'fit' and spec->>'adapter' = :name
+    exists (select 1 from adapters where tenant_id = :tenant and name = cast(:name as text))
+        or exists (select 1 from jobs where tenant_id = :tenant and type = 'fit'
+            and spec->>'adapter' = cast(:name as text)
             and status in ('validating', 'queued', 'running', 'scoring'))
 """
 
@@ -107,28 +109,61 @@ async def put(
 
 async def used(session: AsyncSession, tenant_id: str) -> dict[str, int]:
     """Count all that a quota counts."""
-    return {name: await _count(session, tenant_id, name) for name in _COUNTS}
+    counts = ", ".join(f"({query}) as {name}" for name, query in _COUNTS.items())
+    found = (await session.execute(text(f"select {counts}"), {"tenant": tenant_id})).one()
+    return {name: int(count) for name, count in found._mapping.items()}
 
 
 async def refused(
-    session: AsyncSession, tenant_id: str, settings: QuotaSettings, wanted: Mapping[Counted, int]
+    session: AsyncSession,
+    tenant_id: str,
+    settings: QuotaSettings,
+    wanted: Mapping[Counted, int],
+    *,
+    adapter: str | None = None,
 ) -> HeddleError | None:
     """Return why a tenant may not have so much more, or None if it may.
 
     Until the transaction ends nobody else asks for the same tenant, so that two together cannot have what only one
     of them may.
+
+    Args:
+        session: open session.
+        tenant_id: the tenant.
+        settings: limits where the tenant has none of its own.
+        wanted: how much more of what.
+        adapter: name of one that a fit would make: one more, unless the tenant has it or will once its open fits end.
     """
     await session.execute(text(_ONE_AT_A_TIME), {"tenant": tenant_id})
-    quota = (await get(session, tenant_id)).over(settings)
-    for limit, more in wanted.items():
-        error = refusal(limit, await _count(session, tenant_id, limit), more, getattr(quota, limit))
+    asked: tuple[Counted, ...] = (*wanted, "adapters") if adapter is not None else tuple(wanted)
+    # a statement of its own, which sees what was committed while the lock was waited for
+    found = (await session.execute(_asked(asked), {"tenant": tenant_id, "name": adapter})).one()._mapping
+    quota = StoredQuota({name: found[f"own_{name}"] for name in LIMITS}).over(settings)
+    more = wanted if adapter is None or found["known"] else {**wanted, "adapters": 1}
+    for limit, count in more.items():
+        error = refusal(limit, int(found[limit]), count, getattr(quota, limit))
         if error is not None:
             return error
     return None
 
 
+@cache
+def _asked(counted: tuple[Counted, ...]) -> TextClause:
+    own = ", ".join(f"own.{name} as own_{name}" for name in LIMITS)
+    counts = ", ".join(f"({_COUNTS[name]}) as {name}" for name in counted)
+    return text(
+        f"select {own}, {counts}, ({_KNOWN_ADAPTER}) as known "  # noqa: S608  no value is pasted in
+        "from (values (1)) as one left join tenant_quotas as own on own.tenant_id = :tenant"
+    )
+
+
 async def reserve(
-    session: AsyncSession, tenant_id: str, settings: QuotaSettings, wanted: Mapping[Counted, int]
+    session: AsyncSession,
+    tenant_id: str,
+    settings: QuotaSettings,
+    wanted: Mapping[Counted, int],
+    *,
+    adapter: str | None = None,
 ) -> None:
     """Make sure that a tenant may have so much more; see `refused`.
 
@@ -136,14 +171,9 @@ async def reserve(
         QuotaExceeded: code `quota_exceeded`, `param` the limit, both numbers in the sentence.
         RateLimited: the same for `queued_jobs`, which only take time.
     """
-    error = await refused(session, tenant_id, settings, wanted)
+    error = await refused(session, tenant_id, settings, wanted, adapter=adapter)
     if error is not None:
         raise error
-
-
-async def knows_adapter(session: AsyncSession, tenant_id: str, name: str) -> bool:
-    """Tell whether a tenant has an adapter of this name, or will once its open fits end."""
-    return bool(await session.scalar(text(_KNOWN_ADAPTER), {"tenant": tenant_id, "name": name}))
 
 
 async def rate(session: AsyncSession, tenant_id: str, settings: QuotaSettings) -> Rate:
@@ -157,10 +187,6 @@ async def rates(session: AsyncSession) -> dict[str, tuple[float | None, int | No
         select(TenantQuotaRow.tenant_id, TenantQuotaRow.requests_per_second, TenantQuotaRow.burst)
     )
     return {tenant_id: (per_second, burst) for tenant_id, per_second, burst in rows.all()}
-
-
-async def _count(session: AsyncSession, tenant_id: str, name: str) -> int:
-    return int(await session.scalar(text(_COUNTS[name]), {"tenant": tenant_id}) or 0)
 
 
 def _stored(row: TenantQuotaRow) -> StoredQuota:

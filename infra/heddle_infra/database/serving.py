@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Executable, and_, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Executable, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from heddle_infra.database import quotas, served_keys
 from heddle_infra.database.adapters import PRODUCTION, SERVABLE
+from heddle_infra.database.arrays import texts
 from heddle_infra.database.edge_models import ServingChangeRow
 from heddle_infra.database.models import (
     AdapterRow,
@@ -85,10 +86,10 @@ class ServingSnapshot:
     rates: Mapping[str, tuple[float | None, int | None]] = field(default_factory=dict)
 
 
-async def stamp(session: AsyncSession) -> str:
+async def stamp(connection: AsyncConnection) -> str:
     """Return what is different after every committed change of what `snapshot` reads; a few rows, however many
-    tenants there are."""
-    found = await session.execute(select(func.count(), func.coalesce(func.sum(ServingChangeRow.changes), 0)))
+    tenants there are. They are behind no wall, so a connection of `Database.single` is enough."""
+    found = await connection.execute(select(func.count(), func.coalesce(func.sum(ServingChangeRow.changes), 0)))
     return "/".join(str(number) for number in found.one())
 
 
@@ -159,6 +160,9 @@ async def in_production(
     session: AsyncSession, names: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], AdapterVersion]:
     """Return the versions that `production` points at, of adapters given as (tenant id, name); others are left out."""
+    pairs = list(names)
+    unnested = func.unnest(texts(tenant for tenant, _ in pairs), texts(name for _, name in pairs))
+    wanted = unnested.table_valued("tenant_id", "name", name="wanted").render_derived()
     rows = await session.execute(
         select(AdapterRow.tenant_id, AdapterRow.name, AdapterVersionRow)
         .join(AliasRow, and_(AliasRow.adapter_id == AdapterRow.id, AliasRow.alias == PRODUCTION))
@@ -166,7 +170,7 @@ async def in_production(
             AdapterVersionRow,
             and_(AdapterVersionRow.adapter_id == AdapterRow.id, AdapterVersionRow.version == AliasRow.version),
         )
-        .where(tuple_(AdapterRow.tenant_id, AdapterRow.name).in_(names))
+        .join(wanted, and_(wanted.c.tenant_id == AdapterRow.tenant_id, wanted.c.name == AdapterRow.name))
     )
     return {(tenant_id, name): AdapterVersion.model_validate(row) for tenant_id, name, row in rows.all()}
 

@@ -15,6 +15,14 @@ from heddle_platform.usage import Slot
 _FORGET_SOURCES: Final = timedelta(days=7)  # no process waits so long with a flush
 _ROWS_AT_ONCE: Final = 1_000  # PostgreSQL takes 32,767 parameters
 
+_ADD: Final = text(
+    """
+    insert into usage_hours (tenant_id, hour, metric, amount)
+    select * from unnest(
+        cast(:tenants as text[]), cast(:hours as timestamptz[]), cast(:metrics as text[]), cast(:amounts as bigint[]))
+    on conflict (tenant_id, hour, metric) do update set amount = usage_hours.amount + excluded.amount
+    """
+)
 _STORED: Final = """
     insert into usage_hours (tenant_id, hour, metric, amount)
     select uploads.tenant_id, date_trunc('hour', now(), 'UTC'), 'bytes_stored', sum(uploads.bytes)
@@ -38,14 +46,14 @@ async def add(session: AsyncSession, counts: Mapping[Slot, int]) -> None:
     """Add to what is counted already, in the caller's transaction."""
     slots = sorted(counts)  # in one order, so that two flushes never wait for each other in a ring
     for start in range(0, len(slots), _ROWS_AT_ONCE):
-        rows = [{**slot._asdict(), "amount": counts[slot]} for slot in slots[start : start + _ROWS_AT_ONCE]]
-        statement = insert(UsageHourRow).values(rows)
-        await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[UsageHourRow.tenant_id, UsageHourRow.hour, UsageHourRow.metric],
-                set_={"amount": UsageHourRow.amount + statement.excluded.amount},
-            )
-        )
+        some = slots[start : start + _ROWS_AT_ONCE]
+        told = {
+            "tenants": [slot.tenant_id for slot in some],
+            "hours": [slot.hour for slot in some],
+            "metrics": [slot.metric for slot in some],
+            "amounts": [counts[slot] for slot in some],
+        }
+        await session.execute(_ADD, told)
 
 
 async def flush(session: AsyncSession, source: str, sequence: int, counts: Mapping[Slot, int]) -> bool:

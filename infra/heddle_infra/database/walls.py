@@ -89,3 +89,34 @@ def unprotect(op: Any, table: str) -> None:
     op.execute(f"drop policy {POLICY} on {table}")
     op.execute(f"alter table {table} no force row level security")
     op.execute(f"alter table {table} disable row level security")
+
+
+def answer_in_one(op: Any, name: str, arguments: str, table: str, query: str) -> None:
+    """Make a function that answers a question of one tenant, or of the operators, in one round trip; for migrations.
+
+    `select * from name(tenant, ...)` decides what its transaction sees, and then asks: behind the same wall as
+    everything else, without a BEGIN, a statement for the scope and a COMMIT around it. Called outside a transaction
+    it leaves nothing behind; so it must be (`Database.single`). It never sees all tenants' rows.
+
+    Args:
+        op: `alembic.op`.
+        name: of the function; its first argument is the tenant's id, empty for the operators' own rows.
+        arguments: SQL, its further ones.
+        table: whose rows it returns.
+        query: SQL of the question.
+    """
+    op.execute(
+        f"""
+        create function {name}(tenant text, {arguments}) returns setof {table} language plpgsql as $$
+        begin
+            perform set_config('heddle.tenant_id', tenant, true),
+                set_config('heddle.scope', case when tenant = '' then 'operator' else '' end, true);
+            return query {query};
+        end $$
+        """
+    )
+
+
+def forget_answer(op: Any, name: str, types: str) -> None:
+    """Drop a function that `answer_in_one` made; `types` are those of its further arguments."""
+    op.execute(f"drop function {name}(text, {types})")

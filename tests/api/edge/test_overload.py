@@ -11,12 +11,13 @@ import pytest
 
 from heddle_adapters.bank import AdapterBank
 from heddle_api.edge.admission import Admission
-from heddle_api.edge.batcher import Batcher
+from heddle_api.edge.batcher import Batcher, deadline_exceeded
 from heddle_api.edge.draw import Work
+from heddle_api.edge.patience import Patience
 from heddle_api.edge.serving import LoadedBase
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.edits import EditRequest
-from heddle_platform.errors import Unavailable
+from heddle_platform.errors import InvalidInput, Unavailable
 from tests.api.edge.edge_world import Edge, Fitted
 
 
@@ -87,13 +88,50 @@ async def test_the_header_says_how_long_somebody_waits(edge: Edge) -> None:
         headers = {**edge.world.headers(), "X-Deadline-Ms": milliseconds}
         return await edge.post("/v1/edits", files=image, data=form, headers=headers)
 
-    late = await asked("1")
-    assert (late.status_code, late.json()["code"], late.json()["retryable"]) == (503, "deadline_exceeded", True)
-    assert int(late.headers["retry-after"]) >= 1
+    late = await asked("1")  # and nothing else is to be done
+    assert (late.status_code, late.json()["code"], late.json()["retryable"]) == (422, "deadline_too_short", False)
+    assert (late.json()["param"], "X-Deadline-Ms is 1," in late.json()["detail"]) == ("X-Deadline-Ms", True)
     assert (await asked("60000")).status_code == 200
     for text in ("0", "-5", "1.5", "soon", "9" * 12):
         wrong = await asked(text)
         assert (wrong.status_code, wrong.json()["code"]) == (400, "malformed_header"), text
+
+
+async def test_a_deadline_that_others_made_too_short_is_the_replicas_fault(edge: Edge) -> None:
+    image = {"image": ("a.png", edge.world.fitted.images[1])}
+    form = {"edit": '{"adapter": "avatars", "set": {"glasses": "round"}}'}
+    headers = {**edge.world.headers(), "X-Deadline-Ms": "1"}
+    with edge.state["edits"].patience.of(None):  # somebody else's edit is under way
+        late = await edge.post("/v1/edits", files=image, data=form, headers=headers)
+    assert (late.status_code, late.json()["code"], late.json()["retryable"]) == (503, "deadline_exceeded", True)
+    assert int(late.headers["retry-after"]) >= 1
+
+
+def late_by(patience: Patience, asked_seconds: float | None) -> None:
+    with patience.of(asked_seconds):
+        raise deadline_exceeded()
+
+
+def late_after_another(patience: Patience, asked_seconds: float) -> None:
+    with patience.of(asked_seconds):
+        with patience.of(None):  # it came while this was under way, and was done before
+            pass
+        raise deadline_exceeded()
+
+
+def test_only_an_edit_alone_and_late_by_its_own_deadline_was_asked_too_soon() -> None:
+    patience = Patience(5.0)
+    with pytest.raises(InvalidInput, match="X-Deadline-Ms is 40,"):
+        late_by(patience, 0.04)
+    for asked_seconds in (None, 5.0, 60.0):
+        with pytest.raises(Unavailable, match="deadline"):
+            late_by(patience, asked_seconds)
+    with pytest.raises(Unavailable, match="deadline"):
+        late_after_another(patience, 0.04)
+    with pytest.raises(Unavailable, match="full"), patience.of(0.04):
+        raise Unavailable("the queue is full", code="overloaded")
+    with pytest.raises(InvalidInput):
+        late_by(patience, 0.04)
 
 
 def test_one_caller_has_at_most_its_share_under_way_and_others_come_through() -> None:

@@ -78,3 +78,28 @@ async def test_an_error_nobody_waits_for_is_not_reported_as_lost() -> None:
     finally:
         asyncio.get_running_loop().set_exception_handler(None)
     assert lost == []
+
+
+async def test_a_run_that_is_over_is_not_joined_before_it_is_tidied_away() -> None:
+    flights: SingleFlight[int] = SingleFlight()
+    tried: list[asyncio.Task[int]] = []
+
+    async def again() -> int:
+        for _ in range(1_000):  # an edit tries again after another's late flight, for as long as it has time
+            try:
+                return await flights.run("a", done)
+            except Unavailable:
+                continue
+        return 0
+
+    async def failing() -> int:
+        tried.append(asyncio.create_task(again()))  # its turn comes right after this run's end
+        raise Unavailable("too late", code="deadline_exceeded")
+
+    async def done() -> int:
+        return 7
+
+    with pytest.raises(Unavailable):
+        await flights.run("a", failing)
+    assert await tried[0] == 7
+    assert "a" not in flights

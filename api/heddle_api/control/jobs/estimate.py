@@ -47,17 +47,16 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
     Raises:
         NotFound, Conflict, InvalidInput: as when it would be queued.
     """
-    rows, latents, cached, tenant = None, USUAL_LATENTS, None, OPERATORS
+    rows, cached, tenant, cost = None, None, OPERATORS, float(USUAL_ROWS * USUAL_LATENTS)
     if isinstance(wanted, NewPretraining):
         await require("admin")(owner)
     else:
         tenant = owner.tenant
         parts = await resolve_fit(session, tenant, wanted)
-        rows, latents = parts.dataset.images, int(parts.base.manifest.get("latents", USUAL_LATENTS))
+        rows, cost = parts.dataset.images, parts.cost
         if parts.dataset.digest is not None:
             key = keys.latents(tenant, parts.dataset.digest, parts.base.digest)
             cached = await asyncio.to_thread(objects.head, key) is not None
-    cost = float((USUAL_ROWS if rows is None else rows) * latents)
     order = await in_order(session, thought=(tenant, cost))
     place = next(place for place, (job_id, _) in enumerate(order) if job_id == THOUGHT)
     found = await measured(session, wanted.type, getattr(wanted, "card", "full"))

@@ -20,12 +20,14 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _JSON, _SSE = "application/json", "text/event-stream"
 
 
-async def _owner(principal: Caller, _documented: Annotated[None, documented("jobs", "admin")] = None) -> Principal:
+async def owner_of_jobs(
+    principal: Caller, _documented: Annotated[None, documented("jobs", "admin")] = None
+) -> Principal:
     """Let a tenant's key with the scope jobs pass, and an operator's with the scope admin."""
     return await require("admin" if principal.tenant_id is None else "jobs")(principal)
 
 
-JobsKey = Annotated[Principal, Depends(_owner)]
+JobsKey = Annotated[Principal, Depends(owner_of_jobs)]
 
 
 @router.post("", status_code=202, response_model=JobView, summary="Queue a job")
@@ -65,8 +67,7 @@ async def list_jobs(
 @router.get("/{job_id}", response_model=JobView, summary="Read a job")
 async def get_job(job_id: str, owner: JobsKey, control: CurrentControl) -> Response:
     """Read a job: where it stands, why it failed, or what it made."""
-    async with control.transaction(owner) as session:
-        found = await service.read(session, owner.tenant_id, job_id, control.standings)
+    found = await service.read(control, owner, job_id)
     # written here: this is what everybody polls, and FastAPI would check every field a second time
     return Response(found.model_dump_json(), media_type=_JSON)
 

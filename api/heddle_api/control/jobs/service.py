@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_api.auth import Principal
 from heddle_api.control.context import Control
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.jobs.attempts import attempts_of
@@ -16,10 +17,10 @@ from heddle_api.control.jobs.views import EventView, JobView, NewJob, NewPretrai
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import bases, datasets, factor_sets, jobs, quotas
+from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.ids import is_id
-from heddle_platform.quota import Counted
 from heddle_platform.records import Base, Dataset, FactorSetVersion, JobStatus, JobType
 
 _RECIPE_MAX_BYTES: Final = 64 * 1024
@@ -41,6 +42,12 @@ class FitParts:
     factor_set: FactorSetVersion
     dataset: Dataset
     base: Base
+
+    @property
+    def cost(self) -> float:
+        """What the queue charges for it: rows x latents."""
+        rows = USUAL_ROWS if self.dataset.images is None else self.dataset.images
+        return float(rows * int(self.base.manifest.get("latents", USUAL_LATENTS)))
 
 
 async def resolve_fit(session: AsyncSession, tenant_id: str, wanted: NewJob) -> FitParts:
@@ -69,7 +76,7 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
     Raises:
         QuotaExceeded, RateLimited: code `quota_exceeded`.
     """
-    await _reserve(session, control, tenant_id, wanted.adapter)
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1}, adapter=wanted.adapter)
     parts = await resolve_fit(session, tenant_id, wanted)
     job = await jobs.create(
         session,
@@ -83,17 +90,10 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         status="validating" if parts.dataset.status == "validating" else "queued",
         priority=wanted.priority,
     )
-    [standing] = await control.standings.of(session, job)
+    standing = await control.standings.of_new(session, job, parts.cost)
     # small fits go in chunks: called for the first of a fleet, a dispatcher would start a chunk of one
     calls = "fit_queued" if wanted.card == "full" else None
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
-
-
-async def _reserve(session: AsyncSession, control: Control, tenant_id: str, adapter: str) -> None:
-    more: dict[Counted, int] = {"queued_jobs": 1}
-    if not await quotas.knows_adapter(session, tenant_id, adapter):
-        more["adapters"] = 1
-    await quotas.reserve(session, tenant_id, control.settings.quotas, more)
 
 
 async def create_pretraining(session: AsyncSession, wanted: NewPretraining, standings: Standings) -> Reply:
@@ -152,11 +152,20 @@ def _check_dataset(dataset: Dataset, factor_set: FactorSetVersion) -> None:
         )
 
 
-async def read(session: AsyncSession, tenant_id: str | None, job_id: str, standings: Standings) -> JobView:
-    """Return a job with its place in the queue, when it will be done, and what was tried where it failed."""
-    job = await jobs.get(session, tenant_id, job_id)
-    [standing] = await standings.of(session, job)
-    tried = attempts_of(await jobs.all_events(session, job_id)) if job.status == "failed" else None
+async def read(control: Control, owner: Principal, job_id: str) -> JobView:
+    """Return a job with its place in the queue, when it will be done, and what was tried where it failed.
+
+    Raises:
+        NotFound: code `unknown_job`.
+    """
+    async with control.ports.database.single() as connection:
+        job = await jobs.read(connection, owner.tenant_id, job_id)
+    standing = control.standings.at_hand(job)
+    if standing is not None and job.status != "failed":
+        return view(job, standing)
+    async with control.transaction(owner) as session:
+        [standing] = await control.standings.of(session, job)
+        tried = attempts_of(await jobs.all_events(session, job_id)) if job.status == "failed" else None
     return view(job, standing, tried)
 
 

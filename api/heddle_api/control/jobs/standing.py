@@ -1,7 +1,8 @@
 """Where a job stands: its place in the queue, when it will start and end. Seen once for many readers.
 
 The order of the queue is dealt out anew at most twice a second per process, and behind the answers, so that reading a
-job costs and takes the same with ten thousand waiting as with one.
+job costs and takes the same with ten thousand waiting as with one. A job that is queued here is put behind the others
+of that order, so that a thousand POSTs do not deal it out a thousand times.
 """
 
 import asyncio
@@ -16,8 +17,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database.engine import Database
+from heddle_infra.database.fair_share import Waiting
 from heddle_infra.database.queue import RETRY_STAGE
-from heddle_infra.database.queue_order import in_order
+from heddle_infra.database.queue_order import OPERATORS, DealtOut, dealt_out
 from heddle_infra.database.throughput import Throughput, measured, running_estimate, waiting_estimate
 from heddle_platform.errors import Unavailable
 from heddle_platform.records import Job
@@ -26,6 +28,9 @@ _DUE_SECONDS: Final = 0.5
 _SECONDS_A_JOB: Final = 2e-4  # longer between looks for each job that waits: 2.5 s at ten thousand
 _BELIEVED_TURNS: Final = 4  # looks that may have been due before somebody waits for one
 _WATCHED_SECONDS: Final = 5.0  # since the last reader, after which nobody looks until the next comes
+_MEASURED_SECONDS: Final = 2.0  # what recent jobs took is believed so long, for it changes slowly
+_MEASURING_SHARE: Final = 10  # and asking takes this part of the time at most: of many jobs few may be of a kind
+_STANDING: Final = ("queued", "running", "scoring")
 _MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("pretrain", "full"))
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +49,14 @@ NOWHERE: Final = Standing()
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What recent jobs of one kind took, and until when that is believed, in this process's monotonic seconds."""
+
+    found: Throughput | None
+    until: float
+
+
+@dataclass(frozen=True)
 class Seen:
     """The queue at one moment: job -> (place, cost units before it, its own), and what recent jobs took.
 
@@ -52,8 +65,9 @@ class Seen:
 
     at: datetime
     looked: float
-    places: Mapping[str, tuple[int, float, float]]
-    measured: Mapping[tuple[str, str], Throughput | None]
+    queue: DealtOut
+    places: dict[str, tuple[int, float, float]]
+    measured: Mapping[tuple[str, str], Measured]
 
     @property
     def age(self) -> float:
@@ -75,10 +89,19 @@ class Seen:
             job.status != "queued" or job.id in self.places or job.stage == RETRY_STAGE for job in jobs
         )
 
+    def put(self, job: Job, cost: float) -> None:
+        """Put a job behind the others, if it was queued after this look and that tells its place."""
+        if self.due_in <= 0 or job.status != "queued" or job.id in self.places:
+            return
+        joined = self.queue.join(job.tenant_id or OPERATORS, Waiting(job.id, cost, priority=job.priority))
+        if joined is not None:
+            self.places[job.id] = (*joined, cost)
+
     def standing(self, job: Job) -> Standing:
         """Return where one job stands."""
         now = self.at + timedelta(seconds=self.age)
-        found = self.measured.get((job.type, job.spec.get("card", "full")))
+        kind = self.measured.get((job.type, job.spec.get("card", "full")))
+        found = kind.found if kind is not None else None
         if job.status in ("running", "scoring"):
             ends = running_estimate(now, job, found)
             return Standing(estimated_end_at=ends.end_at if ends else None)
@@ -101,27 +124,45 @@ class Standings:
         self._read = asyncio.Event()
         self._read_at = -_WATCHED_SECONDS
 
+    def at_hand(self, job: Job) -> Standing | None:
+        """Return where a job stands if the last look tells; None: `of` has to look."""
+        if job.status not in _STANDING:
+            return NOWHERE
+        self._note_reader()
+        seen = self._seen
+        return seen.standing(job) if seen is not None and seen.tells_of([job]) else None
+
     async def of(self, session: AsyncSession, *jobs: Job) -> list[Standing]:
         """Return where each job stands.
 
         Nobody waits for a look that is merely due: `keep` takes it. Who finds none, an old one, or one that lacks a
         job of theirs waits for the next, and so do all who come meanwhile.
         """
-        if not any(job.status in ("queued", "running", "scoring") for job in jobs):
+        if not any(job.status in _STANDING for job in jobs):
             return [NOWHERE for _ in jobs]
-        self._read_at = time.monotonic()
-        self._read.set()
+        self._note_reader()
         seen = self._seen
         if seen is None or not seen.tells_of(jobs):
             seen = await self._look_now(session, jobs)
         return [seen.standing(job) for job in jobs]
+
+    async def of_new(self, session: AsyncSession, job: Job, cost: float) -> Standing:
+        """Return where a job stands that this transaction queued, and what it will be charged."""
+        if self._seen is not None:
+            self._seen.put(job, cost)
+        [found] = await self.of(session, job)
+        return found
+
+    def _note_reader(self) -> None:
+        self._read_at = time.monotonic()
+        self._read.set()
 
     async def _look_now(self, session: AsyncSession, jobs: Iterable[Job]) -> Seen:
         # in the caller's own transaction: it may have made the job, and the pool may have no other connection left
         async with self._looking:
             seen = self._seen
             if seen is None or not seen.tells_of(jobs):
-                self._seen = seen = await look(session)
+                self._seen = seen = await look(session, seen)
         return seen
 
     async def keep(self) -> None:
@@ -135,7 +176,7 @@ class Standings:
                 # the connection first: who holds the lock must never wait for one
                 async with self._database.platform_transaction() as session, self._looking:
                     if self._seen is None or self._seen.due_in <= 0:
-                        self._seen = await look(session)
+                        self._seen = await look(session, self._seen)
             except Unavailable as error:
                 _log.info("queue_not_seen", reason=error.message)
                 await asyncio.sleep(_DUE_SECONDS)
@@ -144,11 +185,23 @@ class Standings:
                 await asyncio.sleep(_DUE_SECONDS)
 
 
-async def look(session: AsyncSession) -> Seen:
-    """Look at the queue."""
+async def look(session: AsyncSession, before: Seen | None) -> Seen:
+    """Look at the queue; what recent jobs took is told again from the look `before` while that is fresh."""
     looked, now = time.monotonic(), (await session.execute(select(func.clock_timestamp()))).scalar_one()
-    ahead, places = 0.0, {}
-    for place, (job_id, cost) in enumerate(await in_order(session)):
+    queue, ahead, places = await dealt_out(session), 0.0, {}
+    for place, (job_id, cost) in enumerate(queue.order):
         places[job_id] = (place, ahead, cost)
         ahead += cost
-    return Seen(now, looked, places, {kind: await measured(session, *kind) for kind in _MEASURED})
+    took = {kind: await _measured(session, kind, before) for kind in _MEASURED}
+    return Seen(now, looked, queue, places, took)
+
+
+async def _measured(session: AsyncSession, kind: tuple[str, str], before: Seen | None) -> Measured:
+    known = before.measured[kind] if before is not None else None
+    started = time.monotonic()
+    if known is not None and started < known.until:
+        return known
+    found = await measured(session, *kind)
+    ended = time.monotonic()
+    good_for = 0.0 if found is None else _MEASURED_SECONDS  # the first of a kind is news
+    return Measured(found, ended + max(good_for, _MEASURING_SHARE * (ended - started)))
