@@ -13,7 +13,9 @@ _LEAST_EXPONENT = np.float32(-80.0)  # below lie numbers so small that they are 
 SETTLED = 1e-4  # share of the inverse temperature; a smaller step is not taken
 
 
-def temperature_of(logits_NK: Floats, levels_N: Integers, first: float = 1.0) -> tuple[float, float]:
+def temperature_of(
+    logits_NK: Floats, levels_N: Integers, first: float = 1.0, weight_N: Floats | None = None
+) -> tuple[float, float]:
     """Return the temperature that makes out-of-fold logits most likely (Guo et al. 2017), and the mean loss there.
 
     The loss is convex in the inverse temperature, whose Newton step is (mean logit of the truth - mean expected
@@ -23,15 +25,19 @@ def temperature_of(logits_NK: Floats, levels_N: Integers, first: float = 1.0) ->
         logits_NK: out-of-fold logits.
         levels_N: true levels.
         first: temperature to begin at.
+        weight_N: of the rows, see `weights`.
 
     Returns:
         (temperature in .05..50, mean negative log-likelihood in nats).
     """
-    temperature_M, loss_M = temperatures_of(np.ascontiguousarray(logits_NK.T)[None], levels_N[None], first)
+    logits_1KN = np.ascontiguousarray(logits_NK.T)[None]
+    temperature_M, loss_M = temperatures_of(logits_1KN, levels_N[None], first, weight_N)
     return float(temperature_M[0]), float(loss_M[0])
 
 
-def temperatures_of(logits_MKN: Floats, levels_MN: Integers, first: float = 1.0) -> tuple[Floats, Floats]:
+def temperatures_of(
+    logits_MKN: Floats, levels_MN: Integers, first: float = 1.0, weight_N: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Return `temperature_of` of M sets of logits side by side, [M] and [M]; one does not depend on the others.
 
     Args:
@@ -39,15 +45,16 @@ def temperatures_of(logits_MKN: Floats, levels_MN: Integers, first: float = 1.0)
             is filled up with `NO_LEVEL`.
         levels_MN: true levels, -1 where a label is missing; every set has a label.
         first: temperature to begin at.
+        weight_N: of the rows, the same in all sets.
     """
-    known_MN = levels_MN >= 0
-    rows_M = known_MN.sum(axis=1)
+    count_MN = levels_MN >= 0 if weight_N is None else (levels_MN >= 0) * weight_N
+    rows_M = count_MN.sum(axis=1)
     logits_MKN = np.maximum(logits_MKN - logits_MKN.max(axis=1, keepdims=True), _FARTHEST)
     truth_MN = np.take_along_axis(logits_MKN, np.maximum(levels_MN, 0)[:, None], axis=1)[:, 0]
-    truth_M = (truth_MN * known_MN).sum(axis=1) / rows_M
+    truth_M = (truth_MN * count_MN).sum(axis=1) / rows_M
     inverse_M = np.full(len(rows_M), 1.0 / first)
     # steps in single precision, sums over rows in double: a step is taken to one in ten thousand
-    moving, some_MKN, share_MN = np.arange(len(rows_M)), logits_MKN.astype(np.float32), _shares(known_MN, rows_M)
+    moving, some_MKN, share_MN = np.arange(len(rows_M)), logits_MKN.astype(np.float32), _shares(count_MN, rows_M)
     for _ in range(NEWTON_STEPS):
         before_M = inverse_M[moving]
         weight_MKN = before_M.astype(np.float32)[:, None, None] * some_MKN
@@ -71,12 +78,12 @@ def temperatures_of(logits_MKN: Floats, levels_MN: Integers, first: float = 1.0)
             some_MKN, share_MN = some_MKN[moves_M], share_MN[moves_M]
         inverse_M[moving] = moved_M
     total_MN = np.log(np.exp(inverse_M[:, None, None] * logits_MKN).sum(axis=1))
-    return 1.0 / inverse_M, (total_MN * known_MN).sum(axis=1) / rows_M - inverse_M * truth_M
+    return 1.0 / inverse_M, (total_MN * count_MN).sum(axis=1) / rows_M - inverse_M * truth_M
 
 
-def _shares(known_MN: Mask, rows_M: Integers) -> Singles:
+def _shares(count_MN: Mask | Floats, rows_M: Integers | Floats) -> Singles:
     """Return what a row counts for in the mean over the rows with a label, [M, N]."""
-    return (known_MN / rows_M[:, None]).astype(np.float32)
+    return (count_MN / rows_M[:, None]).astype(np.float32)
 
 
 def calibration_error(logits_NK: Floats, levels_N: Integers, bins: int = 10) -> float:

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.weights import mean_of, spread_of
 from heddle_platform.factors import Continuous, FactorSpec, Kind, Periodic
 
 THIN_CELL = 5  # labelled images of a pair of levels under which its edits are guesses
@@ -73,21 +74,23 @@ class Coding:
         return rows_NP
 
 
-def coding_of(factor: FactorSpec, values_N: Floats, *, monotone: bool = True) -> Coding:
+def coding_of(factor: FactorSpec, values_N: Floats, *, monotone: bool = True, weight_N: Floats | None = None) -> Coding:
     """Learn a factor's coding from its labels.
 
     Args:
         factor: the declared factor.
         values_N: its labels, NaN where missing, at least one known.
         monotone: False codes an ordinal factor as categorical.
+        weight_N: of the labels, see `weights`.
     """
-    known_N = values_N[~np.isnan(values_N)]
+    there_N = ~np.isnan(values_N)
+    known = values_N[there_N], None if weight_N is None else weight_N[there_N]
     if isinstance(factor, Periodic):
         return Coding("periodic", 0, 0.0, factor.period)
     if isinstance(factor, Continuous):
-        return Coding("continuous", 0, *_moments(known_N))
+        return Coding("continuous", 0, *_moments(*known))
     if factor.kind == "ordinal" and monotone:
-        return Coding("ordinal", len(factor.level_names), *_moments(known_N))
+        return Coding("ordinal", len(factor.level_names), *_moments(*known))
     return Coding("binary" if factor.kind == "binary" else "categorical", len(factor.level_names))
 
 
@@ -123,9 +126,9 @@ def pseudo_counts(codings: Sequence[Coding], ridge: float) -> Floats:
     return penalty_PP
 
 
-def _moments(known_N: Floats) -> tuple[float, float]:
-    spread = float(known_N.std())
-    return float(known_N.mean()), spread if spread > 0 else 1.0
+def _moments(known_N: Floats, weight_N: Floats | None) -> tuple[float, float]:
+    spread = float(spread_of(known_N, weight_N))
+    return float(mean_of(known_N, weight_N)), spread if spread > 0 else 1.0
 
 
 @lru_cache(maxsize=256)  # a fit asks forty times, a fleet with the same few factor sets

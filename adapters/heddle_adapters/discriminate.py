@@ -16,6 +16,7 @@ from heddle_adapters.calibrate import temperature_of
 from heddle_adapters.design import Coding, score_slices
 from heddle_adapters.held_out import Fold, HeldOut
 from heddle_adapters.refine import PATH, descend
+from heddle_adapters.weights import mean_of, total_of, weighed
 
 DISCRIMINATIVE_ROWS = 200  # labels of a factor from which the discriminative read is tried
 
@@ -72,7 +73,7 @@ def walk(held: HeldOut, latents_NL: Floats, values_NF: Floats, codings: Sequence
     ]
     if not walkers:
         return found
-    paths = [_walk(fold, latents_NL, levels_NF, codings, walkers) for fold in held.folds]
+    paths = [_walk(fold, latents_NL, levels_NF, codings, walkers, held.weight_N) for fold in held.folds]
     start = 0
     for index in walkers:
         own = slice(start, start + codings[index].levels)
@@ -90,11 +91,17 @@ def _may_gain(held: HeldOut, levels_NF: Integers, index: int, block: slice) -> b
     """Return whether a factor has the labels for it, and the closed form errs often enough to be clearly beaten."""
     scores_NK, level_N = held.scores_NC[:, block], levels_NF[:, index]
     wrong_N = (scores_NK.argmax(axis=1) != level_N) & (level_N >= 0) & np.isfinite(scores_NK[:, 0])
-    return bool(held.rows_F[index] >= DISCRIMINATIVE_ROWS and np.count_nonzero(wrong_N) > 1)
+    wrong = total_of(int(np.count_nonzero(wrong_N)), None if held.weight_N is None else held.weight_N[wrong_N])
+    return bool(held.rows_F[index] >= DISCRIMINATIVE_ROWS and wrong > 1)
 
 
 def _walk(
-    fold: Fold, latents_NL: Floats, levels_NF: Integers, codings: Sequence[Coding], walkers: Sequence[int]
+    fold: Fold,
+    latents_NL: Floats,
+    levels_NF: Integers,
+    codings: Sequence[Coding],
+    walkers: Sequence[int],
+    weight_N: Floats | None,
 ) -> Path:
     taught_N, blocks = ~fold.held_N, score_slices(codings)
     columns = np.concatenate([np.arange(blocks[index].start, blocks[index].stop) for index in walkers])
@@ -106,6 +113,7 @@ def _walk(
         direction_LC[:, columns],
         offset_C[columns],
         PATH,
+        weight_N=None if weight_N is None else weight_N[taught_N],
     )
 
 
@@ -126,6 +134,7 @@ def _best_step(
     """
     rows = [fold.held_N & (levels_NF[:, index] >= 0) for fold in held.folds]
     level_N = np.concatenate([levels_NF[rows_N, index] for rows_N in rows])
+    weight_M = None if held.weight_N is None else np.concatenate([held.weight_N[rows_N] for rows_N in rows])
 
     def told(step: int) -> Floats:
         reads = [path[step] for path in paths]
@@ -141,11 +150,12 @@ def _best_step(
     for step in PATH[1:]:
         logits_NK = told(step)
         right_N = logits_NK.argmax(axis=1) == level_N
-        gained = int(np.count_nonzero(right_N)) - int(np.count_nonzero(closed_N))
-        if gained <= 0 or gained**2 <= np.count_nonzero(right_N != closed_N):
+        changed_N = weighed(right_N.astype(np.float64) - closed_N, weight_M)
+        gained = float(changed_N.sum())
+        if gained <= 0 or gained**2 <= float(changed_N @ changed_N):
             continue
-        temperature, loss = temperature_of(logits_NK, level_N, first=best[2])
-        worth = float(right_N.mean()) - loss
+        temperature, loss = temperature_of(logits_NK, level_N, first=best[2], weight_N=weight_M)
+        worth = float(mean_of(right_N, weight_M)) - loss
         if worth > best[0]:
             best = (worth, step, temperature)
     return best[1], best[2]

@@ -30,6 +30,7 @@ from heddle_adapters.leave_one_out import RIDGE, best_ridge
 from heddle_adapters.linear import WORST_CONDITION, hybrid_write, trusted_radius, whitening
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import Solution, interacting_effects, solve
+from heddle_adapters.weights import among_pool, mean_of, quantile_of, relative_weights
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, FactorSet
 
@@ -44,6 +45,7 @@ def fit_adapter(
     *,
     base_digest: str,
     pool_ML: Floats | None = None,
+    weight_N: Floats | None = None,
     ridge: float | None = None,
     residual_share: float | None = None,
     temperature_F: Floats | None = None,
@@ -58,6 +60,12 @@ def fit_adapter(
         factor_set: the F factors.
         base_digest: digest of the base the latents come from.
         pool_ML: latents of unlabelled images of the same tenant.
+        weight_N: how often each labelled image counts, 1e-12 to 1e12; only ratios matter, and None or equal weights
+            count every image once. Means, ridge regression, priors, leave-one-out, held-out losses and temperatures
+            are weighted by w = v sum(v) / sum(v^2) (v: as given), whose sum is the effective number of rows; images
+            of the pool count once. A weight k is not the same as k copies: copies would fall into several folds and
+            judge themselves, and the ridge would be told of more rows; but the encoding is theirs at a ridge in
+            proportion (`weights`).
         ridge: pseudo-counts per level; None chooses them by leave-one-out (`leave_one_out`).
         residual_share: how far the noise is shrunk; None chooses it where labels are few (`held_out`).
         temperature_F: how sure readings are (`Adapter.temperature_F`), where that and `residual_share` were chosen
@@ -70,26 +78,27 @@ def fit_adapter(
     Raises:
         InvalidInput: codes `wrong_shape`, `not_finite`, `row_count_mismatch`, `factor_count_mismatch`,
             `latent_mismatch`, `unknown_level`, `constant_factor`, `too_few_labels`, `no_live_latent`, `not_numbers`,
-            `invalid_value`, `bad_setting`.
+            `invalid_value`, `invalid_weight`, `bad_setting`.
     """
     latents_NL = finite_matrix(latents_NL, "latents", LARGEST_LATENT)
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
     pool_ML = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents", LARGEST_LATENT)
+    weight_N = relative_weights(weight_N, len(latents_NL))
     _check_chosen(factor_set, ridge, residual_share, temperature_F)
     with one_thread():
-        live_L = live_latents(latents_NL, pool_ML)
+        live_L = live_latents(latents_NL, pool_ML, weight_N)
         latents_NL = latents_NL[:, live_L]
         pool_ML = None if pool_ML is None else pool_ML[:, live_L]
-        codings = codings_of(latents_NL, values_NF, factor_set, RIDGE)
-        ridge = best_ridge(latents_NL, values_NF, codings) if ridge is None else ridge
+        codings = codings_of(latents_NL, values_NF, factor_set, RIDGE, weight_N)
+        ridge = best_ridge(latents_NL, values_NF, codings, weight_N=weight_N) if ridge is None else ridge
         if temperature_F is not None and residual_share is not None:
             share = residual_share
             walked = unmoved(temperature_F, latents_NL.shape[1], score_slices(codings)[-1].stop)
         else:
-            held = read_held_out(latents_NL, values_NF, codings, ridge, residual_share)
+            held = read_held_out(latents_NL, values_NF, codings, ridge, residual_share, weight_N=weight_N)
             share = held.share
             walked = walk(held, latents_NL, values_NF, codings) if refine else stay(held, latents_NL.shape[1])
-        solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, share=share)
+        solution = solve(latents_NL, values_NF, codings, ridge=ridge, pool_ML=pool_ML, share=share, weight_N=weight_N)
         images_ML = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
         kept = ridge, share
         adapter = _assemble(factor_set, base_digest, values_NF, images_ML, live_L, solution, walked, kept)
@@ -150,9 +159,11 @@ def _assemble(
     encoding, codings = solution.encoding, solution.codings
     direction_LC, offset_C = solution.read[0] + walked.move_LC, solution.read[1] + walked.move_C
     write_PL, condition = hybrid_write(encoding, PROBE_RIDGE)
-    mean_L = images_ML.mean(axis=0)
+    weight_N = solution.weight_N
+    weight_M = among_pool(weight_N, len(images_ML) - len(values_NF))
+    mean_L = mean_of(images_ML, weight_M)
     whiten_LL = whitening(encoding.covariance_LL)
-    radius = trusted_radius(images_ML - mean_L, encoding.covariance_LL, whiten_LL, TRUSTED_SHARE)
+    radius = trusted_radius(images_ML - mean_L, encoding.covariance_LL, whiten_LL, TRUSTED_SHARE, weight_M)
     decode: list[DetailMode] = ["decode" for _ in codings]
     read_kinds: tuple[ReadKind, ...] = tuple("discriminative" if one else "closed_form" for one in walked.walked_F)
     return Adapter(
@@ -167,7 +178,7 @@ def _assemble(
         detail=tuple(decode),
         refused=(),
         live_L=live_L,
-        usable_F2=usable_range(factor_set, values_NF),
+        usable_F2=usable_range(factor_set, values_NF, weight_N),
         spread_CL=among_all(direction_LC.T @ encoding.covariance_LL, live_L, axis=1),
         mean_L=among_all(mean_L, live_L, axis=0),
         whiten_LL=among_all(among_all(whiten_LL, live_L, axis=0), live_L, axis=1),
@@ -191,13 +202,14 @@ def among_all(array: NDArray[Any], live_L: Mask, *, axis: int) -> Singles:
     return whole
 
 
-def usable_range(factor_set: FactorSet, values_NF: Floats) -> Singles:
+def usable_range(factor_set: FactorSet, values_NF: Floats, weight_N: Floats | None = None) -> Singles:
     """Return the lowest and highest value edits reach: all levels, the middle 98 % of labelled numbers, a period."""
     rows = []
     for index, factor in enumerate(factor_set.factors):
-        known_N = values_NF[~np.isnan(values_NF[:, index]), index]
         if isinstance(factor, Continuous):
-            rows.append((float(np.quantile(known_N, 0.01)), float(np.quantile(known_N, 0.99))))
+            known_N = ~np.isnan(values_NF[:, index])
+            labels = values_NF[known_N, index], None if weight_N is None else weight_N[known_N]
+            rows.append((quantile_of(labels[0], 0.01, labels[1]), quantile_of(labels[0], 0.99, labels[1])))
         elif factor.kind == "periodic":
             rows.append((0.0, factor.period))
         else:

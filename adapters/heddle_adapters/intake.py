@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from heddle_adapters.arrays import Floats, Mask, numbers_of, rows_of
 from heddle_adapters.design import Coding, coding_of, column_slices
 from heddle_adapters.solution import solve
+from heddle_adapters.weights import among_pool, mean_of, spread_of, total_of
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, FactorSet, FactorSpec, LevelledFactor, Periodic
 
@@ -54,8 +55,8 @@ def check_values(values_NF: NDArray[Any], factor_set: FactorSet, rows: int) -> F
     return values_NF
 
 
-def live_latents(latents_NL: Floats, pool_ML: Floats | None) -> Mask:
-    """Return which latents vary, [L].
+def live_latents(latents_NL: Floats, pool_ML: Floats | None, weight_N: Floats | None = None) -> Mask:
+    """Return which latents vary, [L]; `weight_N` is of the labelled ones, see `weights`.
 
     Raises:
         InvalidInput: code `latent_mismatch` (the pool is another base's) or `no_live_latent`.
@@ -66,7 +67,9 @@ def live_latents(latents_NL: Floats, pool_ML: Floats | None) -> Mask:
             code="latent_mismatch",
         )
     images_NL = latents_NL if pool_ML is None else np.vstack([latents_NL, pool_ML])
-    live_L: Mask = images_NL.std(axis=0) >= DEAD_BELOW
+    if pool_ML is not None:
+        weight_N = among_pool(weight_N, len(pool_ML))
+    live_L: Mask = spread_of(images_NL, weight_N) >= DEAD_BELOW
     if not live_L.any():
         raise InvalidInput(
             f"none of {live_L.size} latents varies by {DEAD_BELOW} over {len(images_NL)} images; "
@@ -76,18 +79,28 @@ def live_latents(latents_NL: Floats, pool_ML: Floats | None) -> Mask:
     return live_L
 
 
-def codings_of(latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, ridge: float) -> tuple[Coding, ...]:
+def codings_of(
+    latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, ridge: float, weight_N: Floats | None = None
+) -> tuple[Coding, ...]:
     """Return codings of all factors; an ordinal factor whose latents do not follow its order is categorical."""
-    codings = [coding_of(factor, values_NF[:, index]) for index, factor in enumerate(factor_set.factors)]
-    for index, factor in enumerate(factor_set.factors):
+    factors = factor_set.factors
+    codings = [coding_of(factor, values_NF[:, index], weight_N=weight_N) for index, factor in enumerate(factors)]
+    for index, factor in enumerate(factors):
         if codings[index].kind == "ordinal" and codings[index].levels > 2:
-            share = monotone_share(latents_NL, values_NF, codings, index, ridge)
+            share = monotone_share(latents_NL, values_NF, codings, index, ridge, weight_N)
             if share < MONOTONE_SHARE:
                 codings[index] = coding_of(factor, values_NF[:, index], monotone=False)
     return tuple(codings)
 
 
-def monotone_share(latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], index: int, ridge: float) -> float:
+def monotone_share(
+    latents_NL: Floats,
+    values_NF: Floats,
+    codings: Sequence[Coding],
+    index: int,
+    ridge: float,
+    weight_N: Floats | None = None,
+) -> float:
     """Return the share of level pairs that lie in order along the fitted rank direction, 0..1.
 
     The direction is fitted on one half of the rows and the level means are taken on the other, both ways;
@@ -98,21 +111,23 @@ def monotone_share(latents_NL: Floats, values_NF: Floats, codings: Sequence[Codi
     for half_N in (halves, ~halves):
         if half_is_empty(values_NF[half_N], codings):
             continue
-        encoding = solve(latents_NL[half_N], values_NF[half_N], codings, ridge=ridge).encoding
+        taught_N, judged_N = (None if weight_N is None else weight_N[some_N] for some_N in (half_N, ~half_N))
+        encoding = solve(latents_NL[half_N], values_NF[half_N], codings, ridge=ridge, weight_N=taught_N).encoding
         effect_L = encoding.effects_PL[column_slices(codings)[index]][0]
         direction_L = np.linalg.solve(encoding.covariance_LL + 1e-9 * np.eye(len(effect_L)), effect_L)
-        found, possible = pairs_in_order(latents_NL[~half_N] @ direction_L, values_NF[~half_N, index])
+        found, possible = pairs_in_order(latents_NL[~half_N] @ direction_L, values_NF[~half_N, index], judged_N)
         in_order, total = in_order + found, total + possible
     return in_order / total if total else 1.0
 
 
-def pairs_in_order(place_N: Floats, level_N: Floats) -> tuple[float, float]:
+def pairs_in_order(place_N: Floats, level_N: Floats, weight_N: Floats | None = None) -> tuple[float, float]:
     """Return the weight of level pairs whose mean places rise with the level, and the weight of all pairs."""
     in_order = total = 0.0
-    means = [
-        (place_N[level_N == level].mean(), np.count_nonzero(level_N == level))
-        for level in np.unique(level_N[~np.isnan(level_N)])
-    ]
+    means = []
+    for level in np.unique(level_N[~np.isnan(level_N)]):
+        own_N = level_N == level
+        weights = None if weight_N is None else weight_N[own_N]
+        means.append((float(mean_of(place_N[own_N], weights)), total_of(int(np.count_nonzero(own_N)), weights)))
     for low in range(len(means)):
         for high in range(low + 1, len(means)):
             weight = means[low][1] * means[high][1] / (means[low][1] + means[high][1])

@@ -8,6 +8,7 @@ import numpy as np
 from heddle_adapters.arrays import Floats
 from heddle_adapters.design import Coding, column_slices
 from heddle_adapters.solve import Encoding, solve_symmetric
+from heddle_adapters.weights import mean_of, quantile_of, total_of
 
 WORST_CONDITION = 1e3  # above it the hybrid write would divide by noise
 
@@ -121,7 +122,9 @@ def whitening(covariance_LL: Floats) -> Floats:
     return np.asarray(np.linalg.cholesky(precision_LL), dtype=np.float64)
 
 
-def trusted_radius(centred_NL: Floats, covariance_LL: Floats, whiten_LL: Floats, share: float) -> float:
+def trusted_radius(
+    centred_NL: Floats, covariance_LL: Floats, whiten_LL: Floats, share: float, weight_N: Floats | None = None
+) -> float:
     """Return the whitened norm that a share of images lie within, each measured as if it had been left out.
 
     A covariance has adapted to its own N rows, the more the fewer they are: a norm under it is less than that of an
@@ -137,12 +140,16 @@ def trusted_radius(centred_NL: Floats, covariance_LL: Floats, whiten_LL: Floats,
         covariance_LL: Sigma.
         whiten_LL: its `whitening`.
         share: 0..1.
+        weight_N: of the images, see `weights`.
     """
     square_N = np.square(centred_NL @ whiten_LL).sum(axis=1)
-    rows, latents = centred_NL.shape
-    mean, identity = float(square_N.mean()), float(np.trace(covariance_LL) / latents * np.square(whiten_LL).sum())
+    rows, latents = total_of(len(centred_NL), weight_N), centred_NL.shape[1]
+    mean, identity = (
+        float(mean_of(square_N, weight_N)),
+        float(np.trace(covariance_LL) / latents * np.square(whiten_LL).sum()),
+    )
     kept = min(max((identity - latents) / max(identity - mean, 1e-9 * latents), 0.0), 1.0)
-    inside, others = float(np.quantile(np.sqrt(square_N), share)) ** 2, max(rows - 1, 1)
+    inside, others = quantile_of(np.sqrt(square_N), share, weight_N) ** 2, max(rows - 1, 1)
     left_out = inside / max(1.0 - kept * inside / others, 1.0 / rows)
     return float(rows / others * np.sqrt(left_out))
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, Integers, Mask, Singles
 from heddle_adapters.solve import solve_symmetric
+from heddle_adapters.weights import mean_of, rooted, total_of
 
 PATH = (0, 1, 2, 4, 8, 14, 20)
 RIDGE = 0.5  # pulls towards the closed form, in imagined rows per latent
@@ -31,6 +32,8 @@ def descend(
     direction_LC: Floats,
     offset_C: Floats,
     path: Sequence[int] = PATH,
+    *,
+    weight_N: Floats | None = None,
 ) -> dict[int, tuple[Floats, Floats]]:
     """Descend the logistic loss of all levelled factors at once.
 
@@ -40,18 +43,20 @@ def descend(
         widths: K of each factor.
         direction_LC, offset_C: the closed form's logits, factors side by side.
         path: steps at which to keep the state.
+        weight_N: of the rows, see `weights`.
 
     Returns:
         step -> (directions [L, C], offsets [C]); step 0 among them.
     """
-    mean_L = latents_NL.mean(axis=0)
+    mean_L = mean_of(latents_NL, weight_N)
     centered_NL = latents_NL - mean_L
     rows, size = centered_NL.shape
-    basis_LL, pull_XX = _coordinates(centered_NL)
+    bound = np.sqrt(2.0 / total_of(rows, weight_N))
+    basis_LL, pull_XX = _coordinates(rooted(centered_NL, weight_N))
     # the offset is one more coordinate, scaled to the same bound of the curvature, that nothing pulls back
     inputs_XN = np.empty((size + 1, rows), np.float32)
-    inputs_XN[:size], inputs_XN[size] = (centered_NL @ basis_LL).T, np.sqrt(2.0 / rows)
-    loss = _Loss(levels_NF, widths)
+    inputs_XN[:size], inputs_XN[size] = (centered_NL @ basis_LL).T, bound
+    loss = _Loss(levels_NF, widths, weight_N)
     logits_CN = np.ascontiguousarray((centered_NL @ direction_LC + (offset_C + mean_L @ direction_LC)).T, np.float32)
     moved_CX = np.zeros((len(logits_CN), size + 1), np.float32)
     kept = {0: (direction_LC, offset_C)}
@@ -82,7 +87,7 @@ def descend(
         logits_CN += along_CN
         if step in path:
             direction = direction_LC + basis_LL @ moved_CX[:, :size].T.astype(np.float64)
-            lift_C = moved_CX[:, size] * np.sqrt(2.0 / rows) + mean_L @ (direction_LC - direction)
+            lift_C = moved_CX[:, size] * bound + mean_L @ (direction_LC - direction)
             kept[step] = (direction, offset_C + lift_C)
     return kept
 
@@ -90,7 +95,7 @@ def descend(
 class _Loss:
     """The logistic loss of F factors whose logits lie side by side, [C, N]: rows of a factor are contiguous."""
 
-    def __init__(self, levels_NF: Integers, widths: Sequence[int]) -> None:
+    def __init__(self, levels_NF: Integers, widths: Sequence[int], weight_N: Floats | None = None) -> None:
         ends = np.cumsum(widths).tolist()
         self._blocks = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self._first_F = np.array([block.start for block in self._blocks])
@@ -99,11 +104,12 @@ class _Loss:
         self._known_FN: Mask | None = None if known_FN.all() else known_FN
         self._truth_FN = self._first_F[:, None] + np.maximum(levels_NF.T, 0)
         self._row_N = np.arange(len(levels_NF))
+        self._weight_N: Singles | None = None if weight_N is None else weight_N.astype(np.float32)
         self._share_CN = np.empty((ends[-1], len(levels_NF)), np.float32)
         self._error_CN = np.empty_like(self._share_CN)
 
     def of(self, logits_CN: Singles) -> tuple[Singles, Floats]:
-        """Return probabilities less truth [C, N], nought where a label is missing, and the loss [F] in nats."""
+        """Return weighted probabilities less truth [C, N], 0 where a label is missing, and the loss [F] in nats."""
         for index, block in enumerate(self._blocks):
             share_KN = self._share_CN[block]
             np.subtract(logits_CN[block], logits_CN[block].max(axis=0), out=share_KN)
@@ -118,7 +124,11 @@ class _Loss:
         else:
             self._error_CN[self._truth_FN, self._row_N] = truth_FN - self._known_FN
             truth_FN = np.where(self._known_FN, truth_FN, 1.0)
-        return self._error_CN, -np.log(np.maximum(truth_FN, _TINY)).sum(axis=1, dtype=np.float64)
+        loss_FN = -np.log(np.maximum(truth_FN, _TINY))
+        if self._weight_N is not None:
+            self._error_CN *= self._weight_N
+            loss_FN *= self._weight_N
+        return self._error_CN, loss_FN.sum(axis=1, dtype=np.float64)
 
     def curvature(self, along_CN: Singles) -> Floats:
         """Return the second derivative [F] of the loss, where `of` was last asked, as all logits move along."""
@@ -127,7 +137,10 @@ class _Loss:
             along_KN = along_CN[block]
             weighed_KN = np.multiply(self._share_CN[block], along_KN, out=self._error_CN[block])
             mean_N = weighed_KN.sum(axis=0)
-            bend_F[index] = float(np.vdot(weighed_KN, along_KN)) - float(np.vdot(mean_N, mean_N))
+            told_N = mean_N if self._weight_N is None else mean_N * self._weight_N
+            if self._weight_N is not None:
+                weighed_KN *= self._weight_N
+            bend_F[index] = float(np.vdot(weighed_KN, along_KN)) - float(np.vdot(told_N, mean_N))
         return bend_F
 
     def summed(self, array_CX: NDArray[np.floating[Any]]) -> Floats:

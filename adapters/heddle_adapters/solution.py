@@ -13,6 +13,7 @@ from heddle_adapters.interaction import Interaction, product_columns, product_pe
 from heddle_adapters.linear import closed_form_read
 from heddle_adapters.read import softmax
 from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, encoding_of, seen_of
+from heddle_adapters.weights import known_mean, mean_of, rooted
 
 FILL_ROUNDS = 2  # of expectation and solve for missing labels; a third changes readings by less than a per mille
 
@@ -26,12 +27,14 @@ class Solution:
         design_NP: the design rows, missing labels filled with what was expected of them.
         codings: per factor.
         counts: per factor the label counts of its levels; empty for numbers.
+        weight_N: of the rows; None is 1.
     """
 
     encoding: Encoding
     design_NP: Floats
     codings: tuple[Coding, ...]
     counts: tuple[Floats, ...]
+    weight_N: Floats | None = None
 
     @cached_property
     def read(self) -> tuple[Floats, Floats]:
@@ -51,6 +54,7 @@ def solve(
     ridge: float,
     pool_ML: Floats | None = None,
     share: float = RESIDUAL_SHARE,
+    weight_N: Floats | None = None,
     reads_only: bool = False,
 ) -> Solution:
     """Solve one labelled set.
@@ -66,15 +70,16 @@ def solve(
         ridge: pseudo-counts per level.
         pool_ML: unlabelled latents.
         share: of the residual covariance's shrinkage.
+        weight_N: of the rows, see `weights`.
         reads_only: leave Sigma out, which only writes ask for.
     """
     design_NP = code_all(values_NF, codings)
     missing_NP = np.isnan(design_NP)
-    center_P = np.nanmean(design_NP, axis=0)
+    center_P = known_mean(design_NP, weight_N)
     design_NP = np.where(missing_NP, center_P, design_NP)
     penalty_PP = pseudo_counts(codings, ridge)
-    counts = tuple(level_counts(values_NF[:, index], coding) for index, coding in enumerate(codings))
-    seen = seen_of(latents_NL, pool_ML, reads_only=reads_only)
+    counts = tuple(level_counts(values_NF[:, index], coding, weight_N) for index, coding in enumerate(codings))
+    seen = seen_of(latents_NL, pool_ML, weight_N, reads_only=reads_only)
     encoding = encoding_of(seen.moments(design_NP), penalty_PP)
     if missing_NP.any():
         gaps_NF = np.isnan(values_NF)
@@ -86,7 +91,7 @@ def solve(
             expected_MQ = expected_design(asked_ML @ direction_LC + offset_C, [codings[place] for place in only])
             design_NP[place_MQ] = np.where(missing_MQ, expected_MQ, design_NP[place_MQ])
             encoding = encoding_of(seen.moments(design_NP), penalty_PP)
-    return Solution(encoding, design_NP, tuple(codings), counts).shrunk(share)
+    return Solution(encoding, design_NP, tuple(codings), counts, weight_N).shrunk(share)
 
 
 def interacting_effects(
@@ -117,16 +122,20 @@ def interacting_effects(
     design_NP = solution.design_NP
     all_NR = np.hstack([design_NP, *(product_columns(design_NP, values_NF, codings, *pair) for pair in pairs)])
     penalty_RR = block_diag(penalty_PP, *(product_penalty(penalty_PP, codings, *pair, ridge) for pair in pairs))
-    all_NR -= all_NR.mean(axis=0)
-    cross_RL = all_NR.T @ (latents_NL - latents_NL.mean(axis=0))
+    weight_N = solution.weight_N
+    all_NR = rooted(all_NR - mean_of(all_NR, weight_N), weight_N)
+    cross_RL = all_NR.T @ rooted(latents_NL - mean_of(latents_NL, weight_N), weight_N)
     effects_RL: Floats = cho_solve(cho_factor(all_NR.T @ all_NR + penalty_RR), cross_RL)
     return effects_RL[: len(penalty_PP)], effects_RL[len(penalty_PP) :]
 
 
-def level_counts(values_N: Floats, coding: Coding) -> Floats:
-    """Return the number of labels per level [K]; empty for numbers."""
-    known_N = values_N[~np.isnan(values_N)] if coding.levels else np.empty(0)
-    return np.bincount(known_N.astype(int), minlength=coding.levels).astype(np.float64)
+def level_counts(values_N: Floats, coding: Coding, weight_N: Floats | None = None) -> Floats:
+    """Return the number of labels per level [K], or the sum of their weights; empty for numbers."""
+    if not coding.levels:
+        return np.zeros(0)
+    known_N = ~np.isnan(values_N)
+    weights = None if weight_N is None else weight_N[known_N]
+    return np.bincount(values_N[known_N].astype(int), weights, coding.levels).astype(np.float64)
 
 
 def expected_design(scores_NC: Floats, codings: Sequence[Coding]) -> Floats:

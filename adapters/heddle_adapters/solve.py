@@ -10,6 +10,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from heddle_adapters.arrays import Floats
+from heddle_adapters.weights import among_pool, mean_of, rooted, total_of, weighed
 
 RESIDUAL_SHARE = 0.25  # of the textbook shrinkage that the residual covariance gets where none is chosen
 
@@ -28,7 +29,7 @@ class Encoding:
         design_PP: covariance of the design columns.
         covariance_LL: Sigma, Ledoit-Wolf covariance of all images, labelled or not.
         cross_PL: covariance of design columns with latents.
-        rows: N.
+        rows: N, or the sum of the rows' weights.
     """
 
     mean_L: Floats
@@ -40,7 +41,7 @@ class Encoding:
     design_PP: Floats
     covariance_LL: Floats
     cross_PL: Floats
-    rows: int
+    rows: float
 
     def shrunk(self, share: float) -> "Encoding":
         """Return the same with its residual covariance shrunk by another share; see `shrink_residual`."""
@@ -52,14 +53,14 @@ class Moments:
     """All that the encoding model needs to know of N labelled rows and of the unlabelled pool.
 
     Attributes:
-        rows: N.
+        rows: N, or the sum of the rows' weights.
         mean_L, center_P: means of latents and of design columns.
         gram_PP, cross_PL, scatter_LL: sums over rows of centred products, design with design, design with
             latents, latents with latents.
         covariance_LL: Sigma, see `Encoding`.
     """
 
-    rows: int
+    rows: float
     mean_L: Floats
     center_P: Floats
     gram_PP: Floats
@@ -73,22 +74,24 @@ class Seen:
     """What the encoding model needs of the latents whatever their labels: computed once where labels change.
 
     Attributes:
-        centred_NL: labelled latents less their mean.
+        centred_NL: labelled latents less their mean, times the roots of the rows' weights.
         mean_L: that mean.
         scatter_LL, covariance_LL: see `Moments`.
+        weight_N: of the rows; None is 1.
     """
 
     centred_NL: Floats
     mean_L: Floats
     scatter_LL: Floats
     covariance_LL: Floats
+    weight_N: Floats | None
 
     def moments(self, design_NP: Floats) -> Moments:
         """Return the moments of these latents and of design rows without NaN."""
-        center_P = design_NP.mean(axis=0)
-        design_NP = design_NP - center_P
+        center_P = mean_of(design_NP, self.weight_N)
+        design_NP = rooted(design_NP - center_P, self.weight_N)
         return Moments(
-            len(design_NP),
+            total_of(len(design_NP), self.weight_N),
             self.mean_L,
             center_P,
             design_NP.T @ design_NP,
@@ -98,22 +101,32 @@ class Seen:
         )
 
 
-def seen_of(latents_NL: Floats, pool_ML: Floats | None, *, reads_only: bool = False) -> Seen:
+def seen_of(
+    latents_NL: Floats, pool_ML: Floats | None, weight_N: Floats | None = None, *, reads_only: bool = False
+) -> Seen:
     """Return what the encoding model needs of latents.
 
     Args:
         latents_NL: labelled latents, every column alive.
         pool_ML: latents of unlabelled images, for the covariance only.
+        weight_N: of labelled rows, see `weights`; images of the pool count once.
         reads_only: leave the covariance out (empty), which only writes ask for.
     """
-    mean_L = latents_NL.mean(axis=0)
+    mean_L = mean_of(latents_NL, weight_N)
     latents_NL = latents_NL - mean_L
-    covariance_LL = np.empty((0, 0)) if reads_only else pooled_covariance(latents_NL, pool_ML)
-    return Seen(latents_NL, mean_L, latents_NL.T @ latents_NL, covariance_LL)
+    covariance_LL = np.empty((0, 0)) if reads_only else pooled_covariance(latents_NL, pool_ML, weight_N)
+    latents_NL = rooted(latents_NL, weight_N)
+    return Seen(latents_NL, mean_L, latents_NL.T @ latents_NL, covariance_LL, weight_N)
 
 
 def encode_jointly(
-    latents_NL: Floats, design_NP: Floats, penalty_PP: Floats, pool_ML: Floats | None, *, reads_only: bool = False
+    latents_NL: Floats,
+    design_NP: Floats,
+    penalty_PP: Floats,
+    pool_ML: Floats | None,
+    weight_N: Floats | None = None,
+    *,
+    reads_only: bool = False,
 ) -> Encoding:
     """Fit the encoding model.
 
@@ -122,9 +135,11 @@ def encode_jointly(
         design_NP: design rows without NaN (see `solution.solve`).
         penalty_PP: ridge penalty, see `design.pseudo_counts`.
         pool_ML: latents of unlabelled images, for the covariance only.
+        weight_N: of labelled rows, see `weights`.
         reads_only: leave the covariance out (empty), which only writes ask for.
     """
-    return encoding_of(seen_of(latents_NL, pool_ML, reads_only=reads_only).moments(design_NP), penalty_PP)
+    seen = seen_of(latents_NL, pool_ML, weight_N, reads_only=reads_only)
+    return encoding_of(seen.moments(design_NP), penalty_PP)
 
 
 def encoding_of(moments: Moments, penalty_PP: Floats) -> Encoding:
@@ -172,20 +187,24 @@ def shrink_residual(covariance_LL: Floats, freedom: float, share: float = RESIDU
     return result
 
 
-def pooled_covariance(centered_NL: Floats, pool_ML: Floats | None) -> Floats:
+def pooled_covariance(centered_NL: Floats, pool_ML: Floats | None, weight_N: Floats | None = None) -> Floats:
     """Return Sigma: the shrunk covariance of labelled and unlabelled latents, each about its own mean."""
     if pool_ML is None or not len(pool_ML):
-        return shrunk_covariance(centered_NL)
-    return shrunk_covariance(np.vstack([centered_NL, pool_ML - pool_ML.mean(axis=0)]))
+        return shrunk_covariance(centered_NL, weight_N)
+    images_ML = np.vstack([centered_NL, pool_ML - pool_ML.mean(axis=0)])
+    return shrunk_covariance(images_ML, among_pool(weight_N, len(pool_ML)))
 
 
-def shrunk_covariance(centered_NL: Floats) -> Floats:
-    """Return the Ledoit-Wolf covariance [L, L] of centred rows (Ledoit & Wolf 2004)."""
-    fourth = float(np.square(np.square(centered_NL).sum(axis=1)).sum())
-    return shrink(centered_NL.T @ centered_NL / len(centered_NL), fourth, len(centered_NL))
+def shrunk_covariance(centered_NL: Floats, weight_N: Floats | None = None) -> Floats:
+    """Return the Ledoit-Wolf covariance [L, L] of centred rows (Ledoit & Wolf 2004), weighted rows as many as they
+    count for.
+    """
+    fourth = float(weighed(np.square(np.square(centered_NL).sum(axis=1)), weight_N).sum())
+    rows, centered_NL = total_of(len(centered_NL), weight_N), rooted(centered_NL, weight_N)
+    return shrink(centered_NL.T @ centered_NL / rows, fourth, rows)
 
 
-def shrink(covariance_LL: Floats, fourth: float, rows: int) -> Floats:
+def shrink(covariance_LL: Floats, fourth: float, rows: float) -> Floats:
     """Pull a covariance of centred rows towards a multiple of the identity (Ledoit & Wolf 2004, section 3.3).
 
     Args:
