@@ -1,6 +1,7 @@
 """The fleet solver against one-by-one fits, which are its definition."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ def alone(tenant: FleetTenant, ridge: float | None = None) -> Adapter:
         tenant.factor_set,
         base_digest=tenant.base_digest,
         pool_ML=tenant.pool_ML,
+        weight_N=tenant.weight_N,
         ridge=ridge,
         refine=False,
     )
@@ -120,6 +122,32 @@ def test_every_tenant_gets_what_it_would_get_alone(fleet: list[FleetTenant]) -> 
         assert_same(fitted.adapter(index), alone(tenant))
     kinds = [coding.kind for coding in fitted.adapter(10).codings]
     assert kinds[2] == "categorical"  # the fleet noticed the swapped order, as the single fit does
+
+
+def test_weighted_tenants_get_what_they_would_get_alone(fleet: list[FleetTenant]) -> None:
+    def weights(index: int, rows: int) -> Any:
+        weight_N = np.random.default_rng(index).uniform(0.2, 3.0, rows)
+        weight_N[:2] = 40.0 if index % 2 else 1e-9
+        return weight_N
+
+    weighted = [replace(tenant, weight_N=weights(index, len(tenant.values_NF))) for index, tenant in enumerate(fleet)]
+    several = [*weighted, fleet[0], replace(fleet[1], weight_N=np.full(61, 0.3))]
+    fitted = fit_fleet(several, device="cpu")
+    assert fitted.refused == {}
+    for index, tenant in enumerate(several):
+        assert_same(fitted.adapter(index), alone(tenant))
+    plain = fit_fleet(fleet[:2], device="cpu")
+    assert pack(fitted.adapter(len(fleet))) == pack(plain.adapter(0)) != pack(fitted.adapter(0))
+    assert pack(fitted.adapter(len(fleet) + 1)) == pack(plain.adapter(1))
+    assert len({fitted.ridge(index) for index in range(len(fleet))}) >= 2
+
+
+def test_a_bad_weight_refuses_its_tenant_alone(fleet: list[FleetTenant]) -> None:
+    bad = replace(fleet[1], weight_N=np.append(np.ones(60), np.nan))
+    fitted = fit_fleet([fleet[0], bad], device="cpu")
+    assert fitted.refused[1].code == "invalid_weight"
+    assert "row 60" in fitted.refused[1].message
+    assert_same(fitted.adapter(0), alone(fleet[0]))
 
 
 def test_a_given_ridge_is_everybodys(fleet: list[FleetTenant]) -> None:

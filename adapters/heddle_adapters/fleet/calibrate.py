@@ -5,11 +5,14 @@ import torch
 from torch import Tensor
 
 from heddle_adapters.calibrate import COLDEST, HOTTEST, NEWTON_STEPS, SETTLED
+from heddle_adapters.fleet.encode import or_one
 from heddle_adapters.fleet.read import Layout
 from heddle_adapters.held_out import LEAST_ERROR
 
 
-def calibrated(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF: Tensor) -> tuple[Tensor, Tensor]:
+def calibrated(
+    scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF: Tensor, weight_BN: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return temperatures and typical errors [B, F], and the loss [B] of all labels; see `held_out.HeldOut`.
 
     Args:
@@ -17,22 +20,26 @@ def calibrated(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF
         values_BNF: labels, NaN where missing or padding.
         layout: of the columns.
         period_BF: period of each factor, 1 where it has none.
+        weight_BN: of the rows; None is 1.
     """
-    temperature_BF, loss_BF = temperatures(scores_BNC, values_BNF, layout)
+    temperature_BF, loss_BF = temperatures(scores_BNC, values_BNF, layout, weight_BN)
     if bool((layout.number_F > 0).any()):
-        number_BF, error_BF, rows_BF = number_errors(scores_BNC, values_BNF, layout, period_BF)
+        number_BF, error_BF, rows_BF = number_errors(scores_BNC, values_BNF, layout, period_BF, weight_BN)
         temperature_BF = torch.where(number_BF, error_BF, temperature_BF)
         loss_BF = torch.where(number_BF, rows_BF * error_BF.log(), loss_BF)
     return temperature_BF, loss_BF.sum(-1)
 
 
-def temperatures(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+def temperatures(
+    scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, weight_BN: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the temperatures [B, F] of levelled factors, 1 elsewhere, and the summed loss at them, 0 elsewhere.
 
     Args:
         scores_BNC: out of fold; NaN in rows that no fold read.
         values_BNF: labels, NaN where missing or padding.
         layout: of the columns.
+        weight_BN: of the rows; None is 1.
     """
     size, _, scores = scores_BNC.shape
     result_BF = torch.ones(size, values_BNF.shape[2], dtype=scores_BNC.dtype, device=scores_BNC.device)
@@ -44,14 +51,21 @@ def temperatures(scores_BNC: Tensor, values_BNF: Tensor, layout: Layout) -> tupl
             continue
         tenant, place = torch.nonzero(levels_BF == count, as_tuple=True)
         logits_MKN = columns_BCN[tenant[:, None], layout.scores_FK[tenant, place, :count]]
-        result_BF[tenant, place], loss_BF[tenant, place] = _temperatures(logits_MKN, values_BNF[tenant, :, place])
+        weight_MN = None if weight_BN is None else weight_BN[tenant]
+        found = _temperatures(logits_MKN, values_BNF[tenant, :, place], weight_MN)
+        result_BF[tenant, place], loss_BF[tenant, place] = found
     return result_BF, loss_BF
 
 
 def number_errors(
-    scores_BNC: Tensor, values_BNF: Tensor, layout: Layout, period_BF: Tensor
+    scores_BNC: Tensor,
+    values_BNF: Tensor,
+    layout: Layout,
+    period_BF: Tensor,
+    weight_BN: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where numbers are (a mask [B, F]), their typical out-of-fold errors, and the labels those are of.
+    """Return where numbers are (a mask [B, F]), their typical out-of-fold errors, and the labels those are of
+    or the sum of their weights.
 
     Arguments as `calibrated`.
     """
@@ -64,21 +78,23 @@ def number_errors(
     angle = (turn + np.pi) % (2 * np.pi) - np.pi
     error_BNF = torch.where((layout.number_F == 2)[:, None], angle, cosine_BNF - values_BNF)
     known = ~torch.isnan(error_BNF)
-    total = torch.where(known, error_BNF.square(), 0.0).sum(1)
-    rows = known.sum(1)
-    error_BF = (total / rows.clamp(min=1)).sqrt().clamp(min=LEAST_ERROR)
+    square_BNF = torch.where(known, error_BNF.square(), 0.0)
+    told = known if weight_BN is None else known * weight_BN[..., None]
+    total = (square_BNF if weight_BN is None else square_BNF * told).sum(1)
+    rows = told.sum(1)
+    error_BF = (total / or_one(rows)).sqrt().clamp(min=LEAST_ERROR)
     return layout.number_F > 0, torch.where(rows > 0, error_BF, torch.ones_like(error_BF)), rows
 
 
-def _temperatures(logits_MKN: Tensor, values_MN: Tensor) -> tuple[Tensor, Tensor]:
+def _temperatures(logits_MKN: Tensor, values_MN: Tensor, counts_MN: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return temperatures and summed losses [M]; the same Newton steps as `temperature_of`, each until settled."""
     known_MN = ~torch.isnan(values_MN) & ~torch.isnan(logits_MKN).any(1)
-    weight_MN = known_MN.to(logits_MKN.dtype)
+    weight_MN = known_MN.to(logits_MKN.dtype) if counts_MN is None else known_MN * counts_MN
     rows_M = weight_MN.sum(-1)
     level_MN = torch.where(known_MN, values_MN, 0.0).to(torch.int64)
     logits = torch.where(known_MN[:, None], logits_MKN, 0.0)
     logits -= logits.amax(1, keepdim=True)
-    truth_M = (logits.gather(1, level_MN[:, None])[:, 0] * weight_MN).sum(-1) / rows_M.clamp(min=1.0)
+    truth_M = (logits.gather(1, level_MN[:, None])[:, 0] * weight_MN).sum(-1) / or_one(rows_M)
     inverse_M = torch.ones_like(rows_M)
     open_M = torch.nonzero(rows_M > 0)[:, 0]
     for _ in range(NEWTON_STEPS):

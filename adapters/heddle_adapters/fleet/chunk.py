@@ -20,12 +20,13 @@ from heddle_adapters.fleet.encode import (
     leave_one_out_errors,
     left_out,
     only_all,
+    or_one,
     sum_up,
 )
 from heddle_adapters.fleet.intake import Admitted, Packed, pack
 from heddle_adapters.fleet.read import Layout, closed_form_read, expected_design, held_scores, scores_of
 from heddle_adapters.fleet.result import Solved, none_live, not_solvable, singles
-from heddle_adapters.fleet.write import hybrid_write, trusted_radius, whitening
+from heddle_adapters.fleet.write import high_quantile, hybrid_write, trusted_radius, weighted_quantile, whitening
 from heddle_adapters.held_out import shares_for
 from heddle_adapters.intake import DEAD_BELOW
 from heddle_adapters.leave_one_out import RIDGES
@@ -41,7 +42,7 @@ class Chunk:
     Attributes:
         rows: labelled latents.
         design_BGNP: NaN where a label is missing.
-        counts_BSC: labels per level.
+        counts_BSC: labels per level, or the sum of their weights.
         layout: of the columns.
         shift_BL: mean of labelled latents, which `rows` are centred on.
         mean_BL: mean of all images.
@@ -102,12 +103,13 @@ def load(packed: Packed, device: torch.device) -> Chunk:
 
     weight_BGN, latents_BGNL = there(packed.rows_BGN), there(packed.latents_BGNL)
     count_B1 = weight_BGN.sum((1, 2))[:, None]
-    sum_BL = latents_BGNL.sum((1, 2))
+    weight_BGN1 = weight_BGN[..., None]
+    sum_BL = (latents_BGNL * weight_BGN1 if packed.weighted else latents_BGNL).sum((1, 2))
     shift_BL = sum_BL / count_B1
     pool_BML = pool_BM = pool_shift_BL = None
     mean_BL = shift_BL
-    latents_BGNL.sub_(shift_BL[:, None, None]).mul_(weight_BGN[..., None])
-    square_BL = latents_BGNL.square().sum((1, 2))
+    latents_BGNL.sub_(shift_BL[:, None, None]).mul_(weight_BGN1 > 0)
+    square_BL = (latents_BGNL.square() * weight_BGN1 if packed.weighted else latents_BGNL.square()).sum((1, 2))
     if packed.pool_BML is not None and packed.pool_BM is not None:
         pool_BML, pool_BM = there(packed.pool_BML), there(packed.pool_BM)
         pool_count_B1 = pool_BM.sum(1)[:, None]
@@ -122,7 +124,7 @@ def load(packed: Packed, device: torch.device) -> Chunk:
         pool_BML = pool_BML * live_BL[:, None]
     layout = Layout(**{name: there(array) for name, array in packed.layout.items()})
     return Chunk(
-        Rows(latents_BGNL.mul_(live_BL[:, None, None]), weight_BGN, live_BL),
+        Rows(latents_BGNL.mul_(live_BL[:, None, None]), weight_BGN, live_BL, packed.weighted),
         there(packed.design_BGNP),
         left_out(there(packed.counts_BGC)[:, None]),
         layout,
@@ -160,7 +162,8 @@ def _filled(chunk: Chunk, missing: Tensor, *, every: bool) -> Tensor:
     """Return the design with missing labels at their mean over each problem's rows, or over all rows alone."""
     weight = chunk.rows.weight_BGN[..., None]
     known = left_out((weight * ~missing).sum(2)[:, None])
-    center_BSP = left_out(torch.where(missing, 0.0, chunk.design_BGNP).sum(2)[:, None]) / known.clamp(min=1.0)
+    told_BTGNP = chunk.rows.weighed(torch.where(missing, 0.0, chunk.design_BGNP)[:, None])
+    center_BSP = left_out(told_BTGNP.sum(3)) / or_one(known)
     wanted = center_BSP if every else center_BSP[:, :1]
     return torch.where(missing[:, None], wanted[:, :, None, None], chunk.design_BGNP[:, None])
 
@@ -202,7 +205,9 @@ def _calibrated(chunk: Chunk, packed: Packed, direction_BSLC: Tensor, offset_BSC
     taught_BG = left_out(torch.from_numpy(packed.labelled_BGF).to(device)[:, None])[:, 1:].gt(0).all(-1)
     held_BNC = torch.where(taught_BG[..., None, None], held_BGNC, torch.nan).flatten(1, 2)
     values_BNF = torch.from_numpy(packed.values_BGNF).to(device).flatten(1, 2)
-    return calibrated(held_BNC, values_BNF, chunk.layout, torch.from_numpy(packed.period_BF).to(device))
+    weight_BN = chunk.rows.weight_BGN.flatten(1, 2) if packed.weighted else None
+    period_BF = torch.from_numpy(packed.period_BF).to(device)
+    return calibrated(held_BNC, values_BNF, chunk.layout, period_BF, weight_BN)
 
 
 def _radius(chunk: Chunk, sigma_BLL: Tensor, whiten_BLL: Tensor) -> Tensor:
@@ -214,7 +219,8 @@ def _radius(chunk: Chunk, sigma_BLL: Tensor, whiten_BLL: Tensor) -> Tensor:
         pool = chunk.pool_BML + ((chunk.pool_shift_BL - chunk.mean_BL) * live_BL)[:, None]
         images, weight = torch.cat([images, pool], dim=1), torch.cat([weight, chunk.pool_BM], dim=1)
     norms_BN = torch.linalg.vector_norm(images @ whiten_BLL, dim=-1)
-    return trusted_radius(norms_BN, weight, live_BL.sum(1), sigma_BLL, whiten_BLL, TRUSTED_SHARE).clamp(min=1e-6)
+    quantile_B = (weighted_quantile if chunk.rows.weighted else high_quantile)(norms_BN, weight, TRUSTED_SHARE)
+    return trusted_radius(norms_BN, weight, quantile_B, live_BL.sum(1), sigma_BLL, whiten_BLL).clamp(min=1e-6)
 
 
 def _refusals(solved: Solved, tenants: Sequence[Admitted]) -> dict[int, InvalidInput]:

@@ -20,13 +20,19 @@ class Rows:
 
     Attributes:
         latents_BGNL: centred on the tenant's mean; zero in dead latents and padding.
-        weight_BGN: one, zero in padding.
+        weight_BGN: one, or the row's weight; zero in padding.
         live_BL: one, zero for dead latents.
+        weighted: whether rows have weights.
     """
 
     latents_BGNL: Tensor
     weight_BGN: Tensor
     live_BL: Tensor
+    weighted: bool
+
+    def weighed(self, array_BTGNX: Tensor) -> Tensor:
+        """Return rows times their weights; without weights the array itself, zero in padding as it is."""
+        return array_BTGNX * self.weight_BGN[:, None, ..., None] if self.weighted else array_BTGNX
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +40,7 @@ class Sums:
     """What a solve needs to know of its rows, [B, S, ...], each about the problem's own means.
 
     Attributes:
-        rows_BS: how many.
+        rows_BS: how many, or the sum of their weights.
         mean_BSL, center_BSP: means of latents and design columns.
         gram_BSPP, cross_BSPL, square_BSLL: sums of products.
     """
@@ -75,18 +81,24 @@ def sum_up(rows: Rows, design_BTGNP: Tensor) -> Sums:
         design_BTGNP: their design; T = S where each problem filled missing labels by itself, else 1.
     """
     latents, design = rows.latents_BGNL[:, None], design_BTGNP
-    count_BS = left_out(rows.weight_BGN.sum(-1)[:, None]).clamp(min=1.0)
-    mean = left_out(latents.sum(-2)) / count_BS[..., None]
-    center = left_out(design.sum(-2)) / count_BS[..., None]
+    count_BS = or_one(left_out(rows.weight_BGN.sum(-1)[:, None]))
+    latents_w, design_w = rows.weighed(latents), rows.weighed(design)
+    mean = left_out(latents_w.sum(-2)) / count_BS[..., None]
+    center = left_out(design_w.sum(-2)) / count_BS[..., None]
     weight = count_BS[..., None, None]
     return Sums(
         count_BS,
         mean,
         center,
-        left_out(design.mT @ design) - weight * (center[..., :, None] * center[..., None, :]),
-        left_out(design.mT @ latents) - weight * (center[..., :, None] * mean[..., None, :]),
-        left_out(latents.mT @ latents) - weight * (mean[..., :, None] * mean[..., None, :]),
+        left_out(design_w.mT @ design) - weight * (center[..., :, None] * center[..., None, :]),
+        left_out(design_w.mT @ latents) - weight * (center[..., :, None] * mean[..., None, :]),
+        left_out(latents_w.mT @ latents) - weight * (mean[..., :, None] * mean[..., None, :]),
     )
+
+
+def or_one(count: Tensor) -> Tensor:
+    """Return counts or sums of weights to divide by, 1 for those of nothing."""
+    return torch.where(count > 0, count, 1.0)
 
 
 def left_out(parts_BTG: Tensor) -> Tensor:
@@ -174,6 +186,8 @@ def leave_one_out_errors(
     own_BN = (latents_BNL @ precision).mul_(latents_BNL).sum(-1)
     crossed_BNR = (latents_BNL @ toward_BLP).mul_(design_BNP) @ weight_BRP.mT
     leverage_BNR = design_BNP.square() @ weight_BRP.mT + 1.0 / sums.rows_BS[..., None]
+    if rows.weighted:
+        leverage_BNR.mul_(weight_BN[..., None])
     shaped_BNP = torch.empty_like(design_BNP)
     errors = []
     for candidate in range(len(ridges_R)):

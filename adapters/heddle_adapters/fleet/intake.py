@@ -14,6 +14,7 @@ from heddle_adapters.fleet.structure import Widths, padded_rows, stacked, struct
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.held_out import fold_count
 from heddle_adapters.intake import check_values
+from heddle_adapters.weights import relative_weights
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 
@@ -31,6 +32,7 @@ class FleetTenant:
     factor_set: FactorSet
     base_digest: str
     pool_ML: NDArray[Any] | None = None
+    weight_N: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ class Admitted:
         index: its place in the fleet.
         tenant: as it came.
         values_NF: labels as float64.
+        weight_N: of the rows, see `weights`.
         codings: per factor.
         fold_N: fold of each row.
         folds: how many.
@@ -49,12 +52,13 @@ class Admitted:
     index: int
     tenant: FleetTenant
     values_NF: Floats
+    weight_N: Floats | None
     codings: tuple[Coding, ...]
     fold_N: NDArray[np.intp]
     folds: int
 
     @property
-    def shape(self) -> tuple[int, int, int, int, bool, Widths]:
+    def shape(self) -> tuple[int, int, int, int, bool, bool, Widths]:
         """What it must have in common with tenants solved beside it."""
         pool = self.tenant.pool_ML
         return (
@@ -63,6 +67,7 @@ class Admitted:
             self.tenant.latents_NL.shape[1],
             padded_rows(len(pool)) if pool is not None else 0,
             bool(np.isnan(self.values_NF).any()),
+            self.weight_N is not None,
             widths_of(self.codings),
         )
 
@@ -74,9 +79,10 @@ class Packed:
     Attributes:
         tenants: who they are, in order.
         latents_BGNL, values_BGNF: rows by fold; zero and NaN in padding.
-        rows_BGN: one, zero in padding.
+        rows_BGN: one, or the row's weight; zero in padding.
+        weighted: whether rows have weights.
         design_BGNP: NaN where a label is missing, zero in padding.
-        counts_BGC: labels per level and fold.
+        counts_BGC: labels per level and fold, or the sum of their weights.
         labelled_BGF: labels per factor and fold; one in padded factors.
         period_BF: of periodic factors, else 1.
         layout: `structure.stacked`.
@@ -87,6 +93,7 @@ class Packed:
     latents_BGNL: Floats
     values_BGNF: Floats
     rows_BGN: Floats
+    weighted: bool
     design_BGNP: Floats
     counts_BGC: Floats
     labelled_BGF: Floats
@@ -112,9 +119,13 @@ def admit(index: int, tenant: FleetTenant) -> Admitted:
                 "use one base",
                 code="latent_mismatch",
             )
-    codings = tuple(coding_of(factor, values_NF[:, place]) for place, factor in enumerate(tenant.factor_set.factors))
+    weight_N = relative_weights(tenant.weight_N, len(values_NF))
+    codings = tuple(
+        coding_of(factor, values_NF[:, place], weight_N=weight_N)
+        for place, factor in enumerate(tenant.factor_set.factors)
+    )
     folds = fold_count(len(values_NF))
-    return Admitted(index, tenant, values_NF, codings, fold_of_rows(values_NF, folds, seed=0), folds)
+    return Admitted(index, tenant, values_NF, weight_N, codings, fold_of_rows(values_NF, folds, seed=0), folds)
 
 
 def chunks_of(tenants: Sequence[Admitted]) -> Iterator[Sequence[Admitted]]:
@@ -126,7 +137,7 @@ def chunks_of(tenants: Sequence[Admitted]) -> Iterator[Sequence[Admitted]]:
 
 
 def _cut(group: list[Admitted]) -> Iterator[Sequence[Admitted]]:
-    folds, rows, latents, pool, _, _ = group[0].shape
+    folds, rows, latents, pool, _, _, _ = group[0].shape
     count = max(1, _CHUNK_VALUES // ((folds * rows + pool) * latents))
     size = min(count, _MOST_TENANTS)
     return (group[start : start + size] for start in range(0, len(group), size))
@@ -134,13 +145,14 @@ def _cut(group: list[Admitted]) -> Iterator[Sequence[Admitted]]:
 
 def pack(tenants: Sequence[Admitted]) -> Packed:
     """Put tenants of one shape into padded arrays."""
-    folds, rows, latents, pool, _, widths = tenants[0].shape
+    folds, rows, latents, pool, _, weighted, widths = tenants[0].shape
     size, factors = len(tenants), max(len(one.codings) for one in tenants)
     packed = Packed(
         tenants,
         np.zeros((size, folds, rows, latents)),
         np.full((size, folds, rows, factors), np.nan),
         np.zeros((size, folds, rows)),
+        weighted,
         np.zeros((size, folds, rows, widths.columns)),
         np.zeros((size, folds, widths.scores)),
         np.ones((size, folds, factors)),
@@ -159,7 +171,8 @@ def _fill(packed: Packed, place: int, one: Admitted) -> None:
     fold_N = one.fold_N[order_N]
     row_N = np.arange(len(order_N)) - np.searchsorted(fold_N, np.arange(one.folds))[fold_N]
     packed.latents_BGNL[place, fold_N, row_N] = one.tenant.latents_NL[order_N]
-    packed.rows_BGN[place, fold_N, row_N] = 1.0
+    weight_N = None if one.weight_N is None else one.weight_N[order_N]
+    packed.rows_BGN[place, fold_N, row_N] = 1.0 if weight_N is None else weight_N
     design_NP = code_all(one.values_NF, one.codings)
     packed.design_BGNP[place, fold_N, row_N, : design_NP.shape[1]] = design_NP[order_N]
     values_NF = one.values_NF[order_N]
@@ -170,7 +183,8 @@ def _fill(packed: Packed, place: int, one: Admitted) -> None:
         packed.labelled_BGF[place, :, index] = np.bincount(fold_N[known_N], minlength=one.folds)
         if coding.levels:
             flat_N = fold_N[known_N] * coding.levels + values_NF[known_N, index].astype(np.int64)
-            counts = np.bincount(flat_N, minlength=one.folds * coding.levels).reshape(one.folds, coding.levels)
+            weights = None if weight_N is None else weight_N[known_N]
+            counts = np.bincount(flat_N, weights, one.folds * coding.levels).reshape(one.folds, coding.levels)
             packed.counts_BGC[place, :, first : first + coding.levels] = counts
         if coding.kind == "periodic":
             packed.period_BF[place, index] = coding.spread

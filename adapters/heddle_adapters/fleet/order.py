@@ -62,7 +62,8 @@ def _share(tenant: Admitted, index: int, directions: tuple[Floats, ...]) -> floa
         if half_is_empty(tenant.values_NF[~judged_N], tenant.codings):
             continue
         place_N = tenant.tenant.latents_NL[judged_N].astype(np.float64) @ direction_L
-        found, possible = pairs_in_order(place_N, tenant.values_NF[judged_N, index])
+        weight_N = None if tenant.weight_N is None else tenant.weight_N[judged_N]
+        found, possible = pairs_in_order(place_N, tenant.values_NF[judged_N, index], weight_N)
         in_order, total = in_order + found, total + possible
     return in_order / total if total else 1.0
 

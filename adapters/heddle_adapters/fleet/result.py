@@ -14,6 +14,7 @@ from heddle_adapters.fit import usable_range
 from heddle_adapters.fleet.intake import FleetTenant
 from heddle_adapters.intake import labels_of
 from heddle_adapters.linear import WORST_CONDITION
+from heddle_adapters.weights import relative_weights
 from heddle_platform.errors import InvalidInput, NotFound
 
 DETAIL: DetailMode = "decode"
@@ -78,7 +79,7 @@ class FleetFit:
         chunk, place = self._find(index)
         tenant, codings = self.tenants[index], chunk.codings[place]
         factors, columns, scores = len(codings), column_slices(codings)[-1].stop, score_slices(codings)[-1].stop
-        condition = float(chunk.condition_B[place])
+        condition, values_NF = float(chunk.condition_B[place]), labels_of(tenant.values_NF)
         return Adapter(
             factor_set=tenant.factor_set,
             base_digest=tenant.base_digest,
@@ -91,7 +92,7 @@ class FleetFit:
             detail=(DETAIL,) * factors,
             refused=(),
             live_L=chunk.live_BL[place],
-            usable_F2=usable_range(tenant.factor_set, labels_of(tenant.values_NF)),
+            usable_F2=usable_range(tenant.factor_set, values_NF, relative_weights(tenant.weight_N, len(values_NF))),
             spread_CL=chunk.spread_BCL[place, :scores],
             mean_L=chunk.mean_BL[place],
             whiten_LL=chunk.whiten_BLL[place],

@@ -38,20 +38,25 @@ def whitening(covariance_BLL: Tensor, live_BL: Tensor) -> Tensor:
 
 
 def trusted_radius(
-    norms_BN: Tensor, weight_BN: Tensor, latents_B: Tensor, covariance_BLL: Tensor, whiten_BLL: Tensor, share: float
+    norms_BN: Tensor,
+    weight_BN: Tensor,
+    quantile_B: Tensor,
+    latents_B: Tensor,
+    covariance_BLL: Tensor,
+    whiten_BLL: Tensor,
 ) -> Tensor:
-    """Return `linear.trusted_radius` [B] of whitened norms, each row's weight one or zero."""
+    """Return `linear.trusted_radius` [B] of whitened norms, rows' weights (zero in padding) and their quantile."""
     rows_B = weight_BN.sum(1)
     mean_B = (norms_BN.square() * weight_BN).sum(1) / rows_B
     identity_B = trace(covariance_BLL) / latents_B * whiten_BLL.square().sum((1, 2))
     spread_B = torch.maximum(identity_B - mean_B, 1e-9 * latents_B)
     kept_B = ((identity_B - latents_B) / spread_B).clamp(0.0, 1.0)
-    inside_B, others_B = _high_quantile(norms_BN, weight_BN, share).square(), (rows_B - 1).clamp(min=1.0)
+    inside_B, others_B = quantile_B.square(), (rows_B - 1).clamp(min=1.0)
     left_out_B = inside_B / torch.maximum(1.0 - kept_B * inside_B / others_B, 1.0 / rows_B)
     return rows_B / others_B * left_out_B.sqrt()
 
 
-def _high_quantile(values_BN: Tensor, weight_BN: Tensor, share: float) -> Tensor:
+def high_quantile(values_BN: Tensor, weight_BN: Tensor, share: float) -> Tensor:
     """Return the quantile [B] of values whose weight is one, interpolated as numpy does."""
     ordered_BN = torch.where(weight_BN > 0, values_BN, torch.inf).sort(dim=1).values
     place_B = share * (weight_BN.sum(1) - 1)
@@ -59,3 +64,12 @@ def _high_quantile(values_BN: Tensor, weight_BN: Tensor, share: float) -> Tensor
     high_B = place_B.ceil().to(torch.int64)
     low, high = (ordered_BN.gather(1, index[:, None])[:, 0] for index in (low_B, high_B))
     return low + (high - low) * (place_B - low_B)
+
+
+def weighted_quantile(values_BN: Tensor, weight_BN: Tensor, share: float) -> Tensor:
+    """Return `weights.quantile_of` [B] of values with relative weights, zero in padding."""
+    order_BN = torch.where(weight_BN > 0, values_BN, torch.inf).argsort(dim=1)
+    ends_BN = weight_BN.gather(1, order_BN).cumsum(1)
+    first_B1 = share * (ends_BN[:, -1:] - 1.0).clamp(min=0.0)
+    inside_BN = ends_BN.clamp(first_B1, first_B1 + 1.0).diff(dim=1, prepend=first_B1)
+    return (inside_BN * values_BN.gather(1, order_BN)).sum(1) / inside_BN.sum(1)
