@@ -3,15 +3,23 @@
 import numpy as np
 
 from heddle_adapters.arrays import Floats, Mask
+from heddle_adapters.ground import ground_slices
 from heddle_adapters.held_out import FEW_ROWS_FOLDS
-from heddle_adapters.statistics import Statistics, gather, ground_slices, less
+from heddle_adapters.statistics import Statistics, less, sums_of
+from heddle_adapters.weights import given_weights, relative_weights
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, LevelledFactor
 
 _LEAST_SPREAD = 1e-9  # of an angle's (cos, sin), below which all angles are one
 
 
-def without(statistics: Statistics, latents_NL: Floats, values_NF: Floats, pool_ML: Floats | None) -> Statistics:
+def without(
+    statistics: Statistics,
+    latents_NL: Floats,
+    values_NF: Floats,
+    pool_ML: Floats | None,
+    weight_N: Floats | None = None,
+) -> Statistics:
     """Return the statistics of the rows that stay.
 
     A row without gaps is recognised by its levels' counts and its numbers only: sums do not remember rows. It is the
@@ -19,26 +27,20 @@ def without(statistics: Statistics, latents_NL: Floats, values_NF: Floats, pool_
 
     Args:
         statistics: of all rows.
-        latents_NL, values_NF, pool_ML: the rows that go.
+        latents_NL, values_NF, pool_ML, weight_N: the rows that go.
 
     Raises:
         InvalidInput: see `unlearn.unlearn`.
     """
     _check_rows(statistics, latents_NL, values_NF)
-    gone = gather(
-        latents_NL,
-        values_NF,
-        statistics.factor_set,
-        (),
-        base_digest=statistics.base_digest,
-        pool_ML=pool_ML,
-        ridge=statistics.ridge,
-    )
+    weight_N = _same_weights(statistics, weight_N, len(latents_NL))
+    about = statistics.factor_set, statistics.base_digest, statistics.kinds, statistics.ridge
+    gone = sums_of(latents_NL, values_NF, weight_N, pool_ML, about=about)
     left = less(
         statistics,
         gone,
         _sparse_kept(statistics, gone),
-        [_numbers_kept(all_N, some_N) for all_N, some_N in zip(statistics.numbers, gone.numbers, strict=True)],
+        [_numbers_kept(statistics, gone, index) for index in range(len(statistics.numbers))],
     )
     _check_left(statistics, left)
     return left
@@ -60,26 +62,48 @@ def _check_rows(statistics: Statistics, latents_NL: Floats, values_NF: Floats) -
             raise _unknown(f"a row to unlearn has a level of {factor.name!r} that the factor does not have")
 
 
+def _same_weights(statistics: Statistics, weight_N: Floats | None, rows: int) -> Floats | None:
+    """Return the weights of the rows that go as their statistics have them."""
+    if statistics.weights is None:
+        if relative_weights(weight_N, rows) is not None:
+            raise _unknown("the rows to unlearn have weights, those the adapter was fitted on had none or equal ones")
+        return None
+    if weight_N is None and rows:
+        raise _unknown("the adapter was fitted on rows with weights; give those of the rows to unlearn")
+    return np.empty(0) if weight_N is None else given_weights(weight_N, rows)
+
+
 def _sparse_kept(statistics: Statistics, gone: Statistics) -> Mask:
     stays_K = np.ones(len(statistics.sparse_values_KF), dtype=bool)
-    for latents_L, values_F in zip(gone.sparse_latents_KL, gone.sparse_values_KF, strict=True):
+    weight_K, gone_K = _or_ones(statistics), _or_ones(gone)
+    for latents_L, values_F, weight in zip(gone.sparse_latents_KL, gone.sparse_values_KF, gone_K, strict=True):
         same_K = stays_K & (statistics.sparse_latents_KL == latents_L).all(axis=1)
         same_K &= ((statistics.sparse_values_KF == values_F) | np.isnan(values_F)).all(axis=1)
-        same_K &= (np.isnan(statistics.sparse_values_KF) == np.isnan(values_F)).all(axis=1)
+        same_K &= (np.isnan(statistics.sparse_values_KF) == np.isnan(values_F)).all(axis=1) & (weight_K == weight)
         if not same_K.any():
             raise _unknown("a row with a missing label is not among those the adapter was fitted on")
         stays_K[int(np.argmax(same_K))] = False
     return stays_K
 
 
-def _numbers_kept(all_N: Floats, some_N: Floats) -> Floats:
-    stays_N = np.ones(len(all_N), dtype=bool)
-    for value in some_N:
+def _numbers_kept(statistics: Statistics, gone: Statistics, index: int) -> Mask:
+    all_N, stays_N = statistics.numbers[index], np.ones(len(statistics.numbers[index]), dtype=bool)
+    weight_N, gone_N = (None if one.weights is None else one.weights.numbers[index] for one in (statistics, gone))
+    for place, value in enumerate(gone.numbers[index]):
         same_N = stays_N & (all_N == value)
+        told = f"the number {value:g}"
+        if weight_N is not None and gone_N is not None:
+            same_N &= weight_N == gone_N[place]
+            told = f"{told} and the weight {gone_N[place]:g}"
         if not same_N.any():
-            raise _unknown(f"no row with the number {value:g} is left to unlearn")
+            raise _unknown(f"no row with {told} is left to unlearn")
         stays_N[int(np.argmax(same_N))] = False
-    return all_N[stays_N]
+    return stays_N
+
+
+def _or_ones(statistics: Statistics) -> Floats:
+    weight_K = statistics.sparse_weight_K
+    return np.ones(len(statistics.sparse_values_KF)) if weight_K is None else weight_K
 
 
 def _check_left(before: Statistics, left: Statistics) -> None:
@@ -94,7 +118,7 @@ def _check_left(before: Statistics, left: Statistics) -> None:
             code="too_few_labels",
         )
     blocks = ground_slices(before.factor_set)
-    counted = zip(before.factor_set.factors, before.counts(), left.counts(), strict=True)
+    counted = zip(before.factor_set.factors, before.row_counts(), left.row_counts(), strict=True)
     for index, (factor, was_K, is_K) in enumerate(counted):
         if isinstance(factor, LevelledFactor):
             _check_levels(factor.name, factor.level_names, was_K, is_K)
@@ -120,10 +144,14 @@ def _check_levels(name: str, levels: tuple[str, ...], was_K: Floats, is_K: Float
 def _angles_spread(left: Statistics, index: int, block: slice) -> float:
     value_K = left.sparse_values_KF[:, index]
     period = float(getattr(left.factor_set.factors[index], "period", 1.0))
-    angle_K = value_K[~np.isnan(value_K)] * (2 * np.pi / period)
-    known = left.complete + len(angle_K)
-    mean = (left.ground_G[block] + [np.cos(angle_K).sum(), np.sin(angle_K).sum()]) / max(known, 1)
-    return float(1.0 - mean @ mean) if known else 0.0
+    known_K = ~np.isnan(value_K)
+    angle_K, weight_K = value_K[known_K] * (2 * np.pi / period), _or_ones(left)[known_K]
+    if not left.complete + len(angle_K):
+        return 0.0
+    mean = (left.ground_G[block] + [weight_K @ np.cos(angle_K), weight_K @ np.sin(angle_K)]) / (
+        left.complete_weight + weight_K.sum()
+    )
+    return float(1.0 - mean @ mean)
 
 
 def _check_varies(name: str, varies: bool) -> None:

@@ -11,7 +11,7 @@ Nothing else of a row is kept: from the statistics of complete rows no picture c
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -19,17 +19,22 @@ import numpy as np
 
 from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.design import Coding
+from heddle_adapters.ground import ground_columns, ground_slices
 from heddle_adapters.intake import labels_of
 from heddle_adapters.sealed_zip import npy_bytes, zipped
 from heddle_adapters.sums import LatentSums, latent_sums
+from heddle_adapters.weighing import Weighing
+from heddle_adapters.weights import given_weights, relative_weights, weighed
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import DataCorrupt
-from heddle_platform.factors import Continuous, FactorSet, FactorSpec, Kind, Periodic, parse_factor_set
+from heddle_platform.factors import Continuous, FactorSet, Kind, parse_factor_set
 
 FORMAT_VERSION = 2  # sums over no rows are left out; format 1 wrote them as zeros, 98 KB of them for 64 latents
-FORMATS = (1, 2)
+WEIGHTED_VERSION = 3  # the same with weights; without any, statistics are written as format 2
+FORMATS = (1, 2, 3)
 _HEADER = "header.json"
 _SUMS = ("total_L", "square_LL", "cubic_LL", "quartic_LL")
+_WEIGHT_SUMS = ("total", "squares", "complete")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +45,14 @@ class Statistics:
         factor_set, base_digest: as in the adapter.
         kinds: how each factor was coded; an ordinal factor may stand as "categorical".
         ridge: pseudo-counts per level of the fit.
-        labelled, pool: sums over the latents of all labelled, and of all unlabelled, images.
+        labelled, pool: sums over the latents of all labelled, and of all unlabelled, images; rows are counted once
+            each, whatever their weights.
         complete: complete rows, those with a label for every factor.
         ground_G, ground_GG, cross_GL: over complete rows, sums of ground columns, of their products with each
             other, and with latents.
         sparse_latents_KL, sparse_values_KF: the rows with a missing label.
         numbers: per factor its known values in ascending order; empty for levels and angles.
+        weights: what labelled rows were summed with; None: each counts once.
     """
 
     factor_set: FactorSet
@@ -61,23 +68,57 @@ class Statistics:
     sparse_latents_KL: Floats
     sparse_values_KF: Floats
     numbers: tuple[Floats, ...]
+    weights: Weighing | None = None
 
     @property
     def rows(self) -> int:
         """N, labelled rows."""
-        return self.labelled.count
+        return int(self.labelled.count)
+
+    @property
+    def complete_weight(self) -> float:
+        """What complete rows count as."""
+        return self.complete if self.weights is None else self.weights.complete
+
+    @property
+    def sparse_weight_K(self) -> Floats | None:  # noqa: N802  shape suffix
+        """Weights of the rows with a missing label."""
+        return None if self.weights is None else self.weights.sparse_K
+
+    def relative(self) -> "Statistics":
+        """Return the same with weights as a fit of these rows has them, see `weights`, and the sum of them as count."""
+        if self.weights is None:
+            return self
+        scale = self.weights.scale
+        return replace(
+            self,
+            labelled=self.labelled.scaled(scale, scale * self.weights.total),
+            ground_G=scale * self.ground_G,
+            ground_GG=scale * self.ground_GG,
+            cross_GL=scale * self.cross_GL,
+            weights=self.weights.relative(),
+        )
 
     def counts(self) -> tuple[Floats, ...]:
-        """Return per factor the labels of each level, [K]; empty for numbers."""
+        """Return per factor the labels of each level, or the sum of their weights, [K]; empty for numbers."""
+        return self._counts(self.ground_G, self.sparse_weight_K)
+
+    def row_counts(self) -> tuple[Floats, ...]:
+        """Return per factor the labels of each level, whatever their weights, [K]; empty for numbers."""
+        return self._counts(self.ground_G if self.weights is None else self.weights.count_G, None)
+
+    def _counts(self, ground_G: Floats, weight_K: Floats | None) -> tuple[Floats, ...]:
         found = []
         for index, (factor, block) in enumerate(
             zip(self.factor_set.factors, ground_slices(self.factor_set), strict=True)
         ):
             levels = len(getattr(factor, "level_names", ()))
             value_K = self.sparse_values_KF[:, index]
-            known_K = value_K[~np.isnan(value_K)].astype(np.intp) if levels else np.empty(0, np.intp)
-            complete_K = self.ground_G[block] if levels else np.empty(0)
-            found.append(np.asarray(complete_K + np.bincount(known_K, minlength=levels), dtype=np.float64))
+            known_K = ~np.isnan(value_K) if levels else np.zeros(len(value_K), dtype=np.bool_)
+            complete_K = ground_G[block] if levels else np.empty(0)
+            weights = None if weight_K is None else weight_K[known_K]
+            sparse_K = np.bincount(value_K[known_K].astype(np.intp), weights, levels)
+            found.append(np.asarray(complete_K + sparse_K, dtype=np.float64))
         return tuple(found)
 
 
@@ -89,77 +130,51 @@ def gather(
     *,
     base_digest: str,
     pool_ML: Floats | None = None,
+    weight_N: Floats | None = None,
     ridge: float,
 ) -> Statistics:
     """Sum up the rows that a fit was given; arguments as `fit_adapter` takes them, codings from the adapter."""
-    values_NF = labels_of(values_NF)
-    whole_N = ~np.isnan(values_NF).any(axis=1)
+    rows = len(latents_NL)
+    equal = weight_N is None or relative_weights(weight_N, rows) is None
+    given_N = None if weight_N is None or equal else given_weights(weight_N, rows)
+    kinds = tuple(coding.kind for coding in codings)
+    return sums_of(latents_NL, labels_of(values_NF), given_N, pool_ML, about=(factor_set, base_digest, kinds, ridge))
+
+
+def sums_of(
+    latents_NL: Floats,
+    values_NF: Floats,
+    weight_N: Floats | None,
+    pool_ML: Floats | None,
+    *,
+    about: tuple[FactorSet, str, tuple[Kind, ...], float],
+) -> Statistics:
+    """Sum up rows with their weights as given, equal or not; `about` begins the `Statistics`."""
+    factor_set = about[0]
+    whole_N = np.asarray(~np.isnan(values_NF).any(axis=1))
     ground_NG = ground_columns(values_NF[whole_N], factor_set)
-    known = [np.sort(values_N[~np.isnan(values_N)]) for values_N in values_NF.T]
+    told_NG = weighed(ground_NG, None if weight_N is None else weight_N[whole_N])
+    number_F = [isinstance(factor, Continuous) for factor in factor_set.factors]
+    known_NF = ~np.isnan(values_NF) & number_F
     return Statistics(
-        factor_set,
-        base_digest,
-        tuple(coding.kind for coding in codings),
-        ridge,
-        latent_sums(latents_NL),
+        *about,
+        latent_sums(latents_NL, weight_N),
         latent_sums(np.empty((0, latents_NL.shape[1])) if pool_ML is None else pool_ML),
         int(whole_N.sum()),
-        ground_NG.sum(axis=0),
-        ground_NG.T @ ground_NG,
-        ground_NG.T @ latents_NL[whole_N],
+        told_NG.sum(axis=0),
+        told_NG.T @ ground_NG,
+        told_NG.T @ latents_NL[whole_N],
         latents_NL[~whole_N],
         values_NF[~whole_N],
-        tuple(
-            values_N if isinstance(factor, Continuous) else np.empty(0)
-            for factor, values_N in zip(factor_set.factors, known, strict=True)
-        ),
+        tuple(np.sort(values_N[known_N]) for values_N, known_N in zip(values_NF.T, known_NF.T, strict=True)),
+        None if weight_N is None else Weighing.of(weight_N, whole_N, ground_NG, np.where(known_NF, values_NF, np.nan)),
     )
-
-
-def ground_columns(values_NF: Floats, factor_set: FactorSet) -> Floats:
-    """Return the ground columns [N, G] of labels without gaps."""
-    columns = []
-    for index, factor in enumerate(factor_set.factors):
-        value_N = values_NF[:, index]
-        if isinstance(factor, Periodic):
-            angle_N = value_N * (2 * np.pi / factor.period)
-            columns.append(np.stack([np.cos(angle_N), np.sin(angle_N)], axis=1))
-        elif isinstance(factor, Continuous):
-            low, high = factor.range
-            columns.append(((value_N - low) / (high - low))[:, None])
-        else:
-            columns.append((value_N[:, None] == np.arange(len(factor.level_names))).astype(np.float64))
-    return np.hstack(columns)
-
-
-def ground_slices(factor_set: FactorSet) -> tuple[slice, ...]:
-    """Return each factor's slice of the G ground columns."""
-    ends = np.cumsum([_width(factor) for factor in factor_set.factors]).tolist()
-    return tuple(slice(end - _width(factor), end) for factor, end in zip(factor_set.factors, ends, strict=True))
-
-
-def design_of_ground(factor_set: FactorSet, codings: Sequence[Coding]) -> tuple[Floats, Floats]:
-    """Return (map [G, P], offset [P]) with design rows = ground rows @ map + offset."""
-    blocks = ground_slices(factor_set)
-    map_GP = np.zeros((blocks[-1].stop, sum(coding.columns for coding in codings)))
-    offset_P = np.zeros(map_GP.shape[1])
-    start = 0
-    for factor, coding, block in zip(factor_set.factors, codings, blocks, strict=True):
-        columns = slice(start, start + coding.columns)
-        start = columns.stop
-        if isinstance(factor, Continuous):
-            low, high = factor.range
-            map_GP[block, columns] = (high - low) / coding.spread
-            offset_P[columns] = (low - coding.center) / coding.spread
-        else:
-            map_GP[block, columns] = coding.table_KP if coding.levels else np.eye(2)
-    return map_GP, offset_P
 
 
 def pack_statistics(statistics: Statistics) -> bytes:
     """Return the statistics as bytes, the same for equal ones."""
     header = {
-        "format": FORMAT_VERSION,
+        "format": FORMAT_VERSION if statistics.weights is None else WEIGHTED_VERSION,
         "factor_set": statistics.factor_set.document(),
         "base_digest": statistics.base_digest,
         "kinds": statistics.kinds,
@@ -175,6 +190,11 @@ def pack_statistics(statistics: Statistics) -> bytes:
     for part in ("labelled", "pool") if statistics.pool.count else ("labelled",):
         arrays |= {f"{part}.{name}": getattr(getattr(statistics, part), name) for name in _SUMS}
     arrays |= {f"numbers.{index}": values for index, values in enumerate(statistics.numbers)}
+    if statistics.weights is not None:
+        told = asdict(statistics.weights)
+        header["weights"] = {name: told[name] for name in _WEIGHT_SUMS}
+        arrays |= {f"weights.{name}": told[name] for name in ("count_G", "sparse_K")}
+        arrays |= {f"weights.numbers.{index}": values for index, values in enumerate(statistics.weights.numbers)}
     return zipped({_HEADER: canonical_json(header), **{f"{name}.npy": npy_bytes(arrays[name]) for name in arrays}})
 
 
@@ -203,6 +223,12 @@ def unpack_statistics(data: bytes) -> Statistics:
             header["pool"] = latent_sums(np.empty((0, len(header["labelled"].total_L))))
         factors = len(header["factor_set"].factors)
         numbers = tuple(arrays.pop(f"numbers.{index}") for index in range(factors))
+        if "weights" in header:
+            weights = [arrays.pop(f"weights.{name}") for name in ("count_G", "sparse_K")]
+            by_factor = tuple(arrays.pop(f"weights.numbers.{index}") for index in range(factors))
+            header["weights"] = Weighing(
+                **header["weights"], count_G=weights[0], sparse_K=weights[1], numbers=by_factor
+            )
         return Statistics(**header, **arrays, numbers=numbers)
     except Exception as error:  # a damaged zip, header or array fails in too many ways to list
         raise DataCorrupt(
@@ -211,14 +237,14 @@ def unpack_statistics(data: bytes) -> Statistics:
         ) from error
 
 
-def less(statistics: Statistics, gone: Statistics, stays_K: Mask, numbers: Sequence[Floats]) -> Statistics:
+def less(statistics: Statistics, gone: Statistics, stays_K: Mask, numbers: Sequence[Mask]) -> Statistics:
     """Return statistics less those of the rows that go; what is no sum is given: kept sparse rows, and numbers.
 
     Args:
         statistics: of all rows.
         gone: of the rows that go.
         stays_K: the sparse rows that stay.
-        numbers: the numbers that stay.
+        numbers: per factor which numbers stay.
     """
     return replace(
         statistics,
@@ -230,11 +256,6 @@ def less(statistics: Statistics, gone: Statistics, stays_K: Mask, numbers: Seque
         cross_GL=statistics.cross_GL - gone.cross_GL,
         sparse_latents_KL=statistics.sparse_latents_KL[stays_K],
         sparse_values_KF=statistics.sparse_values_KF[stays_K],
-        numbers=tuple(numbers),
+        numbers=tuple(values_N[stays_N] for values_N, stays_N in zip(statistics.numbers, numbers, strict=True)),
+        weights=None if statistics.weights is None else statistics.weights.less(gone.weights, stays_K, numbers),
     )
-
-
-def _width(factor: FactorSpec) -> int:
-    if isinstance(factor, Periodic):
-        return 2
-    return 1 if isinstance(factor, Continuous) else len(factor.level_names)

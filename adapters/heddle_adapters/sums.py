@@ -7,6 +7,7 @@ import numpy as np
 
 from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.solve import shrink
+from heddle_adapters.weights import weighed
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,14 +18,14 @@ class LatentSums:
     needs products up to the fourth power; of them only those that pair a square with a square, or with a latent.
 
     Attributes:
-        count: rows.
+        count: rows, or what their weights add up to.
         total_L: sum of z.
         square_LL: sum of z z'.
         cubic_LL: sum of z^2 z'.
         quartic_LL: sum of z^2 (z^2)'.
     """
 
-    count: int
+    count: float
     total_L: Floats
     square_LL: Floats
     cubic_LL: Floats
@@ -35,6 +36,10 @@ class LatentSums:
 
     def __sub__(self, other: "LatentSums") -> "LatentSums":
         return _combined(self, other, -1)
+
+    def scaled(self, scale: float, count: float) -> "LatentSums":
+        """Return sums of weights that are `scale` times as large and add up to `count`."""
+        return LatentSums(count, *(scale * getattr(self, field.name) for field in fields(LatentSums)[1:]))
 
     @property
     def mean_L(self) -> Floats:  # noqa: N802  shape suffix
@@ -61,15 +66,16 @@ class LatentSums:
         )
 
 
-def latent_sums(latents_NL: Floats) -> LatentSums:
-    """Return the sums over rows [N, L]; N may be 0."""
+def latent_sums(latents_NL: Floats, weight_N: Floats | None = None) -> LatentSums:
+    """Return the sums over rows [N, L], each times its weight; N may be 0, and is the count, with weights too."""
     square_NL = latents_NL**2
+    told_NL, told_square_NL = weighed(latents_NL, weight_N), weighed(square_NL, weight_N)
     return LatentSums(
         len(latents_NL),
-        latents_NL.sum(axis=0),
-        latents_NL.T @ latents_NL,
-        square_NL.T @ latents_NL,
-        square_NL.T @ square_NL,
+        told_NL.sum(axis=0),
+        told_NL.T @ latents_NL,
+        told_square_NL.T @ latents_NL,
+        told_square_NL.T @ square_NL,
     )
 
 

@@ -19,13 +19,15 @@ from heddle_adapters.arrays import Floats, Mask, finite_matrix
 from heddle_adapters.design import Coding, code_all, coding_of, column_slices, pseudo_counts
 from heddle_adapters.fit import PROBE_RIDGE, among_all
 from heddle_adapters.forgotten import without
+from heddle_adapters.ground import design_of_ground
 from heddle_adapters.intake import DEAD_BELOW, labels_of
 from heddle_adapters.linear import WORST_CONDITION, closed_form_read, hybrid_write, noise_without, whitening
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import FILL_ROUNDS, expected_design
 from heddle_adapters.solve import RESIDUAL_SHARE, Encoding, Moments, encoding_of, solve_symmetric
-from heddle_adapters.statistics import Statistics, design_of_ground
+from heddle_adapters.statistics import Statistics
 from heddle_adapters.sums import covariance_of, image_spread
+from heddle_adapters.weights import quantile_of, weighed
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, LevelledFactor
 
@@ -79,6 +81,7 @@ def unlearn(
     latents_NL: NDArray[Any],
     values_NF: NDArray[Any],
     pool_ML: NDArray[Any] | None = None,
+    weight_N: NDArray[Any] | None = None,
 ) -> Unlearned:
     """Take rows out of an adapter.
 
@@ -87,11 +90,12 @@ def unlearn(
         statistics: what was kept of them.
         latents_NL, values_NF: the labelled rows that go, as they were fitted.
         pool_ML: the unlabelled rows that go.
+        weight_N: weights of the labelled rows that go, as they were fitted.
 
     Raises:
-        InvalidInput: codes `statistics_mismatch` (of another adapter), `unknown_row` (a row was never in it),
-            `last_of_level`, `constant_factor`, `too_few_labels`, `no_live_latent`, and those of `fit_adapter` for
-            malformed rows.
+        InvalidInput: codes `statistics_mismatch` (of another adapter), `unknown_row` (a row was never in it, or not
+            with that weight), `last_of_level`, `constant_factor`, `too_few_labels`, `no_live_latent`, and those of
+            `fit_adapter` for malformed rows.
     """
     if (statistics.factor_set, statistics.base_digest) != (adapter.factor_set, adapter.base_digest):
         raise InvalidInput(
@@ -101,7 +105,7 @@ def unlearn(
     latents_NL = np.asarray(latents_NL, dtype=np.float64).reshape(-1, adapter.latents)
     pool = None if pool_ML is None or not len(pool_ML) else finite_matrix(pool_ML, "pool latents")
     with one_thread():
-        left = without(statistics, latents_NL, labels_of(values_NF), pool)
+        left = without(statistics, latents_NL, labels_of(values_NF), pool, weight_N)
         form = closed_form(left, adapter.residual_share)
     return Unlearned(_rebuilt(adapter, left, form), left, _parts(adapter))
 
@@ -112,6 +116,7 @@ def closed_form(statistics: Statistics, residual_share: float = RESIDUAL_SHARE) 
     Raises:
         InvalidInput: code `no_live_latent`.
     """
+    statistics = statistics.relative()
     images = (statistics.labelled, statistics.pool)
     mean_L, spread_L = image_spread(images)
     live_L: Mask = spread_L >= DEAD_BELOW
@@ -139,21 +144,25 @@ def closed_form(statistics: Statistics, residual_share: float = RESIDUAL_SHARE) 
 
 
 def _codings(statistics: Statistics, counts: Sequence[Floats]) -> tuple[Coding, ...]:
-    found = []
-    for factor, kind, count_K, number_N in zip(
-        statistics.factor_set.factors, statistics.kinds, counts, statistics.numbers, strict=True
+    found, weights = [], statistics.weights
+    for index, (factor, kind, count_K, number_N) in enumerate(
+        zip(statistics.factor_set.factors, statistics.kinds, counts, statistics.numbers, strict=True)
     ):
-        levels_N = np.repeat(np.arange(len(count_K), dtype=np.float64), np.rint(count_K).astype(np.intp))
-        known_N = number_N if isinstance(factor, Continuous) else levels_N
-        found.append(coding_of(factor, known_N, monotone=kind == "ordinal"))
+        known_N, weight_N = np.arange(len(count_K), dtype=np.float64), None if weights is None else count_K
+        if weights is None:
+            known_N = np.repeat(known_N, np.rint(count_K).astype(np.intp))
+        if isinstance(factor, Continuous):
+            known_N, weight_N = number_N, None if weights is None else weights.numbers[index]
+        found.append(coding_of(factor, known_N, monotone=kind == "ordinal", weight_N=weight_N))
     return tuple(found)
 
 
 def _known_mean(statistics: Statistics, codings: Sequence[Coding], sparse_KP: Floats) -> Floats:
     """Return the mean [P] of known design columns: what a missing label is filled with at first."""
     map_GP, offset_P = design_of_ground(statistics.factor_set, codings)
-    known_P = statistics.complete + (~np.isnan(sparse_KP)).sum(axis=0)
-    total_P = statistics.ground_G @ map_GP + statistics.complete * offset_P + np.nansum(sparse_KP, axis=0)
+    complete, weight_K = statistics.complete_weight, statistics.sparse_weight_K
+    known_P = complete + weighed(~np.isnan(sparse_KP), weight_K).sum(axis=0)
+    total_P = statistics.ground_G @ map_GP + complete * offset_P + np.nansum(weighed(sparse_KP, weight_K), axis=0)
     return np.asarray(total_P / known_P, dtype=np.float64)
 
 
@@ -161,15 +170,16 @@ def _moments(
     statistics: Statistics, codings: Sequence[Coding], filled_KP: Floats, live_L: Mask, covariance_LL: Floats
 ) -> Moments:
     map_GP, offset_P = design_of_ground(statistics.factor_set, codings)
-    rows, complete = statistics.rows, statistics.complete
+    rows, complete = statistics.labelled.count, statistics.complete_weight
     mapped_P = statistics.ground_G @ map_GP
     latents_KL = statistics.sparse_latents_KL[:, live_L]
     total_L = statistics.labelled.total_L[live_L]
-    total_P = mapped_P + complete * offset_P + filled_KP.sum(axis=0)
-    gram_PP = map_GP.T @ statistics.ground_GG @ map_GP + filled_KP.T @ filled_KP
+    told_KP = weighed(filled_KP, statistics.sparse_weight_K)
+    total_P = mapped_P + complete * offset_P + told_KP.sum(axis=0)
+    gram_PP = map_GP.T @ statistics.ground_GG @ map_GP + told_KP.T @ filled_KP
     gram_PP += np.outer(mapped_P, offset_P) + np.outer(offset_P, mapped_P) + complete * np.outer(offset_P, offset_P)
-    cross_PL = map_GP.T @ statistics.cross_GL[:, live_L] + filled_KP.T @ latents_KL
-    cross_PL += np.outer(offset_P, total_L - latents_KL.sum(axis=0))
+    cross_PL = map_GP.T @ statistics.cross_GL[:, live_L] + told_KP.T @ latents_KL
+    cross_PL += np.outer(offset_P, total_L - weighed(latents_KL, statistics.sparse_weight_K).sum(axis=0))
     mean_L, center_P = total_L / rows, total_P / rows
     return Moments(
         rows,
@@ -224,7 +234,8 @@ def _usable(adapter: Adapter, statistics: Statistics) -> NDArray[np.float32]:
     usable_F2 = adapter.usable_F2.copy()
     for index, (factor, number_N) in enumerate(zip(adapter.factor_set.factors, statistics.numbers, strict=True)):
         if isinstance(factor, Continuous):
-            usable_F2[index] = np.quantile(number_N, [0.01, 0.99])
+            weight_N = None if statistics.weights is None else statistics.weights.numbers[index]
+            usable_F2[index] = [quantile_of(number_N, share, weight_N) for share in (0.01, 0.99)]
     return usable_F2
 
 

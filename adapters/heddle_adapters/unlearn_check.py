@@ -11,6 +11,7 @@ from heddle_adapters.solution import solve
 from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_adapters.statistics import Statistics
 from heddle_adapters.unlearn import closed_form
+from heddle_adapters.weights import relative_weights
 
 _ENCODING = ("effects_PL", "residual_LL", "covariance_LL", "design_PP", "cross_PL", "mean_L", "center_P")
 
@@ -21,6 +22,8 @@ def refit_difference(
     values_NF: Floats,
     pool_ML: Floats | None,
     residual_share: float = RESIDUAL_SHARE,
+    *,
+    weight_N: Floats | None = None,
 ) -> float:
     """Return how far the closed form of statistics lies from that of the rows they are said to be of.
 
@@ -28,6 +31,7 @@ def refit_difference(
         left: statistics after `unlearn`.
         latents_NL, values_NF, pool_ML: the rows that stay, as `fit_adapter` takes them.
         residual_share: what the adapter's fit chose, see `Adapter.residual_share`.
+        weight_N: weights of the rows that stay, as `fit_adapter` takes them.
 
     Returns:
         The largest difference of any entry of the read, the write's effects and the covariances in float64, relative
@@ -43,6 +47,7 @@ def refit_difference(
             ridge=left.ridge,
             pool_ML=None if pool_ML is None or not len(pool_ML) else pool_ML[:, live_L],
             share=residual_share,
+            weight_N=relative_weights(weight_N, len(latents_NL)),
         )
         pairs = [(form.read_LC, refit.read[0]), (form.read_bias_C, refit.read[1])]
         pairs += [(getattr(form.encoding, name), getattr(refit.encoding, name)) for name in _ENCODING]
