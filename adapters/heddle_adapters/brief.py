@@ -26,8 +26,10 @@ from heddle_adapters.intake import check_values
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.read import held_out_reads, scores_of, values_of
 from heddle_adapters.report import Card, ScoreCard
-from heddle_adapters.summary import Evidence, card_of, reading_skills
+from heddle_adapters.skill import reading_skills
+from heddle_adapters.summary import Evidence, card_of
 from heddle_adapters.trial import Outcome, RoundTrip, draw_targets, draw_trial, judge_trial
+from heddle_adapters.weights import unequal_weights
 from heddle_adapters.whole import SetScores
 from heddle_platform.factors import FactorSet
 
@@ -35,7 +37,7 @@ HALVES: Final = 2
 EDITS: Final = 8  # of each factor: if all arrive, the lower bound of their share is .68
 MORE_EDITS: Final = 24  # of a factor that the first leave open
 PERMUTATIONS: Final = 99  # of the labels, for the associations' p
-_SAME = ("accuracy", "effect", "leakage", "associations")  # told as on a full card
+_SAME = ("accuracy", "effect", "leakage", "associations", "weights")  # told as on a full card
 
 
 def score_brief(
@@ -46,6 +48,7 @@ def score_brief(
     base_digest: str,
     round_trip: RoundTrip,
     pool_ML: Floats | None = None,
+    weight_N: Floats | None = None,
     pool_names: Sequence[str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -54,11 +57,12 @@ def score_brief(
     tell = progress or (lambda _stage, _share: None)
     latents_NL = finite_matrix(latents_NL, "latents")
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
+    weight_N = unequal_weights(weight_N, len(latents_NL))
     fold_N = fold_of_rows(values_NF, HALVES, seed)
     with one_thread():
         started = time.perf_counter()
         fit = partial(fit_adapter, factor_set=factor_set, base_digest=base_digest, pool_ML=pool_ML)
-        adapter = fit(latents_NL, values_NF)
+        adapter = fit(latents_NL, values_NF, weight_N=weight_N)
         seconds = time.perf_counter() - started
         same = partial(
             fit,
@@ -66,10 +70,14 @@ def score_brief(
             residual_share=adapter.residual_share,
             temperature_F=_temperature_for_halves(adapter, fold_N),
         )
-        halves = [same(latents_NL[fold_N != fold], values_NF[fold_N != fold]) for fold in range(HALVES)]
+        halves = []
+        for fold in range(HALVES):
+            half_N = fold_N != fold
+            weights = None if weight_N is None else weight_N[half_N]
+            halves.append(same(latents_NL[half_N], values_NF[half_N], weight_N=weights))
         tell("fit", 1.0)
         read_NF, scores_NC = held_out_reads(halves, latents_NL, fold_N)
-        skills = reading_skills(factor_set, read_NF, values_NF)
+        skills = reading_skills(factor_set, read_NF, values_NF, weight_N)
         outcomes, survives_F, drawn = _edits(halves, latents_NL, fold_N, round_trip, seed)
         tell("edit", 1.0)
         pairs = associations(values_NF, factor_set, seed=seed, permutations=PERMUTATIONS)
@@ -86,6 +94,7 @@ def score_brief(
             None,
             (),
             _left_out(len(factor_set.factors)),
+            weight_N,
         )
         card = card_of(
             adapter,

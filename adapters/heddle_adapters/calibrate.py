@@ -4,6 +4,7 @@ import numpy as np
 
 from heddle_adapters.arrays import Floats, Integers, Mask, Singles
 from heddle_adapters.read import softmax
+from heddle_adapters.weights import mean_of
 
 COLDEST, HOTTEST = 0.05, 50.0
 NEWTON_STEPS = 30
@@ -86,16 +87,20 @@ def _shares(count_MN: Mask | Floats, rows_M: Integers | Floats) -> Singles:
     return (count_MN / rows_M[:, None]).astype(np.float32)
 
 
-def calibration_error(logits_NK: Floats, levels_N: Integers, bins: int = 10) -> float:
+def calibration_error(
+    logits_NK: Floats, levels_N: Integers, bins: int = 10, *, weight_N: Floats | None = None
+) -> float:
     """Return the expected calibration error of calibrated logits: mean |confidence - accuracy| over bins, 0..1."""
     probabilities_NK = softmax(logits_NK)
     confidence_N = probabilities_NK.max(axis=1)
     right_N = probabilities_NK.argmax(axis=1) == levels_N
     bin_N = np.minimum((confidence_N * bins).astype(int), bins - 1)
-    gaps = [
-        abs(confidence_N[bin_N == index].mean() - right_N[bin_N == index].mean()) * (bin_N == index).mean()
-        for index in np.unique(bin_N)
-    ]
+    gaps = []
+    for index in np.unique(bin_N):
+        own_N = bin_N == index
+        weights = None if weight_N is None else weight_N[own_N]
+        gap = abs(mean_of(confidence_N[own_N], weights) - mean_of(right_N[own_N], weights))
+        gaps.append(gap * mean_of(own_N, weight_N))
     return float(np.sum(gaps))
 
 

@@ -25,7 +25,8 @@ from heddle_adapters.one_thread import one_thread
 from heddle_adapters.read import held_out_reads, read
 from heddle_adapters.report import Card
 from heddle_adapters.schedule import reporting_rows, tuning_rows
-from heddle_adapters.summary import Evidence, card_of, reading_skills
+from heddle_adapters.skill import reading_skills
+from heddle_adapters.summary import Evidence, card_of
 from heddle_adapters.trial import (
     Outcome,
     PreserveTrip,
@@ -37,6 +38,7 @@ from heddle_adapters.trial import (
     judge_trial,
 )
 from heddle_adapters.tuning import Tuned, tune
+from heddle_adapters.weights import unequal_weights
 from heddle_adapters.whole import set_scores
 from heddle_adapters.worth import do_harm, edit_worth, given_up
 from heddle_platform.errors import InvalidInput
@@ -54,6 +56,7 @@ def score_adapter(
     round_trip: RoundTrip,
     preserve_trip: PreserveTrip | None = None,
     pool_ML: Floats | None = None,
+    weight_N: Floats | None = None,
     pool_names: Sequence[str] | None = None,
     folds: int = 5,
     seed: int = 0,
@@ -74,6 +77,9 @@ def score_adapter(
             `latents_NL` that were edited and the edited latents [B, L], it makes x + (D(z') - D(z)) from each
             row's own picture x, clipped as when served, and returns its latents [B, L]. None: only "decode".
         pool_ML: latents of the tenant's unlabelled images.
+        weight_N: how often each labelled image counts, see `fit_adapter`; in accuracy and its chance and calibration
+            too, whose intervals are of the effective number of rows. What is measured on edits, and the scores of
+            the set, count every row once.
         pool_names: what those images are called, so that the card can name the ones to label.
         folds: how many parts the labelled set is cut into, at least 2; the first chooses gains and modes, the
             others report.
@@ -95,12 +101,13 @@ def score_adapter(
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
     if folds < 2:
         raise InvalidInput(f"folds is {folds}, at least 2 are needed to judge a fit", code="invalid_folds")
+    weight_N = unequal_weights(weight_N, len(latents_NL))
     fold_N = fold_of_rows(values_NF, folds, seed)
     with one_thread(), ThreadPoolExecutor(1) as beside:
-        fits = CrossFit(latents_NL, values_NF, fold_N, factor_set, base_digest, pool_ML, tell)
+        fits = CrossFit(latents_NL, values_NF, fold_N, factor_set, base_digest, pool_ML, tell, weight_N)
         adapters, adapter, tried, seconds = fits.all(interacting=True)
         read_NF, scores_NC = held_out_reads(adapters, latents_NL, fold_N)
-        skills = reading_skills(factor_set, read_NF, values_NF)
+        skills = reading_skills(factor_set, read_NF, values_NF, weight_N)
         studio = _Studio(latents_NL, round_trip, preserve_trip, tell)
         readable_F = np.array([skill.readable for skill in skills])
         # forests leave Python's lock: they grow while pictures are drawn
@@ -141,6 +148,7 @@ def score_adapter(
                 measured,
                 tried,
                 whole.result(),
+                weight_N,
             ),
             pool_ML=pool_ML,
             pool_names=pool_names,

@@ -27,6 +27,7 @@ class CrossFit:
         latents_NL, values_NF: the labelled set.
         fold_N: fold of each row, 0..
         factor_set, base_digest, pool_ML: see `fit.fit_adapter`.
+        weight_N: of the rows, see `fit.fit_adapter`.
         tell: told of the stage "fit" and the share of it done, 0..1.
     """
 
@@ -37,6 +38,7 @@ class CrossFit:
     base_digest: str
     pool_ML: Floats | None
     tell: Progress
+    weight_N: Floats | None = None
 
     def all(self, *, interacting: bool) -> tuple[list[Adapter], Adapter, tuple[Tried, ...], float]:
         """Return a fit per fold, the fit of all rows, the pairs it tried, and the seconds it took.
@@ -61,13 +63,15 @@ class CrossFit:
     def one(self, taught_N: Mask, pairs: Sequence[Interaction] | None) -> tuple[Adapter, tuple[Tried, ...]]:
         """Fit on some rows, with the pairs that are found among them if none are given."""
         latents_NL, values_NF = self.latents_NL[taught_N], self.values_NF[taught_N]
-        tried = find_interactions(latents_NL, values_NF, self.factor_set) if pairs is None else ()
+        weight_N = None if self.weight_N is None else self.weight_N[taught_N]
+        tried = find_interactions(latents_NL, values_NF, self.factor_set, weight_N=weight_N) if pairs is None else ()
         adapter = fit_adapter(
             latents_NL,
             values_NF,
             self.factor_set,
             base_digest=self.base_digest,
             pool_ML=self.pool_ML,
+            weight_N=weight_N,
             interactions=kept(tried) if pairs is None else pairs,
         )
         return adapter, tuple(tried)

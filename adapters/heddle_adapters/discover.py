@@ -26,6 +26,7 @@ from heddle_adapters.linear import whitening
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import solve
 from heddle_adapters.solve import encode_jointly
+from heddle_adapters.weights import mean_of, relative_weights, rooted, spread_of, total_of
 from heddle_platform.factors import FactorSet
 
 FOLDS = 5
@@ -66,10 +67,21 @@ class _Fold:
     design_NP: Floats
     taught_PP: Floats
     residual_NL: Floats
+    weight_N: Floats | None
+
+    def taught(self, array_NX: Floats) -> Floats:
+        """Return the rows not held out, times the roots of their weights."""
+        return rooted(array_NX, self.weight_N)[~self.held_N]
 
 
 def find_interactions(
-    latents_NL: Floats, values_NF: Floats, factor_set: FactorSet, *, ridge: float = 3.0, seed: int = 0
+    latents_NL: Floats,
+    values_NF: Floats,
+    factor_set: FactorSet,
+    *,
+    weight_N: Floats | None = None,
+    ridge: float = 3.0,
+    seed: int = 0,
 ) -> tuple[Tried, ...]:
     """Judge the pairs of factors that may interact; give the kept ones to `fit_adapter`.
 
@@ -77,6 +89,7 @@ def find_interactions(
         latents_NL: standardised latents of the N labelled images.
         values_NF: labels, see `LabelTable.values_NF`.
         factor_set: the F factors.
+        weight_N: of the rows, see `fit_adapter`; thin cells count rows whatever their weights.
         ridge: pseudo-counts per level, and per pair of levels.
         seed: of the folds.
 
@@ -88,17 +101,20 @@ def find_interactions(
     """
     latents_NL = finite_matrix(latents_NL, "latents")
     values_NF = check_values(values_NF, factor_set, len(latents_NL))
+    weight_N = relative_weights(weight_N, len(latents_NL))
     if len(latents_NL) < FEWEST_ROWS or len(factor_set.factors) < 2:
         return ()
     with one_thread():
-        latents_NL = latents_NL[:, live_latents(latents_NL, None)]
-        codings = codings_of(latents_NL, values_NF, factor_set, ridge)
-        design_NP = solve(latents_NL, values_NF, codings, ridge=ridge).design_NP
-        pairs = _screened(latents_NL, values_NF, design_NP, codings, ridge)
+        latents_NL = latents_NL[:, live_latents(latents_NL, None, weight_N)]
+        codings = codings_of(latents_NL, values_NF, factor_set, ridge, weight_N)
+        design_NP = solve(latents_NL, values_NF, codings, ridge=ridge, weight_N=weight_N).design_NP
+        pairs = _screened(latents_NL, values_NF, design_NP, codings, ridge, weight_N)
         if not pairs:
             return ()
         fold_N = fold_of_rows(values_NF, FOLDS, seed)
-        folds = [_fold(latents_NL, values_NF, design_NP, codings, fold_N == fold, ridge) for fold in range(FOLDS)]
+        folds = [
+            _fold(latents_NL, values_NF, design_NP, codings, fold_N == fold, ridge, weight_N) for fold in range(FOLDS)
+        ]
         return _judged(folds, values_NF, codings, pairs, ridge)
 
 
@@ -108,12 +124,17 @@ def kept(tried: Sequence[Tried]) -> tuple[Interaction, ...]:
 
 
 def _screened(
-    latents_NL: Floats, values_NF: Floats, design_NP: Floats, codings: Sequence[Coding], ridge: float
+    latents_NL: Floats,
+    values_NF: Floats,
+    design_NP: Floats,
+    codings: Sequence[Coding],
+    ridge: float,
+    weight_N: Floats | None,
 ) -> list[tuple[int, int]]:
     """Return the pairs (dependent factor, the other) whose products explain more than chance would, best first."""
     rows = len(latents_NL)
-    everything = _fold(latents_NL, values_NF, design_NP, codings, np.zeros(rows, dtype=np.bool_), ridge)
-    energy_F = _energies(latents_NL, everything.design_NP, codings, everything.taught_PP)
+    everything = _fold(latents_NL, values_NF, design_NP, codings, np.zeros(rows, dtype=np.bool_), ridge, weight_N)
+    energy_F = _energies(latents_NL, everything.design_NP, codings, everything.taught_PP, weight_N)
     pairs = [
         (first, second) if energy_F[first] <= energy_F[second] else (second, first)
         for first, second in combinations(range(len(codings)), 2)
@@ -124,7 +145,8 @@ def _screened(
     found = []
     for factor, on in pairs[:MOST_PAIRS]:
         product_NQ, effect_QL = _effect(everything, codings, factor, on, penalty_PP, ridge)
-        explained = float(np.sum((product_NQ.T @ everything.residual_NL) * effect_QL))
+        shared_QL = everything.taught(product_NQ).T @ everything.taught(everything.residual_NL)
+        explained = float(np.sum(shared_QL * effect_QL))
         chance = effect_QL.size
         surplus = (explained - chance) / float(np.sqrt(2 * chance))
         if surplus > CLEAR_OF_CHANCE:
@@ -140,8 +162,11 @@ def _judged(
     ridge: float,
 ) -> tuple[Tried, ...]:
     penalty_PP = pseudo_counts(codings, ridge)
-    additive = float(sum(np.square(fold.residual_NL[fold.held_N]).sum() for fold in folds)) / len(values_NF)
-    room = min(MOST_COLUMNS, len(values_NF) // 3)
+    weight_N = folds[0].weight_N
+    rows = total_of(len(values_NF), weight_N)
+    held = (rooted(fold.residual_NL, weight_N)[fold.held_N] for fold in folds)
+    additive = float(sum(np.square(held_ML).sum() for held_ML in held)) / rows
+    room = min(MOST_COLUMNS, int(rows // 3))
     tried: list[Tried] = []
     for factor, on in pairs:
         gain_N = np.empty(len(values_NF))
@@ -167,10 +192,12 @@ def _judged(
 
 def _gain(gain_N: Floats, folds: Sequence[_Fold]) -> tuple[float, float]:
     """Return the mean gain and its standard error: over rows or over folds, whichever is larger."""
-    per_fold = np.array([gain_N[fold.held_N].mean() for fold in folds])
-    over_rows = float(gain_N.std()) / float(np.sqrt(len(gain_N)))
+    weight_N = folds[0].weight_N
+    parts = [(gain_N[fold.held_N], None if weight_N is None else weight_N[fold.held_N]) for fold in folds]
+    per_fold = np.array([mean_of(*part) for part in parts])
+    over_rows = float(spread_of(gain_N, weight_N)) / float(np.sqrt(total_of(len(gain_N), weight_N)))
     over_folds = float(per_fold.std(ddof=1)) / float(np.sqrt(len(per_fold)))
-    return float(gain_N.mean()), max(over_rows, over_folds)
+    return float(mean_of(gain_N, weight_N)), max(over_rows, over_folds)
 
 
 def _reason(gain: float, error: float, columns: int, fits: bool, room: int) -> str:
@@ -187,13 +214,15 @@ def _fold(
     codings: Sequence[Coding],
     held_N: NDArray[np.bool_],
     ridge: float,
+    weight_N: Floats | None,
 ) -> _Fold:
     penalty_PP = pseudo_counts(codings, ridge)
-    encoding = encode_jointly(latents_NL[~held_N], design_NP[~held_N], penalty_PP, None)
+    weights = None if weight_N is None else weight_N[~held_N]
+    encoding = encode_jointly(latents_NL[~held_N], design_NP[~held_N], penalty_PP, None, weights)
     centered_NP = design_NP - encoding.center_P
     residual_NL = (latents_NL - encoding.mean_L - centered_NP @ encoding.effects_PL) @ whitening(encoding.residual_LL)
-    taught_NP = centered_NP[~held_N]
-    return _Fold(held_N, values_NF, design_NP, taught_NP.T @ taught_NP + penalty_PP, residual_NL)
+    taught_NP = rooted(centered_NP, weight_N)[~held_N]
+    return _Fold(held_N, values_NF, design_NP, taught_NP.T @ taught_NP + penalty_PP, residual_NL, weight_N)
 
 
 def _effect(
@@ -205,21 +234,25 @@ def _effect(
     the ridge.
     """
     taught_N = ~fold.held_N
+    weights = None if fold.weight_N is None else fold.weight_N[taught_N]
     product_NQ = product_columns(fold.design_NP, fold.values_NF, codings, factor, on)
-    product_NQ = product_NQ - product_NQ[taught_N].mean(axis=0)
-    centered_NP = fold.design_NP - fold.design_NP[taught_N].mean(axis=0)
-    shared_PQ = centered_NP[taught_N].T @ product_NQ[taught_N]
+    product_NQ = product_NQ - mean_of(product_NQ[taught_N], weights)
+    centered_NP = fold.design_NP - mean_of(fold.design_NP[taught_N], weights)
+    shared_PQ = fold.taught(centered_NP).T @ fold.taught(product_NQ)
     product_NQ -= centered_NP @ cho_solve(cho_factor(fold.taught_PP), shared_PQ)
-    taught_MQ = product_NQ[taught_N]
+    taught_MQ = fold.taught(product_NQ)
     gram_QQ = taught_MQ.T @ taught_MQ + product_penalty(penalty_PP, codings, factor, on, ridge)
-    effect_QL = cho_solve(cho_factor(gram_QQ), taught_MQ.T @ fold.residual_NL[taught_N])
+    effect_QL = cho_solve(cho_factor(gram_QQ), taught_MQ.T @ fold.taught(fold.residual_NL))
     return product_NQ, np.asarray(effect_QL, dtype=np.float64)
 
 
-def _energies(latents_NL: Floats, design_NP: Floats, codings: Sequence[Coding], gram_PP: Floats) -> Floats:
+def _energies(
+    latents_NL: Floats, design_NP: Floats, codings: Sequence[Coding], gram_PP: Floats, weight_N: Floats | None
+) -> Floats:
     """Return how much each factor [F] moves the latents: the variance its columns explain, all latents together."""
-    centered_NP = design_NP - design_NP.mean(axis=0)
-    effects_PL = cho_solve(cho_factor(gram_PP), centered_NP.T @ (latents_NL - latents_NL.mean(axis=0)))
+    centered_NP = rooted(design_NP - mean_of(design_NP, weight_N), weight_N)
+    centered_NL = rooted(latents_NL - mean_of(latents_NL, weight_N), weight_N)
+    effects_PL = cho_solve(cho_factor(gram_PP), centered_NP.T @ centered_NL)
     return np.array(
         [float(np.square(centered_NP[:, block] @ effects_PL[block]).mean()) for block in column_slices(codings)]
     )

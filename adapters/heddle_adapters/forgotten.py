@@ -6,7 +6,7 @@ from heddle_adapters.arrays import Floats, Mask
 from heddle_adapters.ground import ground_slices
 from heddle_adapters.held_out import FEW_ROWS_FOLDS
 from heddle_adapters.statistics import Statistics, less, sums_of
-from heddle_adapters.weights import given_weights, relative_weights
+from heddle_adapters.weights import given_weights, unequal_weights
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import Continuous, LevelledFactor
 
@@ -65,7 +65,7 @@ def _check_rows(statistics: Statistics, latents_NL: Floats, values_NF: Floats) -
 def _same_weights(statistics: Statistics, weight_N: Floats | None, rows: int) -> Floats | None:
     """Return the weights of the rows that go as their statistics have them."""
     if statistics.weights is None:
-        if relative_weights(weight_N, rows) is not None:
+        if unequal_weights(weight_N, rows) is not None:
             raise _unknown("the rows to unlearn have weights, those the adapter was fitted on had none or equal ones")
         return None
     if weight_N is None and rows:

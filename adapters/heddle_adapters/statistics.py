@@ -24,7 +24,7 @@ from heddle_adapters.intake import labels_of
 from heddle_adapters.sealed_zip import npy_bytes, zipped
 from heddle_adapters.sums import LatentSums, latent_sums
 from heddle_adapters.weighing import Weighing
-from heddle_adapters.weights import given_weights, relative_weights, weighed
+from heddle_adapters.weights import unequal_weights, weighed
 from heddle_platform.digest import canonical_json
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.factors import Continuous, FactorSet, Kind, parse_factor_set
@@ -134,9 +134,7 @@ def gather(
     ridge: float,
 ) -> Statistics:
     """Sum up the rows that a fit was given; arguments as `fit_adapter` takes them, codings from the adapter."""
-    rows = len(latents_NL)
-    equal = weight_N is None or relative_weights(weight_N, rows) is None
-    given_N = None if weight_N is None or equal else given_weights(weight_N, rows)
+    given_N = unequal_weights(weight_N, len(latents_NL))
     kinds = tuple(coding.kind for coding in codings)
     return sums_of(latents_NL, labels_of(values_NF), given_N, pool_ML, about=(factor_set, base_digest, kinds, ridge))
 

@@ -15,25 +15,13 @@ from heddle_adapters.labelling import association_card, labelling_card
 from heddle_adapters.report import Card, FactorCard, InteractionCard, ModeEffect
 from heddle_adapters.report_edits import EditsCard
 from heddle_adapters.scores.jackknife import wilson
-from heddle_adapters.scores.probe import judged_levels, judged_numbers, r_squared_on_circle
-from heddle_adapters.scores.result import Interval
+from heddle_adapters.skill import Skill
 from heddle_adapters.trial import Outcome
 from heddle_adapters.warn import warnings_of
 from heddle_adapters.warn_edits import unsteady_warnings
+from heddle_adapters.weights import effective_rows
 from heddle_adapters.whole import SetScores, set_scores
-from heddle_platform.factors import FactorSet, LevelledFactor, Periodic
-
-READABLE_LIFT = 0.5  # share of the way from chance to 1 from which a reading's change means something
-
-
-@dataclass(frozen=True)
-class Skill:
-    """How well one factor is read out of fold; see `report.FactorCard`."""
-
-    value: float
-    interval: Interval
-    chance: float
-    readable: bool
+from heddle_platform.factors import FactorSet, LevelledFactor
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +40,7 @@ class Evidence:
         measured: effect curves, signed leakage, preservation, faithfulness.
         tried: pairs tried for an interaction, on all labels.
         whole: scores of the whole set.
+        weight_N: of the labelled rows, as given; None where all are equal.
     """
 
     latents_NL: Floats
@@ -66,25 +55,7 @@ class Evidence:
     measured: EditsCard | None
     tried: Sequence[Tried] = ()
     whole: SetScores | None = None
-
-
-def reading_skills(factor_set: FactorSet, read_NF: Floats, values_NF: Floats) -> tuple[Skill, ...]:
-    """Judge out-of-fold readings of every factor against its labels."""
-    skills = []
-    for index, factor in enumerate(factor_set.factors):
-        known_N = ~np.isnan(values_NF[:, index])
-        read_N, truth_N = read_NF[known_N, index], values_NF[known_N, index]
-        chance = 0.0
-        if isinstance(factor, LevelledFactor):
-            value, interval = judged_levels(read_N, truth_N)
-            chance = float(np.bincount(truth_N.astype(int)).max() / len(truth_N))
-        elif isinstance(factor, Periodic):
-            value, interval = _judged_angles(read_N, truth_N, factor.period)
-        else:
-            value, interval = judged_numbers(read_N, truth_N)
-        readable = value >= chance + READABLE_LIFT * (1.0 - chance) and interval.low > chance
-        skills.append(Skill(value, interval, chance, readable))
-    return tuple(skills)
+    weight_N: Floats | None = None
 
 
 def card_of(
@@ -147,7 +118,7 @@ def card_of(
         write_kind=adapter.write_kind,
         write_condition=round(adapter.write_condition, 3),
         round_trips=evidence.drawn,
-        protocol=_protocol(len(evidence.values_NF), folds),
+        protocol=_protocol(len(evidence.values_NF), folds) | _weights(evidence.weight_N),
         labelling=labelling,
         measured=evidence.measured,
         fit_seconds=fit_seconds,
@@ -163,7 +134,9 @@ def _factor_card(adapter: Adapter, evidence: Evidence, whole: SetScores, index: 
     if isinstance(factor, LevelledFactor):
         per_level = np.bincount(values_N[known_N].astype(int), minlength=len(factor.level_names))
         counts = dict(zip(factor.level_names, per_level.tolist(), strict=True))
-        error = rounded(calibration_error(evidence.logits[index][known_N], values_N[known_N].astype(np.int64)))
+        weights = None if evidence.weight_N is None else evidence.weight_N[known_N]
+        level_N = values_N[known_N].astype(np.int64)
+        error = rounded(calibration_error(evidence.logits[index][known_N], level_N, weight_N=weights))
     effects = {mode: mode_effect(outcomes[index], index, readable_F) for mode, outcomes in evidence.outcomes.items()}
     chosen = effects[adapter.detail[index]]
     leak_F = _leaks(evidence.outcomes[adapter.detail[index]][index], index, readable_F)
@@ -251,13 +224,17 @@ def _interaction_card(tried: Tried, factor_set: FactorSet) -> InteractionCard:
     )
 
 
-def _judged_angles(read_N: Floats, truth_N: Floats, period: float) -> tuple[float, Interval]:
-    turn = 2 * np.pi / period
-    value = r_squared_on_circle(read_N, truth_N, period)
-    # the interval comes from the chord errors, which are a number like any other
-    cosine, sine = (judged_numbers(turned(read_N * turn), turned(truth_N * turn))[1] for turned in (np.cos, np.sin))
-    reach = max(cosine.high - cosine.low, sine.high - sine.low) / 2
-    return value, Interval(value, value - reach, value + reach, cosine.protocol)
+def _weights(weight_N: Floats | None) -> dict[str, object]:
+    """Return what a card's protocol says of the weights of labelled rows; nothing where each counts once."""
+    if weight_N is None:
+        return {}
+    told = {
+        "rows": int(np.count_nonzero(weight_N != 1.0)),
+        "effective_rows": round(effective_rows(weight_N), 1),
+        "weighted": ["fit", "accuracy", "chance", "calibration_error"],
+        "unweighted": ["effect", "leakage", "mig", "dci", "associations"],
+    }
+    return {"weights": told}
 
 
 def _protocol(rows: int, folds: int) -> dict[str, object]:

@@ -54,8 +54,8 @@ def given_weights(weights: NDArray[Any], rows: int) -> Floats:
     return numbers_N
 
 
-def relative_weights(weights: NDArray[Any] | None, rows: int) -> Floats | None:
-    """Return the weights that a fit works with, [N], their sum the effective number of rows; None: all are equal.
+def unequal_weights(weights: NDArray[Any] | None, rows: int) -> Floats | None:
+    """Return weights as given, or None where there are none or all are equal.
 
     Raises:
         InvalidInput: see `given_weights`.
@@ -63,14 +63,28 @@ def relative_weights(weights: NDArray[Any] | None, rows: int) -> Floats | None:
     if weights is None:
         return None
     given_N = given_weights(weights, rows)
-    if (given_N == given_N[0]).all():
-        return None
-    return given_N * scale_of(float(given_N.sum()), float(given_N @ given_N))
+    return None if (given_N == given_N[0]).all() else given_N
+
+
+def relative_weights(weights: NDArray[Any] | None, rows: int) -> Floats | None:
+    """Return the weights that a fit works with, [N], their sum the effective number of rows; None: all are equal.
+
+    Raises:
+        InvalidInput: see `given_weights`.
+    """
+    given_N = unequal_weights(weights, rows)
+    return None if given_N is None else given_N * scale_of(float(given_N.sum()), float(given_N @ given_N))
 
 
 def scale_of(total: float, squares: float) -> float:
     """Return what weights as given are multiplied by, from their sum and their squares' sum."""
     return total / squares
+
+
+def effective_rows(weight_N: Floats) -> float:
+    """Return Kish's effective number of rows, of weights of any scale."""
+    total = float(weight_N.sum())
+    return total * scale_of(total, float(weight_N @ weight_N))
 
 
 def among_pool(weight_N: Floats | None, images: int) -> Floats | None:

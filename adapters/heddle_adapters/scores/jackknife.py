@@ -108,7 +108,7 @@ def jackknife_each(
     return intervals
 
 
-def wilson(successes: float, trials: int) -> Interval:
+def wilson(successes: float, trials: float) -> Interval:
     """Return the 95 % score interval of a share (Wilson 1927); 0..1 if there was no trial."""
     protocol = protocol_of("wilson", n=trials)
     if trials == 0:

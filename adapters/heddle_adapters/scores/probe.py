@@ -19,6 +19,7 @@ from heddle_adapters.scores.information import checked
 from heddle_adapters.scores.jackknife import jackknife, wilson
 from heddle_adapters.scores.kinds import NUMBERS, factor_levels, kinds_of, on_circle, unit_range
 from heddle_adapters.scores.result import Interval, Score, protocol_of
+from heddle_adapters.weights import effective_rows, mean_of, weighed
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 
@@ -87,30 +88,36 @@ def _read(taught_NL: Floats, truth_N: Floats, judged_NL: Floats, *, number: bool
         return np.asarray(model.fit(taught_NL, truth_N).predict(judged_NL), dtype=np.float64)
 
 
-def judged_levels(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
-    """Return accuracy and its Wilson interval."""
+def judged_levels(read_N: Floats, truth_N: Floats, weight_N: Floats | None = None) -> tuple[float, Interval]:
+    """Return accuracy and its Wilson interval, of the effective number of rows where they have weights."""
+    if weight_N is not None:
+        share, rows = float(mean_of(read_N == truth_N, weight_N)), effective_rows(weight_N)
+        return share, wilson(share * rows, rows)
     right = int(np.count_nonzero(read_N == truth_N))
     return right / len(truth_N), wilson(right, len(truth_N))
 
 
-def judged_numbers(read_N: Floats, truth_N: Floats) -> tuple[float, Interval]:
+def judged_numbers(read_N: Floats, truth_N: Floats, weight_N: Floats | None = None) -> tuple[float, Interval]:
     """Return R squared and its jackknife interval, of one column [N] or several [N, P]; under 20 rows the widest."""
-    value = r_squared(read_N, truth_N)
+    value = r_squared(read_N, truth_N, weight_N)
     if len(truth_N) < 20:
         return value, Interval(value, min(value, -1.0), 1.0, protocol_of("none", n=len(truth_N)))
-    return value, jackknife(r_squared, read_N.reshape(len(read_N), -1), truth_N.reshape(len(truth_N), -1))
+    read_NP, truth_NP = read_N.reshape(len(read_N), -1), truth_N.reshape(len(truth_N), -1)
+    if weight_N is None:
+        return value, jackknife(r_squared, read_NP, truth_NP)
+    told_NP = np.hstack([read_NP, weight_N[:, None]])  # a row that is left out takes its weight along
+    return value, jackknife(lambda told, truth: r_squared(told[:, :-1], truth, told[:, -1]), told_NP, truth_NP)
 
 
-def r_squared(read_N: Floats, truth_N: Floats) -> float:
+def r_squared(read_N: Floats, truth_N: Floats, weight_N: Floats | None = None) -> float:
     """Return 1 - squared error over spread about the mean, summed over columns where there are several."""
-    spread = float(np.square(truth_N - truth_N.mean(axis=0)).sum())
-    return 1.0 - float(np.square(truth_N - read_N).sum()) / spread if spread > 0 else 0.0
+    spread = float(weighed(np.square(truth_N - mean_of(truth_N, weight_N)), weight_N).sum())
+    return 1.0 - float(weighed(np.square(truth_N - read_N), weight_N).sum()) / spread if spread > 0 else 0.0
 
 
-def r_squared_on_circle(read_N: Floats, truth_N: Floats, period: float) -> float:
+def r_squared_on_circle(read_N: Floats, truth_N: Floats, period: float, weight_N: Floats | None = None) -> float:
     """Return 1 - squared chord over spread of the points on the unit circle."""
     turn = 2 * np.pi / period
     read_N2 = np.stack([np.cos(read_N * turn), np.sin(read_N * turn)], axis=1)
     truth_N2 = np.stack([np.cos(truth_N * turn), np.sin(truth_N * turn)], axis=1)
-    spread = float(np.square(truth_N2 - truth_N2.mean(axis=0)).sum())
-    return 1.0 - float(np.square(truth_N2 - read_N2).sum()) / spread if spread > 0 else 0.0
+    return r_squared(read_N2, truth_N2, weight_N)
