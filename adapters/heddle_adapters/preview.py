@@ -22,6 +22,7 @@ from heddle_adapters.label_next import Next, label_next
 from heddle_adapters.leave_one_out import best_ridge
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.solution import solve
+from heddle_adapters.weights import given_weights, mean_of, relative_weights, spread_of
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet
 
@@ -81,13 +82,21 @@ class Preview:
     label_next: tuple[Next, ...]
 
 
-def preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, *, count: int = 10) -> Preview:
+def preview(
+    latents_NL: NDArray[Any],
+    values_NF: Floats,
+    factor_set: FactorSet,
+    *,
+    weight_N: Floats | None = None,
+    count: int = 10,
+) -> Preview:
     """Judge the labels so far and choose what to label next.
 
     Args:
         latents_NL: latents of all images, labelled or not.
         values_NF: labels, NaN where missing; images without any label are candidates, as are partly labelled ones.
         factor_set: the factors.
+        weight_N: how often each image counts where it is labelled, see `fit.fit_adapter`.
         count: how many images to choose.
 
     Raises:
@@ -96,22 +105,26 @@ def preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, 
     """
     # One thread: matrices this small spend ten times as long in the hand-over between two.
     with one_thread():
-        return _preview(latents_NL, values_NF, factor_set, count)
+        return _preview(latents_NL, values_NF, factor_set, count, weight_N)
 
 
-def _preview(latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, count: int) -> Preview:
+def _preview(
+    latents_NL: NDArray[Any], values_NF: Floats, factor_set: FactorSet, count: int, given_N: Floats | None
+) -> Preview:
     latents_NL = finite_matrix(latents_NL, "latents")
     values_NF = _checked(values_NF, factor_set, len(latents_NL))
     labelled = np.flatnonzero(~np.isnan(values_NF).all(axis=1))[:MOST_ROWS]
     candidates = np.flatnonzero(np.isnan(values_NF).any(axis=1))[:MOST_CANDIDATES]
     taught, values = _taught(values_NF[labelled], factor_set)
+    weight_N = None if given_N is None else given_weights(given_N, len(latents_NL))[labelled]
+    weight_N = relative_weights(weight_N, len(labelled))
     live_L = live_latents(latents_NL, None)
     latents = latents_NL[labelled][:, live_L]
-    codings = [coding_of(factor, values[:, place]) for place, factor in enumerate(taught.factors)]
-    ridge = best_ridge(latents, values, codings)
-    share = read_held_out(latents, values, codings, ridge).share
-    scores, curve = _judge(latents, values, codings, ridge, share)
-    solution = solve(latents, values, codings, ridge=ridge, share=share)
+    codings = [coding_of(factor, values[:, place], weight_N=weight_N) for place, factor in enumerate(taught.factors)]
+    ridge = best_ridge(latents, values, codings, weight_N=weight_N)
+    share = read_held_out(latents, values, codings, ridge, weight_N=weight_N).share
+    scores, curve = _judge(latents, values, codings, ridge, share, weight_N)
+    solution = solve(latents, values, codings, ridge=ridge, share=share, weight_N=weight_N)
     chosen = label_next(
         latents,
         values,
@@ -167,7 +180,12 @@ def _taught(values_NF: Floats, factor_set: FactorSet) -> tuple[FactorSet, Floats
 
 
 def _judge(
-    latents_NL: Floats, values_NF: Floats, codings: Sequence[Coding], ridge: float, residual_share: float
+    latents_NL: Floats,
+    values_NF: Floats,
+    codings: Sequence[Coding],
+    ridge: float,
+    residual_share: float,
+    weight_N: Floats | None,
 ) -> tuple[list[float], tuple[CurvePoint, ...]]:
     """Return each factor's out-of-fold score, and the mean of them at growing numbers of teaching rows."""
     fold_N = fold_of_rows(values_NF, FOLDS, seed=0)
@@ -183,12 +201,15 @@ def _judge(
             teaching += len(rows)
             if np.isnan(values_NF[rows]).all(axis=0).any():
                 continue
-            taught = solve(latents_NL[rows], values_NF[rows], codings, ridge=ridge, share=residual_share)
+            weights = None if weight_N is None else weight_N[rows]
+            taught = solve(
+                latents_NL[rows], values_NF[rows], codings, ridge=ridge, share=residual_share, weight_N=weights
+            )
             direction_LC, offset_C = taught.read
             held_N = fold_N == fold
             scores_NC[held_N] = latents_NL[held_N] @ direction_LC + offset_C
         found = [
-            _score(scores_NC[:, block], values_NF[:, place], coding)
+            _score(scores_NC[:, block], values_NF[:, place], coding, weight_N)
             for place, (coding, block) in enumerate(zip(codings, score_slices(codings), strict=True))
         ]
         by_share.append((teaching // FOLDS, found))
@@ -196,19 +217,22 @@ def _judge(
     return by_share[-1][1], curve
 
 
-def _score(scores_NC: Floats, values_N: Floats, coding: Coding) -> float:
+def _score(scores_NC: Floats, values_N: Floats, coding: Coding, weight_N: Floats | None) -> float:
     known_N = ~np.isnan(values_N) & ~np.isnan(scores_NC).any(axis=1)
     if not known_N.any():
         return 0.0
     scores_NC, values_N = scores_NC[known_N], values_N[known_N]
+    weights = None if weight_N is None else weight_N[known_N]
     if coding.levels:
-        return float((scores_NC.argmax(axis=1) == values_N).mean())
+        return float(mean_of(scores_NC.argmax(axis=1) == values_N, weights))
     if coding.kind == "periodic":
         angle_N = np.arctan2(scores_NC[:, 1], scores_NC[:, 0]) * (coding.spread / (2 * np.pi))
-        error = np.square(2 * np.sin(angle_error(angle_N, values_N, coding.spread) / 2)).mean()
+        error = float(mean_of(np.square(2 * np.sin(angle_error(angle_N, values_N, coding.spread) / 2)), weights))
         turn_N = np.exp(2j * np.pi * values_N / coding.spread)
-        return float(1.0 - error / max(np.square(np.abs(turn_N - turn_N.mean())).mean(), 1e-12))
-    return float(1.0 - np.square(scores_NC[:, 0] - values_N).mean() / max(float(values_N.var()), 1e-12))
+        return 1.0 - error / max(float(mean_of(np.square(np.abs(turn_N - mean_of(turn_N, weights))), weights)), 1e-12)
+    error = float(mean_of(np.square(scores_NC[:, 0] - values_N), weights))
+    spread = values_N.var() if weights is None else spread_of(values_N, weights) ** 2
+    return 1.0 - error / max(float(spread), 1e-12)
 
 
 def _factor(

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats, numbers_of, rows_of
 from heddle_platform.errors import InvalidInput
-
-LEAST, MOST = 1e-12, 1e12  # of a weight as given: their squares still add up
+from heddle_platform.labels import LEAST_WEIGHT, MOST_WEIGHT  # the squares of both still add up
 
 
 def given_weights(weights: NDArray[Any], rows: int) -> Floats:
@@ -41,13 +40,13 @@ def given_weights(weights: NDArray[Any], rows: int) -> Floats:
             code="row_count_mismatch",
             param="weights",
         )
-    wrong_N = ~((numbers_N >= LEAST) & (numbers_N <= MOST)) | np.ma.getmaskarray(given)
+    wrong_N = ~((numbers_N >= LEAST_WEIGHT) & (numbers_N <= MOST_WEIGHT)) | np.ma.getmaskarray(given)
     if wrong_N.any():
         row = int(np.argmax(wrong_N))
         told = "masked" if np.ma.getmaskarray(given)[row] else f"{numbers_N[row]:g}"
         raise InvalidInput(
-            f"the weight of row {row} is {told}, one of {int(wrong_N.sum())} that are no number from {LEAST:g} to "
-            f"{MOST:g}; leave a row out where it shall not count",
+            f"the weight of row {row} is {told}, one of {int(wrong_N.sum())} that are no number from {LEAST_WEIGHT:g} "
+            f"to {MOST_WEIGHT:g}; leave a row out where it shall not count",
             code="invalid_weight",
             param="weights",
         )

@@ -13,6 +13,8 @@ from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
 MAX_DETAILS = 200  # a report longer than this helps nobody; the count of all faults is always given
 MAX_CELL_CHARACTERS = 1_000
+WEIGHT_COLUMN = "weight"  # how often an image counts in a fit; no factor may have that name
+LEAST_WEIGHT, MOST_WEIGHT = 1e-12, 1e12
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,15 @@ class LabelTable:
         values_NF: float64; level index for levelled factors, value in the factor's unit otherwise, NaN where
             the label is missing.
         lines: line of `labels.csv` each row stands in (header = 1); empty where the table was not read from one.
-        cells: what stood there, factor -> text, empty cells left out; likewise.
+        cells: what stood there, factor or `weight` -> text, empty cells left out; likewise.
+        weight_N: how often each image counts; None where the table has no weights.
     """
 
     files: tuple[str, ...]
     values_NF: NDArray[np.float64]
     lines: tuple[int, ...] = ()
     cells: tuple[Mapping[str, str], ...] = ()
+    weight_N: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.values_NF.ndim != 2 or self.values_NF.shape[0] != len(self.files):
@@ -77,6 +81,8 @@ class FaultReport:
 def parse_labels(data: bytes, factor_set: FactorSet) -> LabelTable:
     """Parse a `labels.csv`: a column `file`, then one column per factor by name; empty cell = missing label.
 
+    A column `weight` may say how often each image counts, a number from 1e-12 to 1e12; an empty cell there is 1.
+
     Args:
         data: the file's bytes, UTF-8 with or without a byte-order mark.
         factor_set: the factors the columns must match.
@@ -118,6 +124,8 @@ def check_labels(data: bytes, factor_set: FactorSet, report: FaultReport) -> Lab
     lines: list[int] = []
     texts: list[Mapping[str, str]] = []
     kept: list[list[float]] = []
+    weights: list[float] = []
+    named = (*factor_set.names, *((WEIGHT_COLUMN,) if WEIGHT_COLUMN in columns else ()))
     seen: dict[str, int] = {}
     for line, cells in rows:
         if len(cells) != len(header):
@@ -129,18 +137,21 @@ def check_labels(data: bytes, factor_set: FactorSet, report: FaultReport) -> Lab
         elif name in seen:
             sentence = f"{name[:100]!r} stands in row {seen[name]} already"
             report.add("duplicate_file", sentence, row=line, column="file")
-        labels = {factor: cells[columns[factor]].strip() for factor in factor_set.names}
+        labels = {name: cells[columns[name]].strip() for name in named}
         values = [_value(labels[factor.name], factor, line, report) for factor in factor_set.factors]
+        weight = _weight(labels.get(WEIGHT_COLUMN, ""), line, report)
         if name and name not in seen:
             seen[name] = line
             files.append(name)
             lines.append(line)
             texts.append({factor: text for factor, text in labels.items() if text})
             kept.append(values)
+            weights.append(weight)
     if not rows:
         report.add("no_rows", "there is no row below the header; label at least one image")
     values_NF = np.array(kept, dtype=np.float64).reshape(len(files), len(factor_set.factors))
-    table = LabelTable(tuple(files), values_NF, tuple(lines), tuple(texts))
+    weight_N = np.array(weights, dtype=np.float64) if WEIGHT_COLUMN in columns else None
+    table = LabelTable(tuple(files), values_NF, tuple(lines), tuple(texts), weight_N)
     if report.count == before:  # a cell that cannot be read would make its class look empty
         _check_classes(table, factor_set, report)
     return table
@@ -155,6 +166,32 @@ def _value(text: str, factor: FactorSpec, line: int, report: FaultReport) -> flo
         code = "unknown_level" if isinstance(factor, LevelledFactor) else "invalid_value"
         report.add(code, str(error), row=line, column=factor.name)
         return np.nan
+
+
+def parse_weight(text: str) -> float:
+    """Return the weight that a cell says, 1 where it is empty.
+
+    Raises:
+        ValueError: it is no number from 1e-12 to 1e12, with a sentence.
+    """
+    try:
+        weight = float(text) if text else 1.0
+    except ValueError:
+        weight = np.nan
+    if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
+        raise ValueError(
+            f"the weight is {text[:60]!r}, it must be a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}; remove a row "
+            "that shall not count"
+        )
+    return weight
+
+
+def _weight(text: str, line: int, report: FaultReport) -> float:
+    try:
+        return parse_weight(text)
+    except ValueError as error:
+        report.add("invalid_weight", str(error), row=line, column=WEIGHT_COLUMN)
+        return 1.0
 
 
 def read_csv(data: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -215,7 +252,7 @@ def _match_columns(header: Sequence[str], factor_set: FactorSet, report: FaultRe
     for position, name in enumerate(header):
         if name in columns:
             report.add("duplicate_column", f"the column {name[:60]!r} appears twice", row=1, column=name[:60])
-        elif name not in wanted:
+        elif name not in wanted and name != WEIGHT_COLUMN:
             report.add(
                 "unknown_column",
                 f"{name[:60]!r} is not a factor of {factor_set.name!r}; its factors are: {', '.join(factor_set.names)}",

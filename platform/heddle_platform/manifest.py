@@ -14,11 +14,11 @@ from heddle_platform.digest import canonical_json
 from heddle_platform.errors import DataCorrupt, InvalidInput
 from heddle_platform.factors import FactorSet
 from heddle_platform.ids import derived_id
-from heddle_platform.labels import LabelTable
+from heddle_platform.labels import WEIGHT_COLUMN, LabelTable, parse_weight
 
 
 class ManifestImage(BaseModel):
-    """One image: its path in the upload, the SHA-256 of its file, and the label cells that are not empty."""
+    """One image: its path in the upload, the SHA-256 of its file, and the cells that are not empty, its weight too."""
 
     model_config = ConfigDict(frozen=True)
     file: str
@@ -90,7 +90,8 @@ class Manifest(BaseModel):
         Raises:
             InvalidInput: code `labels_do_not_fit`: a cell means nothing to this factor set.
         """
-        return LabelTable(tuple(row.file for row in self.rows), _values(self.rows, factor_set))
+        values_NF, weight_N = _values(self.rows, factor_set), _weights(self.rows)
+        return LabelTable(tuple(row.file for row in self.rows), values_NF, weight_N=weight_N)
 
 
 def _values(rows: Sequence[ManifestImage], factor_set: FactorSet) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -110,3 +111,15 @@ def _values(rows: Sequence[ManifestImage], factor_set: FactorSet) -> np.ndarray[
                 ) from None
             values_NF[index, position] = value
     return values_NF
+
+
+def _weights(rows: Sequence[ManifestImage]) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    if not any(WEIGHT_COLUMN in row.labels for row in rows):
+        return None
+    weights = []
+    for row in rows:
+        try:
+            weights.append(parse_weight(row.labels.get(WEIGHT_COLUMN, "")))
+        except ValueError as error:
+            raise InvalidInput(f"{row.file[:100]!r}: {error}", code="labels_do_not_fit", param=WEIGHT_COLUMN) from None
+    return np.array(weights)

@@ -92,3 +92,21 @@ def test_a_mapped_adapter_passes_where_its_editable_factors_read_as_before() -> 
     refused = judge_mapped(Loss(300, 0.9, 0.9, (unsure, poor)), _verdict(), approved=True)
     assert (refused.outcome, refused.passed, refused.carried) == ("worse", False, False)
     assert "0.92 (95 % 0.88 to 0.95, agreement) on 300 public pictures" in refused.reasons[0]
+
+
+def test_rows_of_next_to_no_weight_are_no_evidence(draw_tenant: Callable[..., Any]) -> None:
+    tenant = draw_tenant(rows=400, noise=0.5)
+    noisy_NL = tenant.latents_NL.copy()
+    noisy_NL[200:] += 3 * np.random.default_rng(4).normal(size=(200, 16))
+    values = tenant.values_NF, tenant.factor_set
+    plain = paired_differences(tenant.latents_NL, noisy_NL, *values)
+    weight_N = np.where(np.arange(400) < 200, 1.0, 1e-6)
+    weighted = paired_differences(tenant.latents_NL, noisy_NL, *values, weight_N=weight_N)
+    assert paired_differences(tenant.latents_NL, noisy_NL, *values, weight_N=np.full(400, 3.0)) == plain
+    assert plain[-1].outcome == "worse"
+    assert {one.outcome for one in weighted} == {"equal"}
+    assert abs(weighted[-1].difference) < 0.01
+    half = paired_differences(tenant.latents_NL[:200], noisy_NL[:200], tenant.values_NF[:200], tenant.factor_set)
+    for one, other in zip(weighted[:-1], half[:-1], strict=True):
+        reach = [two.interval[1] - two.interval[0] for two in (one, other)]
+        assert reach[0] == pytest.approx(reach[1], abs=0.02)  # of 200 rows, not of 400

@@ -106,3 +106,20 @@ def test_numbers_may_be_negative_and_large(draw_tenant: Callable[..., Any]) -> N
     assert [factor.measure for factor in found.factors] == ["r2", "accuracy"]
     assert found.factors[0].score is not None
     assert found.factors[0].score > 0.5
+
+
+def test_labels_that_weigh_next_to_nothing_teach_nothing(draw_tenant: Callable[..., Any]) -> None:
+    tenant = draw_tenant(rows=300)
+    values_NF = forget(tenant.values_NF, slice(280, 300))
+    values_NF[150:280] = np.random.default_rng(3).permutation(values_NF[150:280])
+    plain = preview(tenant.latents_NL, values_NF, tenant.factor_set)
+    weighted = preview(
+        tenant.latents_NL, values_NF, tenant.factor_set, weight_N=np.where(np.arange(300) < 150, 1.0, 1e-6)
+    )
+    for one, other in zip(plain.factors, weighted.factors, strict=True):
+        assert one.score is not None
+        assert other.score is not None
+        assert one.score < 0.8 < 0.9 < other.score
+    assert preview(tenant.latents_NL, values_NF, tenant.factor_set, weight_N=np.full(300, 2.0)) == plain
+    with pytest.raises(InvalidInput, match="row 299"):
+        preview(tenant.latents_NL, values_NF, tenant.factor_set, weight_N=np.append(np.ones(299), 0.0))

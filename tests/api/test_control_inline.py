@@ -68,3 +68,24 @@ async def test_there_is_one_source(tenant: Person, sources: dict[str, object]) -
     await tenant.post("/v1/factor_sets", FACTORS)
     answer = await tenant.http.post("/v1/datasets", json={"name": "few", "factor_set": "avatars", **sources})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_weights_sent_along_become_a_column(world: World, tenant: Person) -> None:
+    await tenant.post("/v1/factor_sets", FACTORS)
+    items = [{**item(0, smile=True), "weight": 2.5}, item(1, smile=False), {**item(2), "weight": 3}]
+    answer = await tenant.http.post("/v1/datasets", json={"name": "few", "factor_set": "avatars", "items": items})
+    assert answer.status_code == 202
+    [job] = [job for job in await claim_all(world) if job.tenant_id == tenant.id]
+    data = world.ports.objects.get(keys.upload(tenant.id, job.spec["upload_id"]))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        lines = archive.read("labels.csv").decode().splitlines()
+    assert [line.split(",")[-1] for line in lines] == ["weight", "2.5", "", "3"]
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1e13, "heavy", True])
+async def test_a_weight_that_is_none_is_refused(tenant: Person, weight: object) -> None:
+    await tenant.post("/v1/factor_sets", FACTORS)
+    items = [item(0), {**item(1), "weight": weight}]
+    answer = await tenant.http.post("/v1/datasets", json={"name": "few", "factor_set": "avatars", "items": items})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert answer.json()["errors"][0]["pointer"] == "/items/1/weight"

@@ -53,3 +53,18 @@ def test_damaged_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(DataCorrupt) as caught:
         Manifest.from_bytes(data)
     assert caught.value.code == "manifest_corrupt"
+
+
+def test_weights_are_cells_and_one_where_the_cell_is_empty() -> None:
+    assert MANIFEST.table(FACTORS).weight_N is None
+    first, second = MANIFEST.rows
+    weighted = MANIFEST.model_copy(
+        update={"rows": (first.model_copy(update={"labels": {**first.labels, "weight": "2.5"}}), second)}
+    )
+    again = Manifest.from_bytes(weighted.to_bytes())
+    assert again.table(FACTORS).weight_N == pytest.approx([2.5, 1.0])
+    np.testing.assert_array_equal(again.table(FACTORS).values_NF, MANIFEST.table(FACTORS).values_NF)
+    broken = MANIFEST.model_copy(update={"rows": (first.model_copy(update={"labels": {"weight": "-1"}}), second)})
+    with pytest.raises(InvalidInput, match=r"a\.png.*-1") as caught:
+        broken.table(FACTORS)
+    assert (caught.value.code, caught.value.param) == ("labels_do_not_fit", "weight")

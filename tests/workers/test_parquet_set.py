@@ -200,3 +200,15 @@ def test_rows_that_share_one_value_do_not_fill_disk_or_memory(factor_set: Factor
     with small_pool() as pool:
         assert faults(out.getvalue(), factor_set) == [("compression_bomb", None, None)]
         assert pool.max_memory() < 40_000_000
+
+
+def test_weights_are_a_column_of_the_table(factor_set: FactorSet) -> None:
+    rows = [{**row, "weight": weight} for row, weight in zip(good_rows(), [2.0, None, 0.25, 1, 1, 1], strict=True)]
+    found = validated(parquet(rows), factor_set)
+    assert found.report["errors"] == []
+    assert found.manifest is not None
+    weight_N = Manifest.from_bytes(found.manifest).table(factor_set).weight_N
+    assert weight_N is not None
+    assert weight_N.tolist() == [2.0, 1.0, 0.25, 1.0, 1.0, 1.0]
+    rows[3]["weight"] = -1.0
+    assert faults(parquet(rows), factor_set) == [("invalid_weight", 5, "weight")]

@@ -97,3 +97,16 @@ def test_the_report_tells_sizes_balance_look_alikes_and_what_goes_together(facto
     assert pair["value"] > 0.9
     codes = {warning["code"] for warning in report["warnings"]}
     assert codes == {"look_alikes", "small_images", "rare_level", "correlated_labels", "empty_cells"}
+
+
+def test_weights_stay_in_the_set_that_is_kept(factor_set: FactorSet) -> None:
+    entries = {**good_set(), "2.png": phone_photo()}
+    header, *lines = entries["labels.csv"].decode().splitlines()
+    weights = ["2", "", "0.5", "1", "1", "1"]
+    rows = [f"{line},{weight}" for line, weight in zip(lines, weights, strict=True)]
+    entries["labels.csv"] = "\n".join([f"{header},weight", *rows]).encode()
+    found = validated(packed(entries), factor_set)
+    again = validated(KEPT[-1], factor_set)
+    assert found.report["weights"] == again.report["weights"]
+    assert again.manifest == found.manifest
+    assert again.digest == found.digest

@@ -118,3 +118,14 @@ def test_parts_are_sent_in_order_and_no_more_than_are_needed() -> None:
     with pytest.raises(Unavailable) as error:
         send_parts(io.BytesIO(b"a"), 1, urls, 3)
     assert isinstance(error.value.__cause__, httpx.TransportError)
+
+
+def test_weights_stay_with_the_images_that_stay(factor_set: FactorSet) -> None:
+    header, *lines = ENTRIES["set/labels.csv"].decode().splitlines()
+    rows = [f"{line},{weight}" for line, weight in zip(lines, ("1", "2", "3", ""), strict=True)]
+    weighted = {**ENTRIES, "set/labels.csv": "\n".join([f"{header},weight", *rows]).encode()}
+    left = pruned(packed(weighted), factor_set, png(0))
+    with opened(left, factor_set) as (manifest, _):
+        weight_N = manifest.table(factor_set).weight_N
+    assert weight_N is not None
+    assert weight_N.tolist() == [2.0, 3.0, 1.0]

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +14,7 @@ from heddle_adapters.statistics import unpack_statistics
 from heddle_platform.digest import sha256_hex
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.settings import LimitSettings
+from heddle_workers.fit import fit_set
 from heddle_workers.image_set import open_image_set
 from heddle_workers.progress import silent
 from heddle_workers.refit import Before, refit_without
@@ -87,3 +89,34 @@ def test_what_cannot_be_fitted_is_said(study: Study) -> None:
     assert (found.fitted, found.certificate) == (None, None)
     assert found.refused is not None
     assert found.refused["code"] == "too_few_labels"
+
+
+def test_rows_leave_a_weighted_set_with_their_weights(study: Study) -> None:
+    weight_N = np.random.default_rng(3).uniform(0.2, 4.0, LABELLED).round(3)
+    table = replace(study.table, weight_N=weight_N)
+    fitted = fit_set(table, study.factor_set, study.trips, silent, kind="brief")
+    plain = fit_set(study.table, study.factor_set, study.trips, silent, kind="brief")
+    assert fitted.digest != plain.digest
+    effective = round(float(weight_N.sum() ** 2 / np.square(weight_N).sum()), 1)
+    assert fitted.card["protocol"]["weights"]["rows"] == LABELLED
+    assert fitted.card["protocol"]["weights"]["effective_rows"] == effective
+    assert f"as evidence they amount to {effective}" in fitted.files["card.html"].decode()
+    assert "weights" not in plain.card["protocol"]
+    assert "as evidence" not in plain.files["card.html"].decode()
+    manifest = manifest_of(study)
+    rows = [
+        row.model_copy(update={"labels": {**row.labels, "weight": repr(float(weight))}})
+        for row, weight in zip(manifest.rows, weight_N, strict=True)
+    ]
+    weighted = manifest.model_copy(update={"rows": tuple(rows)})
+    gone = {sha256_hex(rendered().images[row]) for row in GONE}
+    for statistics in (fitted.files["statistics.npz"], b"of another format"):
+        before = Before(fitted.files["adapter.npz"], statistics, weighted, study.trips.latents_NL)
+        with without(study, GONE) as trips:
+            found = refit_without(before, gone, study.factor_set, trips, AT, silent)
+        assert found.certificate is not None
+        assert found.certificate["check"]["difference"] < 1e-8
+        assert found.fitted is not None
+        left = unpack_statistics(found.fitted.files["statistics.npz"])
+        assert left.weights is not None
+        assert left.weights.total == pytest.approx(np.delete(weight_N, GONE[:2]).sum())

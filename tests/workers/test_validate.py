@@ -193,3 +193,51 @@ def test_copies_are_warned_of(factor_set: FactorSet) -> None:
     found = validated(packed({**good_set(), "4.png": png(1), "5.png": png(1)}), factor_set)
     [warning] = [warning for warning in found.report["warnings"] if warning["code"] == "duplicate_images"]
     assert warning["count"] == 2
+
+
+WEIGHED = b"file,glasses,smile,age,weight"
+
+
+def weighed(*weights: str) -> bytes:
+    """Return the labels of a good set with a column of weights."""
+    return b"\n".join([WEIGHED, *(f"{row},{weight}".encode() for row, weight in zip(rows(), weights, strict=True))])
+
+
+def test_a_column_of_weights_reaches_the_table_and_the_report(factor_set: FactorSet) -> None:
+    entries = {**good_set(), "labels.csv": weighed("1", "2.5", "", "1e-3", "1", "1.0")}
+    found = validated(packed(entries), factor_set)
+    assert found.report["errors"] == []
+    weight_N = np.array([1, 2.5, 1, 1e-3, 1, 1])
+    effective = round(float(weight_N.sum() ** 2 / np.square(weight_N).sum()), 1)
+    assert found.report["weights"] == {"rows": 2, "effective_rows": effective, "least": 1e-3, "most": 2.5}
+    assert found.manifest is not None
+    manifest = Manifest.from_bytes(found.manifest)
+    assert manifest.rows[1].labels["weight"] == "2.5"
+    assert "weight" not in manifest.rows[2].labels
+    np.testing.assert_array_equal(manifest.table(factor_set).weight_N, weight_N)
+
+
+def test_without_the_column_nothing_is_said_of_weights(factor_set: FactorSet) -> None:
+    found = validated(packed(good_set()), factor_set)
+    assert "weights" not in found.report
+    assert found.manifest is not None
+    assert b"weight" not in found.manifest
+    assert Manifest.from_bytes(found.manifest).table(factor_set).weight_N is None
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "heavy", "1e13", "1e-13"])
+def test_every_wrong_weight_is_named_by_row_and_column(factor_set: FactorSet, weight: str) -> None:
+    entries = {**good_set(), "labels.csv": weighed("1", "2", weight, "1", "1", weight)}
+    assert faults(packed(entries), factor_set) == [("invalid_weight", 4, "weight"), ("invalid_weight", 7, "weight")]
+
+
+def test_look_alikes_that_only_weigh_otherwise_are_labelled_alike(factor_set: FactorSet) -> None:
+    nearly = pixels.decode(png(0), max_bytes=10_000, max_pixels=10_000).copy()
+    nearly[0, 0] ^= 1
+    entries = {**good_set(), "6.png": pixels.encode(nearly, "image/png")}
+    for twin, same in ((rows()[0].replace("0.png", "6.png"), True), (rows()[1].replace("1.png", "6.png"), False)):
+        lines = [*(f"{row},1" for row in rows()), f"{twin},3"]
+        table = b"\n".join([WEIGHED, *(line.encode() for line in lines)])
+        found = validated(packed({**entries, "labels.csv": table}), factor_set)
+        [pair] = found.report["twins"]["pairs"]
+        assert (pair["file"], pair["like"], pair["same_labels"]) == ("6.png", "0.png", same)

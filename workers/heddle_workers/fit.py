@@ -62,7 +62,7 @@ def fit_set(
     """Fit, score, gate and export.
 
     Args:
-        table: labels of the first rows of the set; the rows after them are the unlabelled pool.
+        table: labels and weights of the first rows of the set; the rows after them are the unlabelled pool.
         factor_set: the factors.
         trips: the set, its latents and the base.
         report: told of each stage and the share of the whole.
@@ -87,6 +87,7 @@ def fit_set(
             base_digest=trips.runtime.digest,
             round_trip=trips.decoded,
             pool_ML=pool_ML.astype("float64") if len(pool_ML) else None,
+            weight_N=table.weight_N,
             pool_names=trips.images.files[labelled:],
             progress=_scoring(report),
         )
@@ -105,6 +106,7 @@ def fit_set(
             adapter.codings,
             base_digest=runtime.digest,
             pool_ML=pool_ML.astype("float64"),
+            weight_N=table.weight_N,
             ridge=adapter.ridge,
         )
     report("exporting", _DRAWING)

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 
 from heddle_platform.archive import LABELS_FILE, Archive, zip_entry
 from heddle_platform.image_metadata import strip_metadata
+from heddle_platform.labels import WEIGHT_COLUMN
 from heddle_platform.manifest import ManifestImage
 from heddle_platform.settings import LimitSettings
 from heddle_workers.progress import Report
@@ -54,8 +55,10 @@ def write_plain(
 
 
 def labels_text(rows: Iterable[ManifestImage], columns: Sequence[str]) -> str:
-    """Return the `labels.csv` of these images."""
-    table = io.StringIO()
+    """Return the `labels.csv` of these images; weights are among them where there are any."""
+    rows, table = tuple(rows), io.StringIO()
+    if any(WEIGHT_COLUMN in row.labels for row in rows):
+        columns = (*columns, WEIGHT_COLUMN)
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", *columns])
     for row in rows:

@@ -80,6 +80,7 @@ def _refitted(item: RebaseItem, source: SetSource, base: BaseSource, limits: Lim
                 latents_NM[:labelled].astype(np.float64),
                 table.values_NF,
                 factor_set,
+                weight_N=table.weight_N,
             )
         trips, served = RoundTrips(runtime, images, latents_NM, threads), _served(item.before)
         with clock.timed("fitting"):

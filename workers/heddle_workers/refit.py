@@ -21,6 +21,7 @@ from heddle_adapters.unlearn import REFITTED, Unlearned, unlearn
 from heddle_adapters.unlearn_check import refit_difference
 from heddle_platform.errors import DataCorrupt, InvalidInput
 from heddle_platform.factors import FactorSet
+from heddle_platform.labels import LabelTable
 from heddle_platform.manifest import Manifest
 from heddle_workers.fit import fit_set
 from heddle_workers.fitted import ADAPTER_FILE, STATISTICS_FILE, Refitted
@@ -60,13 +61,19 @@ def refit_without(
     stays_N = np.array([image.sha256 not in gone for image in before.manifest.all], dtype=bool)
     rows = len(before.manifest.rows)
     latents_NL = before.latents_NL.astype(np.float64)
-    values_NF = before.manifest.table(factor_set).values_NF
+    table = before.manifest.table(factor_set)
+    values_NF, weight_N = table.values_NF, table.weight_N
     kept_N, pool_kept_N = stays_N[:rows], stays_N[rows:]
     adapter = unpack(before.adapter)
-    statistics = _statistics(before, adapter, values_NF)
+    statistics = _statistics(before, adapter, table)
     try:
         sums = unlearn(
-            adapter, statistics, latents_NL[:rows][~kept_N], values_NF[~kept_N], latents_NL[rows:][~pool_kept_N]
+            adapter,
+            statistics,
+            latents_NL[:rows][~kept_N],
+            values_NF[~kept_N],
+            latents_NL[rows:][~pool_kept_N],
+            None if weight_N is None else weight_N[~kept_N],
         )
         kept = before.manifest.without(gone, before.manifest.images)
         fitted = fit_set(kept.table(factor_set), factor_set, trips, report)
@@ -80,6 +87,7 @@ def refit_without(
         values_NF[kept_N],
         latents_NL[rows:][pool_kept_N],
         adapter.residual_share,
+        weight_N=None if weight_N is None else weight_N[kept_N],
     )
     done = Unlearned(
         unpack(fitted.files[ADAPTER_FILE]), unpack_statistics(fitted.files[STATISTICS_FILE]), dict(REFITTED)
@@ -89,7 +97,7 @@ def refit_without(
     return Refitted(fitted, document)
 
 
-def _statistics(before: Before, adapter: Adapter, values_NF: NDArray[np.float64]) -> Statistics:
+def _statistics(before: Before, adapter: Adapter, table: LabelTable) -> Statistics:
     """Read the statistics; summed up anew where they were stored in a form that is read no more."""
     try:
         return unpack_statistics(before.statistics)
@@ -98,10 +106,11 @@ def _statistics(before: Before, adapter: Adapter, values_NF: NDArray[np.float64]
         latents_NL = before.latents_NL.astype(np.float64)
         return gather(
             latents_NL[:rows],
-            values_NF,
+            table.values_NF,
             adapter.factor_set,
             adapter.codings,
             base_digest=adapter.base_digest,
             pool_ML=latents_NL[rows:],
+            weight_N=table.weight_N,
             ridge=adapter.ridge,
         )

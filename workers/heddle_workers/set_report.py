@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from heddle_platform.archive import LABELS_FILE
 from heddle_platform.factors import FactorSet, LevelledFactor
-from heddle_platform.labels import FaultReport, LabelTable
+from heddle_platform.labels import WEIGHT_COLUMN, FaultReport, LabelTable
 from heddle_platform.manifest import ManifestImage
 from heddle_workers.twins import Thumbnails
 
@@ -72,7 +72,8 @@ def report_document(
     Keys: valid, fault_count, errors, warnings, images, labelled, unlabelled, levels {factor: {level: count}}, ranges
     {factor: {low, high, mean}}, missing {factor: count}, balance {factor: {most, share, evenness}} with evenness the
     entropy over its maximum, associations [{first, second, value, measure, p, rows, cells, empty_cells, thin_cells,
-    table}], twins {count, differently_labelled, pairs}, sizes {smallest, largest, small}, stripped.
+    table}], twins {count, differently_labelled, pairs}, sizes {smallest, largest, small}, stripped; where the table has
+    weights, also weights {rows: whose weight is not 1, effective_rows: sum(w)^2 / sum(w^2), least, most}.
     """
     document: dict[str, Any] = {
         "valid": faults.count == 0,
@@ -90,6 +91,8 @@ def report_document(
     }
     if table is not None and factor_set is not None:
         _count_labels(document, table, factor_set)
+        if table.weight_N is not None and len(table.weight_N):
+            document["weights"] = _weights(table.weight_N)
         if not faults.count:
             document["associations"] = _together(table, factor_set)
     if checked is not None:
@@ -122,6 +125,15 @@ def _count_labels(document: dict[str, Any], table: LabelTable, factor_set: Facto
                 "high": float(known.max()),
                 "mean": float(known.mean()),
             }
+
+
+def _weights(weight_N: NDArray[np.float64]) -> dict[str, Any]:
+    return {
+        "rows": int(np.count_nonzero(weight_N != 1.0)),
+        "effective_rows": round(float(weight_N.sum() ** 2 / np.square(weight_N).sum()), 1),
+        "least": float(weight_N.min()),
+        "most": float(weight_N.max()),
+    }
 
 
 def _together(table: LabelTable, factor_set: FactorSet) -> list[dict[str, Any]]:
@@ -158,7 +170,10 @@ def _pair(pair: "Association", table: LabelTable, factor_set: FactorSet) -> dict
 
 def _twins(checked: Checked) -> dict[str, Any]:
     pairs = checked.thumbnails.twins()
-    labels = {image.file: image.labels for image in checked.all}
+    labels = {
+        image.file: {name: cell for name, cell in image.labels.items() if name != WEIGHT_COLUMN}
+        for image in checked.all
+    }
     shown = [
         {"file": later, "like": earlier, "same_labels": labels[later] == labels[earlier]} for later, earlier in pairs
     ]

@@ -81,6 +81,7 @@ def _without(adapter: Adapter, table: LabelTable, trips: RoundTrips, rows: Seque
         adapter.factor_set,
         base_digest=adapter.base_digest,
         pool_ML=pool_ML if len(pool_ML) else None,
+        weight_N=None if table.weight_N is None else table.weight_N[kept],
     )
     names = adapter.factor_set.names
     gains = {name: float(gain) for name, gain in zip(names, adapter.gain_F, strict=True)}

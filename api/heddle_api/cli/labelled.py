@@ -123,8 +123,9 @@ def upload(
 ) -> None:
     """Upload a labelled set and wait for its validation. Exit code 1 if it is rejected.
 
-    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label. A Parquet file has a
-    column `image` with the files' bytes instead, and the same columns of labels.
+    labels.csv has a column `file`, then one column per factor; an empty cell is a missing label. A column `weight` may
+    say how often each image counts beside the others. A Parquet file has a column `image` with the files' bytes
+    instead, and the same columns of labels.
 
     Example: `heddle data upload faces --factors faces --name spring`
     """

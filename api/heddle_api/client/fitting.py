@@ -88,7 +88,8 @@ class FittingCalls(OverseeingCalls):
         Args:
             name: of the set.
             pictures: files, bytes, uint8 arrays or PIL images.
-            labels: factor -> level or number, one mapping for each picture.
+            labels: factor -> level or number, one mapping for each picture; a key `weight` in it says how often the
+                picture counts beside the others.
             factor_set: what the labels are read with.
             on_progress: told bytes sent and bytes in all, as they go out.
 

@@ -14,6 +14,7 @@ from heddle_api.control.wire import Asked
 from heddle_platform.archive import LABELS_FILE, zip_entry
 from heddle_platform.errors import Detail, InvalidInput
 from heddle_platform.image_header import SUFFIXES, read_header
+from heddle_platform.labels import LEAST_WEIGHT, MOST_WEIGHT, WEIGHT_COLUMN
 
 MAX_ITEMS: Final = 1_000
 _EXAMPLE_PNG: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
@@ -29,6 +30,9 @@ class NewItem(Asked):
     image: str = Field(min_length=1, description="A PNG, JPEG or WebP file in base64.")
     labels: dict[FactorName, Cell] = Field(
         default_factory=dict, max_length=1_000, description="Level or number by factor; null or absent: not labelled."
+    )
+    weight: float | None = Field(
+        None, ge=LEAST_WEIGHT, le=MOST_WEIGHT, description="How often the image counts beside the others; absent: once."
     )
 
 
@@ -48,7 +52,8 @@ def pack_items(items: Sequence[NewItem], factors: Sequence[str]) -> bytes:
     details: list[Detail] = []
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["file", *factors])
+    weighted = any(item.weight is not None for item in items)
+    writer.writerow(["file", *factors, *([WEIGHT_COLUMN] if weighted else [])])
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for index, item in enumerate(items):
@@ -65,7 +70,8 @@ def pack_items(items: Sequence[NewItem], factors: Sequence[str]) -> bytes:
                 continue
             details += _unknown(index, item.labels, factors)
             archive.writestr(zip_entry(name), data)
-            writer.writerow([name, *(_text(item.labels.get(factor)) for factor in factors)])
+            weight = [_text(item.weight)] if weighted else []
+            writer.writerow([name, *(_text(item.labels.get(factor)) for factor in factors), *weight])
         archive.writestr(zip_entry(LABELS_FILE), table.getvalue())
     if details:
         first = details[0]

@@ -96,7 +96,9 @@ class ItemView(BaseModel):
     id: str = Field(description="Its id in this set, which stays when other images are erased.")
     file: str
     sha256: str
-    labels: dict[str, str] = Field(description="The cells of labels.csv that are not empty, as they were sent.")
+    labels: dict[str, str] = Field(
+        description="The cells of labels.csv that are not empty, as they were sent; a weight is among them."
+    )
 
 
 def view(dataset: Dataset) -> DatasetView:

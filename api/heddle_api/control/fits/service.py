@@ -181,14 +181,17 @@ def _preview(
     files: tuple[str, ...] = ()
     latents_NL: NDArray[Any]
     if source is None:
-        latents_NL, values_NF = _inline(wanted, factor_set)
+        latents_NL, values_NF, weight_N = *_inline(wanted, factor_set), None
     else:
         manifest = Manifest.from_bytes(objects.get(keys.dataset_manifest(tenant_id, source.digest)))
         files = manifest.files
         values_NF = np.full((len(files), len(factor_set.factors)), np.nan)
-        values_NF[: len(manifest.rows)] = manifest.table(factor_set).values_NF
+        table = manifest.table(factor_set)
+        values_NF[: len(manifest.rows)] = table.values_NF
+        unlabelled_N = np.ones(len(files) - len(manifest.rows))
+        weight_N = None if table.weight_N is None else np.concatenate([table.weight_N, unlabelled_N])
         latents_NL = _stored(objects, tenant_id, source, len(files))
-    result = compute(latents_NL, values_NF, factor_set, count=wanted.count)
+    result = compute(latents_NL, values_NF, factor_set, weight_N=weight_N, count=wanted.count)
     return _view(result, source, files, ref)
 
 

@@ -65,7 +65,8 @@ function figures(report) {
   const missing = Object.values(report.missing ?? {}).reduce((sum, count) => sum + count, 0);
   const told = [
     ["Images", report.images], ["Labelled", report.labelled], ["Without labels", report.unlabelled],
-    ["Empty cells", report.levels && report.labelled ? missing : null], ["Look-alikes", report.twins?.count ?? null],
+    ["Empty cells", report.levels && report.labelled ? missing : null], ["Weigh other than 1", report.weights?.rows ?? null], ["Count as", report.weights?.effective_rows ?? null, "images"],
+    ["Look-alikes", report.twins?.count ?? null],
     ["Smallest side", report.sizes?.smallest, "px"], ["Largest side", report.sizes?.largest, "px"], ["Too small", report.sizes?.small || null],
     ["Metadata removed", report.stripped || null], ["Faults", report.fault_count],
   ];
