@@ -34,14 +34,18 @@ def labels_of(row: int) -> dict[str, str]:
     return {"glasses": LEVELS[int(row % 3 == 0)], "smile": str(int(row % 3 == 1))}
 
 
-async def encoded_set(person: Person) -> str:
-    """Register a ready set whose latents an earlier fit left behind."""
+async def encoded_set(person: Person, spoilt: int = 0) -> str:
+    """Register a ready set whose latents an earlier fit left behind.
+
+    The first `spoilt` rows are labelled wrong, and weigh next to nothing.
+    """
     await person.world.publish_base()
     data = b"a zip to preview " + person.id.encode()
     dataset = await person.ready_dataset(data)
     digest = sha256_hex(data)
+    labels = [labels_of(row + 1) | {"weight": "1e-6"} if row < spoilt else labels_of(row) for row in range(ROWS)]
     images = tuple(
-        ManifestImage(file=f"{row}.png", sha256=sha256_hex(b"%d" % row), labels=labels_of(row) if row < ROWS else {})
+        ManifestImage(file=f"{row}.png", sha256=sha256_hex(b"%d" % row), labels=labels[row] if row < ROWS else {})
         for row in range(ROWS + SPARE)
     )
     manifest = Manifest(images=digest, rows=images[:ROWS], unlabelled=images[ROWS:])
@@ -79,6 +83,13 @@ async def test_a_set_that_was_encoded_is_previewed(tenant: Person) -> None:
     assert f"0 of {ROWS} labelled images" in best["sentence"]
     assert len({one["row"] for one in found["label_next"]}) == 10
     assert all(any(character.isdigit() for character in one["sentence"]) for one in found["label_next"])
+
+
+async def test_a_preview_goes_by_the_sets_weights(tenant: Person) -> None:
+    await encoded_set(tenant, spoilt=25)
+    found = await tenant.post("/v1/fits/preview", {"dataset": "spring"})
+    assert found["rows"] == ROWS
+    assert all(one["score"] > 0.95 for one in found["factors"])
 
 
 async def test_latents_may_come_inline_and_labels_as_they_are_spoken(tenant: Person) -> None:
