@@ -10,9 +10,10 @@ import pytest
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.artifact import pack
 from heddle_adapters.calibrate import temperature_of
-from heddle_adapters.design import code_all, coding_of, pseudo_counts
+from heddle_adapters.design import Coding, code_all, coding_of, pseudo_counts
+from heddle_adapters.discriminate import walk
 from heddle_adapters.fit import fit_adapter
-from heddle_adapters.held_out import typical_error
+from heddle_adapters.held_out import read_held_out, typical_error
 from heddle_adapters.intake import pairs_in_order
 from heddle_adapters.interaction import Interaction
 from heddle_adapters.leave_one_out import RIDGE, RIDGES, leave_one_out_errors
@@ -210,6 +211,53 @@ def test_the_discriminative_read_descends_as_on_repeated_rows(draw_tenant: Calla
         for mine, theirs in zip(weighted[step], plain[step], strict=True):
             assert_close(mine, theirs, 2e-4)
     assert np.abs(weighted[8][0] - once[8][0]).max() > 0.02
+
+
+def test_how_far_to_walk_is_decided_as_by_repeated_rows() -> None:
+    random = np.random.default_rng(0)
+    latents_NL = random.normal(size=(900, 4))
+    outlier_N = random.random(900) < 0.1
+    latents_NL[outlier_N, 1] += 40 * (latents_NL[outlier_N, 0] > 0)
+    values_NF = (latents_NL[:, :1] + 0.1 * random.normal(size=(900, 1)) > 0).astype(float)
+    codings = [Coding("binary", 2)]
+    held = read_held_out(latents_NL, values_NF, codings, 3.0)
+    times = repeats(900)
+    copied = np.repeat(np.arange(900), times)
+    weighted = replace(held, weight_N=times.astype(float), rows_F=np.array([float(len(copied))]))
+    folds = tuple(replace(fold, held_N=fold.held_N[copied]) for fold in held.folds)
+    repeated = replace(held, folds=folds, scores_NC=held.scores_NC[copied], rows_F=weighted.rows_F)
+    found = walk(weighted, latents_NL, values_NF, codings)
+    expected = walk(repeated, latents_NL[copied], values_NF[copied], codings)
+    plain = walk(held, latents_NL, values_NF, codings)
+    assert found.walked_F.tolist() == expected.walked_F.tolist() == plain.walked_F.tolist() == [True]
+    assert found.temperature_F == pytest.approx(expected.temperature_F, rel=1e-4)
+    assert found.temperature_F != pytest.approx(plain.temperature_F, rel=1e-3)
+    assert_close(found.move_LC, expected.move_LC, 1e-4)
+    wrong_N = held.scores_NC.argmax(axis=1) != values_NF[:, 0]
+    sure = replace(held, weight_N=np.where(wrong_N, 1e-6, 1.0))
+    assert not walk(sure, latents_NL, values_NF, codings).walked_F.any()  # the rows it misreads do not count
+
+
+def test_a_latent_that_only_rows_without_weight_move_is_dead(draw_tenant: Callable[..., Any]) -> None:
+    tenant = draw_tenant(rows=100)
+    still_N = np.zeros((100, 1))
+    still_N[7] = 30.0
+    some = replace(tenant, latents_NL=np.hstack([tenant.latents_NL, still_N]))
+    assert fit(some).live_L.tolist() == [True] * 17
+    assert fit(some, weight_N=np.where(np.arange(100) == 7, 1e-9, 1.0)).live_L.tolist() == [True] * 16 + [False]
+
+
+def test_an_order_is_put_to_the_test_by_the_rows_that_count(draw_tenant: Callable[..., Any]) -> None:
+    sound, other = draw_tenant(rows=300), draw_tenant(rows=300, seed=5)
+    swapped_NF = other.values_NF.copy()
+    swapped_NF[:, 2] = np.array([2, 0, 3, 1])[swapped_NF[:, 2].astype(int)]
+    both = replace(
+        sound,
+        latents_NL=np.vstack([sound.latents_NL, other.latents_NL]),
+        values_NF=np.vstack([sound.values_NF, swapped_NF]),
+    )
+    for weights, kind in (((1.0, 1e-6), "ordinal"), ((1e-6, 1.0), "categorical")):
+        assert fit(both, weight_N=np.repeat(weights, 300)).codings[2].kind == kind
 
 
 def test_a_reading_follows_the_rows_that_count(draw_tenant: Callable[..., Any]) -> None:
