@@ -136,7 +136,7 @@ async def empty_postgres_url(postgres_url: str, postgres_owner_url: str) -> str:
     """The database as the planes connect to it, emptied, for tests that other tests' jobs would disturb."""
     owner = create_async_engine(postgres_owner_url)
     async with owner.begin() as connection:  # the application's role may not truncate
-        await connection.execute(text("truncate tenants, bases cascade"))
+        await connection.execute(text("truncate tenants, bases, platform_notes cascade"))
     await owner.dispose()
     return postgres_url
 
