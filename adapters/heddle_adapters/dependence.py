@@ -16,6 +16,7 @@ from scipy.special import gammaincc, ndtri
 from scipy.stats import rankdata
 
 from heddle_adapters.arrays import Floats, Integers, Singles
+from heddle_adapters.chance import holm
 from heddle_platform.factors import FactorSet, FactorSpec, LevelledFactor
 
 PERMUTATIONS, FEWEST_PERMUTATIONS = 299, 19
@@ -99,15 +100,6 @@ def affordable(rows: int, columns: int) -> int:
     """Return how many permutations of a design of this size may be made."""
     cost = 2.0 * rows * max(columns, 1) ** 2
     return int(np.clip(_OPERATIONS / cost, FEWEST_PERMUTATIONS, PERMUTATIONS))
-
-
-def holm(p_M: Floats) -> Floats:
-    """Return p values corrected for M tests, step-down (Holm 1979)."""
-    order_M = np.argsort(p_M, kind="stable")
-    stepped_M = np.maximum.accumulate(p_M[order_M] * np.arange(len(p_M), 0, -1))
-    result_M = np.empty_like(p_M)
-    result_M[order_M] = np.minimum(1.0, stepped_M)
-    return result_M
 
 
 def smallest_detectable(rows: int) -> float:

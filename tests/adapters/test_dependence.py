@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, spearmanr
 
 from heddle_adapters.associations import associations
+from heddle_adapters.chance import holm
 from heddle_adapters.dependence import (
     affordable,
     block_of,
     condition_between,
     dependence,
-    holm,
     smallest_detectable,
 )
 from heddle_platform.factors import FactorSet, parse_factor_set

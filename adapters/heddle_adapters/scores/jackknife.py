@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from heddle_adapters.arrays import rows_of
+from heddle_adapters.chance import wilson_ends
 from heddle_adapters.scores.bounds import folds_of, seed_of
 from heddle_adapters.scores.information import same_rows
 from heddle_adapters.scores.result import Interval, Score, protocol_of
@@ -111,10 +112,5 @@ def jackknife_each(
 def wilson(successes: float, trials: float) -> Interval:
     """Return the 95 % score interval of a share (Wilson 1927); 0..1 if there was no trial."""
     protocol = protocol_of("wilson", n=trials)
-    if trials == 0:
-        return Interval(0.5, 0.0, 1.0, protocol)
-    z = float(ndtri(0.975))
-    share = successes / trials
-    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    reach = z / (1 + z * z / trials) * np.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return Interval(share, max(0.0, float(middle - reach)), min(1.0, float(middle + reach)), protocol)
+    share = successes / trials if trials else 0.5
+    return Interval(share, *wilson_ends(share, trials), protocol)

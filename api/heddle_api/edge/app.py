@@ -17,6 +17,7 @@ from heddle_api.edge.batches.service import BatchService
 from heddle_api.edge.cors import StudioCors
 from heddle_api.edge.direct import Direct
 from heddle_api.edge.directory import EdgeDirectory
+from heddle_api.edge.drift import DatabaseDriftSink, DriftSink, DriftTally
 from heddle_api.edge.loader import Loader
 from heddle_api.edge.maker import EditMaker
 from heddle_api.edge.metrics import EdgeMetrics
@@ -66,6 +67,7 @@ class EdgePorts:
     service: ServiceSettings
     quotas: QuotaSettings = field(default_factory=QuotaSettings)
     usage: UsageSink | None = None
+    drift: DriftSink | None = None
     database: Database | None = None  # batches of edits are rows; single edits need none
 
 
@@ -87,6 +89,7 @@ async def ports_from_environment() -> AsyncIterator[EdgePorts]:
             settings.service,
             settings.quotas,
             DatabaseSink(ports.database),
+            DatabaseDriftSink(ports.database),
             ports.database,
         )
 
@@ -123,7 +126,7 @@ async def _running(
 ) -> AsyncIterator[dict[str, Any]]:
     """Start the loader, the batcher and the picture threads, and yield the lifespan state."""
     limits = ports.limits
-    meter, rate = Meter(), default_quota(ports.quotas).rate
+    meter, drift, rate = Meter(), DriftTally(), default_quota(ports.quotas).rate
     signer = EditSigner(ports.security.secret_key.get_secret_value())
     speller = Speller(signer)
     batcher = Batcher(queue_max=limits.edit_queue_max, observe_rows=metrics.batch_rows.observe)
@@ -141,12 +144,12 @@ async def _running(
         ports.source,
         ports.objects,
         threads=ports.service.edge_threads,
-        swapped=lambda serving: _forget_erased(serving, near, speller),
+        swapped=lambda serving: _forget_erased(serving, near, speller, drift),
     )
     shadows = Shadows(batcher, registry)
     service = EditService(
         loader=loader,
-        maker=EditMaker(batcher, pictures, remembered, shadows, meter),
+        maker=EditMaker(batcher, pictures, remembered, shadows, meter, drift),
         pictures=pictures,
         remembered=remembered,
         near=near,
@@ -165,7 +168,8 @@ async def _running(
         working.append(asyncio.create_task(runner.run(poll_seconds=1.0)))
     loading = asyncio.create_task(loader.run(ports.cache, poll_seconds=ports.service.edge_poll_seconds))
     try:
-        async with meter.flushing(ports.usage, ports.service.usage_flush_seconds):
+        every = ports.service.usage_flush_seconds
+        async with meter.flushing(ports.usage, every), drift.flushing(ports.drift, every):
             yield {
                 "key_directory": EdgeDirectory(lambda: loader.serving, ports.source, rate),
                 "gate": Gate(ports.cache, meter, "edge", rate),
@@ -188,9 +192,10 @@ async def _running(
         pictures.close()
 
 
-def _forget_erased(serving: Serving, near: Near, speller: Speller) -> None:
+def _forget_erased(serving: Serving, near: Near, speller: Speller, drift: DriftTally) -> None:
     near.forget_erased(serving.epochs)
     speller.forget_erased(serving.epochs)
+    drift.forget_erased(serving.epochs)
 
 
 def _gauges(registry: CollectorRegistry, loader: Loader, batcher: Batcher, near: Near) -> None:

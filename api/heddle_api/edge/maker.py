@@ -10,6 +10,7 @@ from heddle_api.edge import cache_key
 from heddle_api.edge.answer import CacheState
 from heddle_api.edge.batcher import Batcher, Coming
 from heddle_api.edge.draw import Done, Work
+from heddle_api.edge.drift import DriftTally
 from heddle_api.edge.picture_work import Picture, PictureWork
 from heddle_api.edge.remembered import EditedImage, Remembered, Upload
 from heddle_api.edge.scope import EditScope
@@ -59,13 +60,20 @@ class EditMaker:
     """What the service draws with."""
 
     def __init__(
-        self, batcher: Batcher, pictures: PictureWork, remembered: Remembered, shadows: Shadows, meter: Meter
+        self,
+        batcher: Batcher,
+        pictures: PictureWork,
+        remembered: Remembered,
+        shadows: Shadows,
+        meter: Meter,
+        drift: DriftTally,
     ) -> None:
         self._batcher = batcher
         self._pictures = pictures
         self._remembered = remembered
         self._shadows = shadows
         self._meter = meter
+        self._drift = drift
 
     def coming(self) -> Coming:
         """Let the batcher know that an edit is on its way; end it when the edit is over, however it ends."""
@@ -117,6 +125,7 @@ class EditMaker:
         )
         if latents_L is None:
             self._meter.count(scope.tenant_id, "images_encoded")
+        self._drift.see(scope.epoch, order.target, order.upload.digest, done.latents_L)
         if order.shadow is not None:
             self._shadows.follow(
                 Answered(order.target, order.asked, picture.small_HWC, done.latents_L, drawn), order.shadow
@@ -128,10 +137,11 @@ class EditMaker:
         scope: EditScope,
         base: LoadedBase,
         upload: Upload,
-        edits: Sequence[tuple[str, EditRequest]],
-        reader: Target | None = None,
+        edits: Sequence[EditRequest],
+        target: Target | None = None,
     ) -> tuple[Picture, Done, CacheState]:
-        """Decode the file, find or make its latents, and draw the edits; new latents are kept."""
+        """Decode the file, find or make its latents, and draw a target's edits, or read where there are none; new
+        latents are kept."""
         key = cache_key.latent_key(scope.tenant_id, scope.epoch, base.digest, upload.digest)
         with scope.watch.stage("pixels"):
             latents_L, picture = await asyncio.gather(
@@ -142,14 +152,16 @@ class EditMaker:
             base,
             picture.small_HWC,
             latents_L,
-            tuple(edits),
+            () if target is None else tuple((target.digest, edit) for edit in edits),
             scope.deadline,
-            None if reader is None else reader.adapter,
+            None if target is None or edits else target.adapter,
             scope.owner,
             scope.background,
         )
         done = await self._batcher.do(work)
         scope.watch.add(done.seconds)
+        if target is not None:
+            self._drift.see(scope.epoch, target, upload.digest, done.latents_L)
         if latents_L is None:
             self._meter.count(scope.tenant_id, "images_encoded")
             await self._remembered.keep_latent(scope.tenant_id, key, done.latents_L)

@@ -197,9 +197,7 @@ class EditService:
             target = canary
         except InvalidInput:
             edits = grid_edits(target.adapter, request)
-        picture, done, cache = await self._maker.draw(
-            scope, target.base, upload, [(target.digest, edit) for edit in edits]
-        )
+        picture, done, cache = await self._maker.draw(scope, target.base, upload, edits, target)
         with scope.watch.stage("pixels"):
             data = await self._pictures.strip(picture, done.drawn, media_type)
         self._meter.count(scope.tenant_id, "edits", len(edits))

@@ -1,10 +1,10 @@
-"""Tables of serving: verdicts on edits, batches of edits, and how aliases moved."""
+"""Tables of serving: verdicts on edits, batches of edits, how aliases moved, and what was summed of edited images."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, ForeignKey, Identity, Index, func
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Float, ForeignKey, ForeignKeyConstraint, Identity, Index, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from heddle_infra.database.models import CASCADE, Id, Table
@@ -61,6 +61,29 @@ class EditBatchRow(Table):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
+
+
+class DriftHourRow(Table):
+    """Sums over the images that a version edited in an hour: see `heddle_platform.drift.DriftSums`."""
+
+    __tablename__ = "drift_hours"
+    adapter_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True, index=True)
+    tenant_id: Mapped[str] = mapped_column(Id, index=True)
+    images: Mapped[int] = mapped_column(BigInteger)
+    outside: Mapped[int] = mapped_column(BigInteger)
+    square: Mapped[float] = mapped_column(Float)
+    freedom: Mapped[int] = mapped_column(BigInteger)
+    trace: Mapped[float] = mapped_column(Float)
+    square_trace: Mapped[float] = mapped_column(Float)
+    total: Mapped[list[float]] = mapped_column(ARRAY(Float))
+    levels: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["adapter_id", "version"], ["adapter_versions.adapter_id", "adapter_versions.version"], ondelete=CASCADE
+        ),
+    )
 
 
 class ServingChangeRow(Table):

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database.edge_models import DriftHourRow
 from heddle_infra.database.models import (
     AdapterRow,
     ApiKeyRow,
@@ -72,10 +73,14 @@ async def rename_tenant(session: AsyncSession, tenant_id: str, name: str) -> Ten
 
 
 async def raise_epoch(session: AsyncSession, tenant_id: str) -> int:
-    """Forget all that is cached of a tenant: no key of an earlier epoch is ever asked for again. Return the new one."""
+    """Forget all that is cached and summed of a tenant's images, and return the new epoch.
+
+    No key of an earlier epoch is ever asked for again, and what is on its way to the drift monitor is not added.
+    """
     raised = await session.scalar(
         update(TenantRow).where(TenantRow.id == tenant_id).values(epoch=TenantRow.epoch + 1).returning(TenantRow.epoch)
     )
+    await session.execute(delete(DriftHourRow).where(DriftHourRow.tenant_id == tenant_id))
     return int(raised or 0)
 
 

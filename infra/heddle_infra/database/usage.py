@@ -70,6 +70,14 @@ async def flush(session: AsyncSession, source: str, sequence: int, counts: Mappi
     Returns:
         False if this flush had arrived already.
     """
+    if not await arrives_first(session, source, sequence):
+        return False
+    await add(session, counts)
+    return True
+
+
+async def arrives_first(session: AsyncSession, source: str, sequence: int) -> bool:
+    """Note that a flush of a process has arrived; False if it had before."""
     statement = insert(UsageSourceRow).values(source=source, sequence=sequence)
     is_new = await session.scalar(
         statement.on_conflict_do_update(
@@ -78,10 +86,7 @@ async def flush(session: AsyncSession, source: str, sequence: int, counts: Mappi
             where=UsageSourceRow.sequence < sequence,
         ).returning(literal_column("1"))
     )
-    if is_new is None:
-        return False
-    await add(session, counts)
-    return True
+    return is_new is not None
 
 
 async def forget_sources(session: AsyncSession) -> None:

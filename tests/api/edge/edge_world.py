@@ -18,6 +18,7 @@ from heddle_adapters.artifact import digest_of, pack
 from heddle_adapters.fit import fit_adapter
 from heddle_api.auth import mint_key
 from heddle_api.edge.app import EdgePorts, create_app
+from heddle_api.edge.drift import DriftSink
 from heddle_api.meter import UsageSink
 from heddle_infra.database.serving import ServedBase, ServedKey, ServedVersion, ServingSnapshot
 from heddle_infra.memory import MemoryCache, MemoryObjectStore
@@ -183,6 +184,7 @@ class World:
     keys: dict[str, str]
     limits: LimitSettings
     usage: UsageSink | None = None
+    drift: DriftSink | None = None
     near_bytes: int = 1_000_000
 
     def headers(self, who: str = "tenant") -> dict[str, str]:
@@ -203,6 +205,7 @@ class World:
             self.limits,
             ServiceSettings(control_url="http://127.0.0.1:8000", edge_poll_seconds=0.05),
             usage=self.usage,
+            drift=self.drift,
         )
 
 

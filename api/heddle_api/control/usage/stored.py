@@ -1,6 +1,7 @@
 """Stored bytes are not counted as they come and go but looked at, every few minutes; an hour keeps the most of it.
 
-Uploads that nobody made a set of are forgotten here too, for they would fill their tenant's quota for ever.
+Uploads that nobody made a set of are forgotten here too, for they would fill their tenant's quota for ever, and so
+are the drift monitor's oldest hours.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import structlog
 
 from heddle_api.control.context import Control
 from heddle_api.control.uploads.service import object_key
-from heddle_infra.database import uploads, usage
+from heddle_infra.database import drift, uploads, usage
 from heddle_platform.errors import Unavailable
 from heddle_platform.ports import ObjectStore
 from heddle_platform.records import Upload
@@ -30,6 +31,7 @@ async def note_stored_bytes(control: Control) -> None:
             async with control.ports.database.platform_transaction() as session:
                 await usage.note_stored_bytes(session)
                 await usage.forget_sources(session)
+                await drift.forget_old(session)
             await forget_abandoned_uploads(control)
         except Unavailable as error:
             _log.warning("stored_bytes_wait", reason=error.message)
