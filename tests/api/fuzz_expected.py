@@ -58,7 +58,7 @@ _WRONG: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 _OF_OPERATORS: Final = ("/v1/admin/", "/v1/rollouts")
 _OF_TENANTS: Final = (
     *("/v1/factor_sets", "/v1/datasets", "/v1/fits", "/v1/adapters", "/v1/erasure_requests"),
-    *("/v1/feedback", "/v1/quota", "/v1/usage", "/v1/webhook_endpoints"),
+    *("/v1/drift", "/v1/feedback", "/v1/quota", "/v1/usage", "/v1/webhook_endpoints"),
 )
 
 

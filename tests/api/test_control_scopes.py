@@ -18,6 +18,7 @@ FIRST_STEPS = {
     "/v1/jobs": {"jobs"},
     "/v1/fits": {"jobs"},
     "/v1/adapters": {"adapters", "approve"},
+    "/v1/drift": {"adapters", "approve"},
     "/v1/usage": {"factors", "data", "jobs", "adapters", "approve"},
     "/v1/quota": {"factors", "data", "jobs", "adapters", "approve"},
     "/v1/api_keys": set[str](),  # every scope together

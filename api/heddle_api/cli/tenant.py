@@ -19,6 +19,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
+from heddle_api.cli.drift import drift
 from heddle_api.cli.edit import edit
 from heddle_api.cli.erase import certificate_app, erase
 from heddle_api.cli.feedback import feedback_app
@@ -120,5 +121,6 @@ def install(root: typer.Typer) -> None:
     root.add_typer(certificate_app, name="certificate")
     root.add_typer(webhook_app, name="webhook")
     root.add_typer(feedback_app, name="feedback")
+    root.command("drift")(drift)
     root.command("usage")(usage)
     root.add_typer(audit_app, name="audit")

@@ -1,6 +1,7 @@
 """The client: what programs, the command line and the demo use to talk to both planes over HTTP."""
 
 from heddle_api.client.asynchronous import AsyncHeddleClient
+from heddle_api.client.drift_info import DriftInfo
 from heddle_api.client.errors import ApiError, Unreachable
 from heddle_api.client.heddle import HeddleClient
 from heddle_api.client.pictures import Picture
@@ -39,6 +40,7 @@ __all__ = [
     "BatchInfo",
     "DatasetInfo",
     "Document",
+    "DriftInfo",
     "EditResult",
     "ErasureInfo",
     "EstimateInfo",

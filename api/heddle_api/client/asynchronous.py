@@ -215,6 +215,7 @@ class AsyncHeddleClient:
     edit_grid = _awaited(HeddleClient.edit_grid)
     report_feedback = _awaited(HeddleClient.report_feedback)
     feedback = _awaited(HeddleClient.feedback)
+    drift = _awaited(HeddleClient.drift)
     add_webhook = _awaited(HeddleClient.add_webhook)
     webhooks = _awaited(HeddleClient.webhooks)
     webhook = _awaited(HeddleClient.webhook)

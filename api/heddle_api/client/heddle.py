@@ -7,6 +7,7 @@ from typing import Any, Literal
 import httpx
 
 from heddle_api.client.batching import BatchingCalls
+from heddle_api.client.drift_info import DriftInfo
 from heddle_api.client.pictures import Picture, picture_bytes
 from heddle_api.client.results import Document, EditResult, GridResult, ImageInfo
 
@@ -107,6 +108,18 @@ class HeddleClient(BatchingCalls):
     def feedback(self, *, adapter: str | None = None) -> list[Document]:
         """List what became of edits, newest first."""
         return self._all("/v1/feedback", **({"adapter": adapter} if adapter is not None else {}))
+
+    def drift(self, *, adapter: str | None = None, window_hours: int | None = None) -> list[DriftInfo]:
+        """Tell whether the images that versions edit still look like those they were fitted on, newest adapter first.
+
+        Args:
+            adapter: only this one, by id or name; "avatars@3" or "avatars@candidate" names another version than that
+                in production.
+            window_hours: how many hours to look back, 1 to 720; None: a week.
+        """
+        asked = {"adapter": adapter, "window_hours": window_hours}
+        found = self._all("/v1/drift", **{name: value for name, value in asked.items() if value is not None})
+        return [DriftInfo.model_validate(one) for one in found]
 
     def _send_image(self, path: str, image: Picture | str, fields: Mapping[str, str], accept: str) -> httpx.Response:
         headers = {"Accept": accept}

@@ -24,6 +24,7 @@ from heddle_api.control.cluster import routes as cluster_routes
 from heddle_api.control.cluster.gauges import ClusterGauges
 from heddle_api.control.context import Control
 from heddle_api.control.datasets import routes as dataset_routes
+from heddle_api.control.drift import routes as drift_routes
 from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
 from heddle_api.control.feedback import routes as feedback_routes
@@ -73,6 +74,7 @@ _ROUTERS: Final = (
     erasure_routes,
     webhook_routes,
     feedback_routes,
+    drift_routes,
     rollout_routes,
     quota_routes,
     usage_routes,

@@ -48,6 +48,7 @@ CONTROL_TAGS: Final[Mapping[str, str]] = {
     "fits": "Fits that are answered at once and store nothing.",
     "adapters": "What was fitted: versions, cards, files, approvals, and the aliases that serve them.",
     "feedback": "What became of edits: kept or not, and where their people left the sliders.",
+    "drift": "Whether what adapters edit still looks like what they were fitted on.",
     "rollouts": "For operators: every tenant's served adapters brought to another base, judged, moved, and back.",
     "erasure": "Images taken out of everything that knew them, with a signed certificate.",
     "cluster": "For operators: where jobs run, what waits, how fast it goes; rows and objects held against each other.",

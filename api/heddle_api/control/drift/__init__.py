@@ -1,0 +1,1 @@
+"""Whether what adapters edit still looks like what they were fitted on."""
