@@ -14,6 +14,7 @@ WebhookEvent = Literal[
     "dataset.rejected",
     "adapter.alias_moved",
     "erasure.completed",
+    "adapter.drifted",
 ]
 WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = get_args(WebhookEvent)
 EndpointStatus = Literal["enabled", "disabled"]

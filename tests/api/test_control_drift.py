@@ -1,5 +1,6 @@
 """GET /v1/drift: a verdict for each version in production, in pages, to its own tenant; by the client and the shell."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from heddle_api.client import AsyncHeddleClient
+from heddle_api.control.drift.watch import tell_drifted
 from heddle_infra.database import drift
 from heddle_platform.drift import DriftSlot, DriftSums
 from heddle_platform.usage import hour_of
@@ -138,3 +140,33 @@ async def test_client_and_shell_tell_the_same(live: Live) -> None:
     assert document[0]["verdict"] == "drifted"
     wrong = await shell(live, "drift", "--from", "lately", key=person.key)
     assert (wrong.exit_code, "'lately' is no time" in wrong.stderr) == (1, True)
+
+
+async def test_who_has_drifted_is_told_of_once_a_day(world: World, tenant: Person, other: Person) -> None:
+    hooks = {}
+    for person in (tenant, other):
+        await serve(world, person, "avatars", "shop")
+        body = {"url": "https://hooks.invalid/", "events": ["adapter.drifted"]}
+        hooks[person.id] = (await person.post("/v1/webhook_endpoints", body))["id"]
+
+    async def told(person: Person) -> list[str]:
+        sent = await person.get(f"/v1/webhook_endpoints/{hooks[person.id]}/deliveries")
+        return [one["event"] for one in sent["data"]]
+
+    await see(world, tenant, "avatars", MOVED)
+    await see(world, tenant, "shop", ALIKE)
+    await see(world, other, "shop", ALIKE)
+    for _ in range(2):  # however often, and by however many planes
+        await asyncio.gather(*(tell_drifted(world.state["control"]) for _ in range(3)))
+        assert (await told(tenant), await told(other)) == (["adapter.drifted"], [])
+    async with world.ports.database.platform_transaction() as session:
+        older = "update platform_notes set written_at = written_at - interval '25 hours' where name like 'drifted/%'"
+        await session.execute(text(older))
+        [payload] = (
+            await session.scalars(
+                text("select payload from webhook_deliveries where tenant_id = :id").bindparams(id=tenant.id)
+            )
+        ).all()
+    assert (payload["data"]["adapter"], payload["data"]["verdict"]) == ("avatars", "drifted")
+    await tell_drifted(world.state["control"])
+    assert await told(tenant) == ["adapter.drifted"] * 2

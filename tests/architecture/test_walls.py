@@ -39,6 +39,7 @@ ALLOWED = {
     "api/heddle_api/control/cluster/gauges.py": "metrics count the jobs of all tenants",
     "api/heddle_api/control/reconciliations/routes.py": "operators read what belongs to the platform",
     "api/heddle_api/control/reconciliations/service.py": "operators leave a wish for dispatchers",
+    "api/heddle_api/control/drift/watch.py": "whichever tenant's version has drifted is told of",
     "api/heddle_api/edge/drift.py": "a flush holds the sums of many tenants",
     "api/heddle_api/meter.py": "a flush holds the counts of many tenants",
     "api/heddle_api/control/tenants/routes.py": "operators keep tenants",

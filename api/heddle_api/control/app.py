@@ -25,6 +25,7 @@ from heddle_api.control.cluster.gauges import ClusterGauges
 from heddle_api.control.context import Control
 from heddle_api.control.datasets import routes as dataset_routes
 from heddle_api.control.drift import routes as drift_routes
+from heddle_api.control.drift.watch import watch_drift
 from heddle_api.control.erasures import routes as erasure_routes
 from heddle_api.control.factors import routes as factor_routes
 from heddle_api.control.feedback import routes as feedback_routes
@@ -128,6 +129,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
     admin = asyncio.create_task(_ensure_admin_key(control))
     sender = asyncio.create_task(telling.run())
     noting = asyncio.create_task(note_stored_bytes(control))
+    watching = asyncio.create_task(watch_drift(control))
     gauging = asyncio.create_task(gauges.keep(control))
     looking = asyncio.create_task(control.standings.keep())
     try:
@@ -141,7 +143,7 @@ async def _running(ports: Ports, gauges: ClusterGauges) -> AsyncIterator[dict[st
                 "readiness": Readiness(control, admin),
             }
     finally:
-        for task in (admin, sender, noting, gauging, looking):
+        for task in (admin, sender, noting, watching, gauging, looking):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

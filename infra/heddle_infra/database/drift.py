@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_infra.database import usage
 from heddle_infra.database.adapters import PRODUCTION
 from heddle_infra.database.edge_models import DriftHourRow
-from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, FactorSetVersionRow
+from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, FactorSetVersionRow, TenantRow
 from heddle_infra.database.paging import page
 from heddle_platform.drift import KEPT_HOURS, DriftSlot, DriftSums
 
@@ -106,6 +106,38 @@ async def forget_old(session: AsyncSession) -> None:
     )
 
 
+async def edited(
+    session: AsyncSession, *, hours: int, limit: int, after: tuple[str, int] | None
+) -> list[tuple[str, str, int]]:
+    """Return versions in production, of active tenants, that edited an image within the last hours; platform-wide.
+
+    Args:
+        session: open platform-wide session.
+        hours: how far back.
+        limit: most versions to return.
+        after: (adapter id, version) of the last one of the part before.
+
+    Returns:
+        (tenant id, adapter id, version), in one order.
+    """
+    key = AliasRow.adapter_id, AliasRow.version
+    seen = (
+        select(DriftHourRow.adapter_id)
+        .where(DriftHourRow.adapter_id == AliasRow.adapter_id, DriftHourRow.version == AliasRow.version)
+        .where(_within(hours))
+        .exists()
+    )
+    query = (
+        select(AliasRow.tenant_id, *key)
+        .join(TenantRow, TenantRow.id == AliasRow.tenant_id)
+        .where(TenantRow.status == "active", AliasRow.alias == PRODUCTION, seen)
+    )
+    if after is not None:
+        query = query.where(tuple_(*key) > after)
+    found = await session.execute(query.order_by(*key).limit(limit))
+    return [(tenant_id, adapter_id, version) for tenant_id, adapter_id, version in found.all()]
+
+
 async def in_production(
     session: AsyncSession, tenant_id: str, *, limit: int, after: str | None
 ) -> tuple[list[tuple[str, int]], bool]:
@@ -165,6 +197,11 @@ async def watched(
     }
 
 
+def _within(hours: int) -> ColumnElement[bool]:
+    """Return whether an hour is among the last ones; that in which the time began is whole."""
+    return DriftHourRow.hour >= func.date_trunc("hour", func.now() - func.make_interval(0, 0, 0, 0, hours), "UTC")
+
+
 def _of_factors(name: str) -> ColumnElement[list[Any]]:
     """Return one field of all factors of a card."""
     path: ColumnElement[str] = literal_column(f"'$.factors[*].{name}'::jsonpath")
@@ -179,8 +216,7 @@ async def sums_of(
     wanted = (
         DriftHourRow.tenant_id == tenant_id,
         tuple_(*key).in_(versions),
-        # the hour in which the time began is whole or not at all: whole
-        DriftHourRow.hour >= func.date_trunc("hour", func.now() - func.make_interval(0, 0, 0, 0, hours), "UTC"),
+        _within(hours),
     )
     numbers = [
         func.sum(column)

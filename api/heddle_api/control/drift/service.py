@@ -1,6 +1,6 @@
 """Drift: what edges summed of the images a version edited, held against what it was fitted on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,10 +78,17 @@ async def list_own(
     else:
         named = await _named(session, tenant_id, adapter)
         versions, more = [named] if after is None or named[0] < after else [], False
+    shown = await look(session, tenant_id, versions, window_hours=window_hours)
+    return page_of(shown, more, lambda view: view.adapter_id)
+
+
+async def look(
+    session: AsyncSession, tenant_id: str, versions: Sequence[tuple[str, int]], *, window_hours: int
+) -> list[DriftView]:
+    """Judge versions of a tenant, given as (adapter id, version), in this order."""
     found = await drift.watched(session, tenant_id, versions)
     sums = await drift.sums_of(session, tenant_id, versions, hours=window_hours)
-    shown = [_view(found[one], sums.get(one), window_hours) for one in versions if one in found]
-    return page_of(shown, more, lambda view: view.adapter_id)
+    return [_view(found[one], sums.get(one), window_hours) for one in versions if one in found]
 
 
 async def _named(session: AsyncSession, tenant_id: str, asked: str) -> tuple[str, int]:

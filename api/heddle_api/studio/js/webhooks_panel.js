@@ -8,7 +8,7 @@ import { moment, plain, status } from "./words.js";
 
 const EVENTS = [
   "job.succeeded", "job.failed", "job.awaiting_approval", "job.cancelled", "dataset.ready", "dataset.rejected", "adapter.alias_moved",
-  "erasure.completed",
+  "erasure.completed", "adapter.drifted",
 ];
 const PATH = "/v1/webhook_endpoints";
 
