@@ -15,7 +15,7 @@ def holm(p_M: Floats) -> Floats:
     return result_M
 
 
-def wilson_ends(share: float, trials: int) -> tuple[float, float]:
+def wilson_ends(share: float, trials: float) -> tuple[float, float]:
     """Return the ends of the 95 % score interval of a share (Wilson 1927); 0..1 if there was no trial."""
     if trials == 0:
         return 0.0, 1.0

@@ -31,12 +31,12 @@ _MANY: Final = 10_000
 
 @dataclass(frozen=True)
 class FactorReference:
-    """A levelled factor: its levels in order, how many labelled images show each, whether it can be read at all."""
+    """A levelled factor: its levels in order, how many labelled images show each, whether it can be compared."""
 
     name: str
     levels: tuple[str, ...]
     labelled: tuple[int, ...]
-    readable: bool
+    comparable: bool
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def mean_shift(sums: DriftSums, reference_images: int) -> MeanShift:
 
 
 def level_shifts(sums: DriftSums, factors: Sequence[FactorReference]) -> tuple[LevelShift, ...]:
-    """Compare how often levels are read with how often they were labelled, for each readable factor.
+    """Compare how often levels are read with how often they were labelled, for each comparable factor.
 
     Population stability index: sum of (a - b) ln(a / b) over levels, half an image added to each count (Siddiqi 2006,
     "Credit risk scorecards"). G test of independence on the table of both (Sokal and Rohlf 1995, ch. 17), Holm 1979.
@@ -176,7 +176,7 @@ def level_shifts(sums: DriftSums, factors: Sequence[FactorReference]) -> tuple[L
     for factor in factors:
         read = sums.levels[place : place + len(factor.levels)]
         place += len(factor.levels)
-        if factor.readable and any(factor.labelled):
+        if factor.comparable and any(factor.labelled):
             read_K, labelled_K = np.array(read, np.float64), np.array(factor.labelled, np.float64)
             found.append((factor, read, stability_index(read_K, labelled_K), independence(read_K, labelled_K)))
     corrected = holm(np.array([p for *_, p in found])) if found else ()

@@ -130,7 +130,7 @@ def test_few_images_give_measures_and_no_verdict(tenant: Tenant, adapter: Adapte
 
 def test_a_factor_that_cannot_be_read_is_left_out(tenant: Tenant, adapter: Adapter) -> None:
     known = references(tenant.factor_set, tenant.values_NF)
-    blind = [replace(one, readable=one.name != "shape") for one in known]
+    blind = [replace(one, comparable=one.name != "shape") for one in known]
     sums = summed(adapter, make_tenant(200, seed=5).latents_NL)
     found = {one.factor: one for one in measure(sums, 400, blind).levels}
     assert set(found) == {one.name for one in known} - {"shape"}

@@ -71,6 +71,19 @@ async def test_a_verdict_says_why_and_what_to_do(world: World, tenant: Person) -
     assert (both["images"], both["window_hours"]) == (160, 168)
 
 
+async def test_rows_with_weights_amount_to_fewer_and_their_levels_are_not_compared(
+    world: World, tenant: Person
+) -> None:
+    await serve(world, tenant, "avatars")
+    await see(world, tenant, "avatars", MOVED)
+    weighted = {**CARD, "protocol": {"weights": {"rows": 200, "effective_rows": 150.5}}}
+    async with world.ports.database.transaction(tenant.id) as session:
+        statement = text("update adapter_versions set card = cast(:card as jsonb) where tenant_id = :id")
+        await session.execute(statement, {"card": json.dumps(weighted), "id": tenant.id})
+    [found] = (await tenant.get("/v1/drift"))["data"]
+    assert (found["reference_images"], found["levels"], found["verdict"]) == (250, [], "drifted")
+
+
 async def test_adapters_come_in_pages_and_one_by_name(world: World, tenant: Person) -> None:
     names = ["one", "two", "three"]
     await serve(world, tenant, *names)

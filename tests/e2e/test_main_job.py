@@ -76,6 +76,21 @@ def test_an_edit_that_means_nothing_is_an_error(
     assert problem["request_id"]
 
 
+def test_what_edges_saw_of_edited_images_arrives_as_a_verdict(
+    served: tuple[Wire, dict[str, object]], micah: LabelledImages
+) -> None:
+    wire, _ = served
+    for row in range(800, 880):  # of the same kind as those fitted on, and not among them
+        edit = {"adapter": "avatars", "set": {"background": other_level(micah, row, "background")}}
+        assert wire.edit_when_served(micah.images[row], edit).status_code == 200
+    # up to seven wait at each replica for an eighth
+    page = wire.poll("/v1/drift", lambda found: found["data"][0]["images"] >= 72)
+    [found] = page["data"]
+    assert (found["adapter"], found["version"], found["reference_images"]) == ("avatars", 1, 800)
+    assert found["verdict"] in ("stable", "watch"), found["reasons"]
+    assert {one["factor"] for one in found["levels"]} <= {factor["name"] for factor in micah.factor_set["factors"]}
+
+
 def test_another_tenant_sees_nothing_of_it(
     served: tuple[Wire, dict[str, object]], new_tenant: Callable[[], Wire], micah: LabelledImages
 ) -> None:

@@ -54,8 +54,9 @@ class Watched:
 
     Attributes:
         adapter_id, adapter_name, version: which.
-        images: labelled and unlabelled images of its fit.
+        images: labelled and unlabelled images of its fit; how many they amount to where labelled ones have weights.
         factors: name, counts by level and whether it is readable, of each factor.
+        is_weighted: labelled images had weights, of which the counts know nothing.
         factor_set: the factor set's document, which has the levels in their order.
     """
 
@@ -64,6 +65,7 @@ class Watched:
     version: int
     images: int
     factors: Sequence[Mapping[str, Any]]
+    is_weighted: bool
     factor_set: Mapping[str, Any]
 
 
@@ -157,12 +159,15 @@ async def watched(
     """Return what versions of the tenant were fitted on; a few numbers out of each card, which is a hundred times
     larger."""
     card = AdapterVersionRow.card
+    effective = card["protocol", "weights", "effective_rows"].astext
     rows = await session.execute(
         select(
             AdapterVersionRow.adapter_id,
             AdapterRow.name,
             AdapterVersionRow.version,
-            func.coalesce(card["labels"].astext.cast(Float), 0) + func.coalesce(card["pool"].astext.cast(Float), 0),
+            func.coalesce(effective.cast(Float), card["labels"].astext.cast(Float), 0)
+            + func.coalesce(card["pool"].astext.cast(Float), 0),
+            effective.is_not(None),
             _of_factors("name"),
             _of_factors("counts"),
             _of_factors("readable"),
@@ -191,9 +196,10 @@ async def watched(
                 {"name": factor, "counts": count, "readable": readable}
                 for factor, count, readable in zip(names, counts, readables, strict=True)
             ],
+            is_weighted,
             document,
         )
-        for adapter_id, name, version, images, names, counts, readables, document in rows.all()
+        for adapter_id, name, version, images, is_weighted, names, counts, readables, document in rows.all()
     }
 
 

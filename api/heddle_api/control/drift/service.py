@@ -58,7 +58,9 @@ class DriftView(BaseModel):
     advice: str = Field(description="What to do.", examples=["Nothing to do."])
     outside: OutsideView | None = Field(description="Null where no image was counted.")
     shift: ShiftView | None = Field(description="Null where no image was counted.")
-    levels: list[LevelsView] = Field(description="Of each readable factor with levels.")
+    levels: list[LevelsView] = Field(
+        description="Of each readable factor with levels; none where labelled images had weights."
+    )
     first_hour: datetime | None = Field(description="The first hour with an image in it.")
     last_hour: datetime | None = Field(description="The last one.")
 
@@ -151,5 +153,6 @@ def _references(watched: Watched) -> list[FactorReference]:
             card = cards.get(factor.name, {})
             counts = card.get("counts", {})
             labelled = tuple(int(counts.get(level, 0)) for level in factor.level_names)
-            references.append(FactorReference(factor.name, factor.level_names, labelled, bool(card.get("readable"))))
+            comparable = bool(card.get("readable")) and not watched.is_weighted
+            references.append(FactorReference(factor.name, factor.level_names, labelled, comparable))
     return references
