@@ -85,6 +85,16 @@ def test_the_square_trace_is_unbiased() -> None:
     assert sums.square_trace / sums.freedom == pytest.approx(np.square(truth).sum(), rel=0.03)
 
 
+def test_the_shift_keeps_its_level_where_the_stored_covariance_is_not_that_of_the_images() -> None:
+    spread = np.array([4.0, *np.full(15, 0.3)])
+    random = np.random.default_rng(4)
+    adapter = replace(
+        make_tenant(200).fit(), mean_L=np.zeros(16, np.float32), whiten_LL=np.diag(spread).astype(np.float32)
+    )
+    p = [mean_shift(summed(adapter, random.normal(size=(160, 16))), 10**9).p for _ in range(300)]
+    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.09
+
+
 def test_images_of_the_same_kind_are_stable_and_the_tests_keep_their_level() -> None:
     verdicts, shift, levels = [], [], []
     for seed in range(60):

@@ -117,3 +117,7 @@ async def test_another_tenant_sees_nothing(database: Database) -> None:
     await flush(database, "one", 1, served.slot())
     assert await served.seen() is not None
     assert await served.seen(by=another.tenant_id) is None
+    async with database.platform_transaction() as session:  # without the second wall
+        assert await drift.sums_of(session, another.tenant_id, [(served.adapter_id, 1)], hours=24) == {}
+        assert await drift.watched(session, another.tenant_id, [(served.adapter_id, 1)]) == {}
+        assert await drift.in_production(session, another.tenant_id, limit=9, after=None) == ([], False)

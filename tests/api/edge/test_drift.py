@@ -119,6 +119,19 @@ async def test_a_lost_answer_counts_once_and_what_is_no_number_fails_no_edit(
     assert sink.sums[TENANT, "avatars", 1, 1].images == BATCH
 
 
+async def test_latents_that_wait_go_with_their_epoch(fitted: Fitted, runtime: BaseRuntime) -> None:
+    sums = {}
+    for epochs in ({TENANT: 1}, {TENANT: 2}, {}):  # as it was; after an erasure; a tenant no longer served
+        tally, sink, target = DriftTally(), Sink(), target_of(fitted, runtime, Bank(fitted))
+        for row in range(BATCH):
+            if row == BATCH - 1:
+                tally.forget_erased(epochs)
+            tally.see(1, target, f"image {row}", fitted.latents_NL[row])
+        await tally.flush(sink)
+        sums[str(epochs)] = [one.images for one in sink.sums.values()]
+    assert [*sums.values()] == [[BATCH], [], []]
+
+
 @pytest.fixture
 async def database(postgres_url: str) -> AsyncIterator[Database]:
     opened = Database(DatabaseSettings(database_url=SecretStr(postgres_url)))
