@@ -76,6 +76,7 @@ def test_every_view_of_adapters_and_the_account_fits(open_studio: Callable[..., 
         studio.shoot("adapters")
         page.get_by_role("link", name="Report card").last.click()
         page.locator(".timeline time").first.wait_for()
+        page.get_by_text("in the last 7 days").wait_for()
         studio.shoot("card")
         page.get_by_role("button", name="Open scorecard").last.click()
         page.frame_locator("dialog iframe").get_by_text("glasses").first.wait_for()

@@ -3,6 +3,7 @@ import { alertOf, sentence } from "./alert.js";
 import { effectCurve } from "./curve.js";
 import { fill, h } from "./dom.js";
 import { takeHome } from "./download_menu.js";
+import { driftPanel } from "./drift_panel.js";
 import { heatMap } from "./heat_map.js";
 import { openCard, openPlaybook } from "./page_dialog.js";
 import { versionActions } from "./version_actions.js";
@@ -62,6 +63,7 @@ function sections(api, adapter, version, card) {
     card.factors.length > 1 && leakage(card),
     (card.warnings ?? []).length > 0 && h("section", { class: "panel" }, h("h2", {}, "Worth knowing"),
       h("ul", { class: "sentences" }, card.warnings.map((each) => h("li", {}, sentence(each.detail), each.action && !each.detail.includes(each.action) && ` ${sentence(each.action)}`)))),
+    ["passed", "approved"].includes(version.status) && driftPanel(api, version),
     h("section", { class: "panel" }, h("h2", {}, "Aliases and decisions"), aliasTimeline(api, adapter, version)),
     h("section", { class: "panel" }, takeHome(api, version)),
   ];
