@@ -144,7 +144,7 @@ def mean_shift(sums: DriftSums, reference_images: int) -> MeanShift:
 
     |mean|^2 over (1 / n + 1 / n_reference) is a sum of chi-squares weighed by the eigenvalues of the images' covariance
     S; it is matched by one of tr(S)^2 / tr(S S) degrees, scaled by tr(S S) / tr(S) (Zhang, Guo, Zhou and Cheng 2020,
-    "A simple two-sample test in high dimensions based on L2-norm", eq. 6). Unlike Hotelling's T^2, which asks for the
+    "A simple two-sample test in high dimensions based on L2-norm"). Unlike Hotelling's T^2, which asks for the
     stored covariance to be exact, this holds where that one was shrunk. The interval inverts the non-central one.
     """
     mean_L: Floats = np.asarray(sums.total) / sums.images

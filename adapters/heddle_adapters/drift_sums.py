@@ -13,7 +13,7 @@ def drift_sums(adapter: Adapter, latents_BL: Singles) -> DriftSums:
     """Sum what `drift.measure` needs of B images.
 
     tr(S S) is estimated as (B - 1)^2 / ((B - 2) (B + 1)) (|S|^2 - tr(S)^2 / (B - 1)), unbiased for normal rows (Bai
-    and Saranadasa 1996, eq. 3.2): together with tr(S) it says how many directions the images really vary in.
+    and Saranadasa 1996): together with tr(S) it says how many directions the images really vary in.
 
     Args:
         adapter: the version that edits them.
