@@ -145,7 +145,7 @@ def evaluate(
     latents_NL = finite_matrix(latents_NL, "latents")
     if values_NF.shape != (len(latents_NL), len(adapter.codings)):
         raise InvalidInput(
-            f"labels have shape {values_NF.shape}, there are {len(latents_NL)} images and {len(adapter.codings)} factors",
+            f"labels have shape {values_NF.shape}; there are {len(latents_NL)} images, {len(adapter.codings)} factors",
             code="factor_count_mismatch",
             param="labels",
         )

@@ -47,7 +47,7 @@ class Estimate:
 
 
 def measured_as(job_type: str) -> str:
-    """Return whose throughput tells of a type of job: a refit is a fit, and many end at once, nothing having changed."""
+    """Return whose throughput tells of a type of job: a refit is a fit, unless nothing has changed."""
     return "fit" if job_type == "refit" else job_type
 
 
