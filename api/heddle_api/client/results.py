@@ -119,7 +119,7 @@ class RolloutInfo(_Result):
 
 
 class JobInfo(_Result):
-    """A job; of a finished fit, `result` holds adapter, version and card."""
+    """A job; of a finished fit, `result` holds adapter, version and card; of an evaluation, scores per factor."""
 
     id: str
     type: str
@@ -150,6 +150,27 @@ class EstimateInfo(_Result):
     estimated_start_at: str | None
     estimated_end_at: str | None
     based_on: Document
+
+
+class EvaluationInfo(_Result):
+    """What a version is worth on a labelled set: `factors`, each with its scores and held against the version's card.
+
+    `better`, `equal` and `worse` name factors by what came of that; of `labels` images the version was fitted on `seen`
+    (None: not known), and `scored` are what the scores are of.
+    """
+
+    adapter: str
+    adapter_id: str
+    version: int
+    dataset: str
+    labels: int
+    seen: int | None
+    scored: int
+    accuracy: float
+    factors: tuple[Document, ...]
+    better: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
 
 
 class PreviewInfo(_Result):
