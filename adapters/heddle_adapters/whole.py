@@ -107,7 +107,7 @@ def _dci(codes_NL: Floats, values_NF: Floats, kinds: list[Any]) -> ScoreCard:
 
 
 def _ceilings(values_NF: Floats, kinds: list[Any]) -> tuple[float | None, ...]:
-    """Return each factor's highest gap on the rows that have all labels; None for one that says the same on them all."""
+    """Return each factor's highest gap on the rows with all labels; None for one that says the same on all of them."""
     try:
         columns = factor_levels(values_NF, kinds, _BINS)
         varied = [column_N.min() < column_N.max() for column_N in columns]
