@@ -8,7 +8,8 @@ import pytest
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.card import score_adapter
-from heddle_adapters.evaluate import Evaluation, evaluate
+from heddle_adapters.evaluate import evaluate
+from heddle_adapters.evaluation import Evaluation
 from heddle_adapters.report import Card
 from heddle_platform.errors import InvalidInput
 

@@ -4,6 +4,7 @@ from heddle_api.client.asynchronous import AsyncHeddleClient
 from heddle_api.client.errors import ApiError, Unreachable
 from heddle_api.client.heddle import HeddleClient
 from heddle_api.client.pictures import Picture
+from heddle_api.client.refitting import EvaluationInfo
 from heddle_api.client.results import (
     AdapterInfo,
     AliasInfo,
@@ -16,7 +17,6 @@ from heddle_api.client.results import (
     EditResult,
     ErasureInfo,
     EstimateInfo,
-    EvaluationInfo,
     FactorSetInfo,
     GridResult,
     ImageInfo,

@@ -4,9 +4,30 @@ from typing import Final
 
 from heddle_api.client.fitting import FittingCalls
 from heddle_api.client.planes import segment
-from heddle_api.client.results import Document, EstimateInfo, EvaluationInfo, JobInfo
+from heddle_api.client.results import Document, EstimateInfo, JobInfo, Result
 
 BY_HAND: Final = "by hand"
+
+
+class EvaluationInfo(Result):
+    """What a version is worth on a labelled set: `factors`, each with its scores and held against the version's card.
+
+    `better`, `equal` and `worse` name factors by what came of that; of `labels` images the version was fitted on `seen`
+    (None: not known), and `scored` are what the scores are of.
+    """
+
+    adapter: str
+    adapter_id: str
+    version: int
+    dataset: str
+    labels: int
+    seen: int | None
+    scored: int
+    accuracy: float
+    factors: tuple[Document, ...]
+    better: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
 
 
 class RefittingCalls(FittingCalls):

@@ -16,8 +16,9 @@ Document = dict[str, Any]
 FINAL_JOB_STATUSES: Final = frozenset({"awaiting_approval", "succeeded", "failed", "cancelled"})
 
 
-class _Result(BaseModel):
-    # a newer platform may send more; it is kept, not refused
+class Result(BaseModel):
+    """Root of what is returned; what a newer platform sends besides is kept, not refused."""
+
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def document(self) -> Document:
@@ -25,7 +26,7 @@ class _Result(BaseModel):
         return self.model_dump(mode="json")
 
 
-class NewTenantInfo(_Result):
+class NewTenantInfo(Result):
     """A tenant just made; `api_key` is shown this once."""
 
     id: str
@@ -33,7 +34,7 @@ class NewTenantInfo(_Result):
     api_key: str
 
 
-class QuotaInfo(_Result):
+class QuotaInfo(Result):
     """A tenant's limits, which of them are its own, and what is used; `etag` is the condition of changing them."""
 
     tenant_id: str
@@ -43,7 +44,7 @@ class QuotaInfo(_Result):
     etag: str
 
 
-class BaseInfo(_Result):
+class BaseInfo(Result):
     """A published base."""
 
     id: str
@@ -52,7 +53,7 @@ class BaseInfo(_Result):
     aliases: tuple[str, ...] = ()
 
 
-class BaseAliasInfo(_Result):
+class BaseAliasInfo(Result):
     """Where an alias of bases points; `etag` is what moving it needs."""
 
     alias: str
@@ -62,7 +63,7 @@ class BaseAliasInfo(_Result):
     etag: str
 
 
-class FactorSetInfo(_Result):
+class FactorSetInfo(Result):
     """One version of a factor set."""
 
     id: str
@@ -70,7 +71,7 @@ class FactorSetInfo(_Result):
     version: int
 
 
-class DatasetInfo(_Result):
+class DatasetInfo(Result):
     """A labelled set: validating, ready or rejected."""
 
     id: str
@@ -80,7 +81,7 @@ class DatasetInfo(_Result):
     fault_count: int | None = None
 
 
-class ItemInfo(_Result):
+class ItemInfo(Result):
     """One image of a labelled set."""
 
     id: str
@@ -89,7 +90,7 @@ class ItemInfo(_Result):
     labels: dict[str, str] = {}
 
 
-class ErasureInfo(_Result):
+class ErasureInfo(Result):
     """An erasure: queued, running, done or failed; what went and the signed certificate once it is done."""
 
     id: str
@@ -105,7 +106,7 @@ class ErasureInfo(_Result):
         return self.status in ("done", "failed")
 
 
-class RolloutInfo(_Result):
+class RolloutInfo(Result):
     """A rollout: fitting, reported, canary, complete, rolled_back, cancelled or failed; `counts` by outcome."""
 
     id: str
@@ -118,7 +119,7 @@ class RolloutInfo(_Result):
     error: Document | None = None
 
 
-class JobInfo(_Result):
+class JobInfo(Result):
     """A job; of a finished fit, `result` holds adapter, version and card; of an evaluation, scores per factor."""
 
     id: str
@@ -139,7 +140,7 @@ class JobInfo(_Result):
         return self.status in FINAL_JOB_STATUSES
 
 
-class EstimateInfo(_Result):
+class EstimateInfo(Result):
     """What a job would cost and take; None where nothing was measured yet. `based_on` holds a sentence."""
 
     type: str
@@ -152,28 +153,7 @@ class EstimateInfo(_Result):
     based_on: Document
 
 
-class EvaluationInfo(_Result):
-    """What a version is worth on a labelled set: `factors`, each with its scores and held against the version's card.
-
-    `better`, `equal` and `worse` name factors by what came of that; of `labels` images the version was fitted on `seen`
-    (None: not known), and `scored` are what the scores are of.
-    """
-
-    adapter: str
-    adapter_id: str
-    version: int
-    dataset: str
-    labels: int
-    seen: int | None
-    scored: int
-    accuracy: float
-    factors: tuple[Document, ...]
-    better: tuple[str, ...] = ()
-    equal: tuple[str, ...] = ()
-    worse: tuple[str, ...] = ()
-
-
-class PreviewInfo(_Result):
+class PreviewInfo(Result):
     """What a fit would be worth: a score per factor, the learning curve, and images to label next, best first."""
 
     rows: int
@@ -183,7 +163,7 @@ class PreviewInfo(_Result):
     label_next: tuple[Document, ...]
 
 
-class AdapterInfo(_Result):
+class AdapterInfo(Result):
     """An adapter and where its aliases point."""
 
     id: str
@@ -192,7 +172,7 @@ class AdapterInfo(_Result):
     latest_version: int | None = None
 
 
-class VersionInfo(_Result):
+class VersionInfo(Result):
     """One fitted version."""
 
     adapter: str
@@ -203,7 +183,7 @@ class VersionInfo(_Result):
     digest: str
 
 
-class AliasInfo(_Result):
+class AliasInfo(Result):
     """An alias; `etag` is what moving it needs."""
 
     alias: str
@@ -211,7 +191,7 @@ class AliasInfo(_Result):
     etag: str
 
 
-class AliasMoveInfo(_Result):
+class AliasMoveInfo(Result):
     """One move of an alias: `version` is where it came to, None where an erasure left nothing to point at.
 
     `canary` {version, weight} and `shadow` are on trial beside it since then.
@@ -229,7 +209,7 @@ class AliasMoveInfo(_Result):
     created_at: str
 
 
-class BatchInfo(_Result):
+class BatchInfo(Result):
     """A batch of edits; `results` holds its items that are over, where one batch was read."""
 
     id: str
@@ -245,7 +225,7 @@ class BatchInfo(_Result):
         return self.status in ("done", "cancelled")
 
 
-class ImageInfo(_Result):
+class ImageInfo(Result):
     """An image kept at the edge: every edit of it is only a decode, until it expires.
 
     `readings`, where an adapter was named: factor -> {"value": level, bool or number, "confidence": 0..1}.
