@@ -142,6 +142,24 @@ async def test_a_refit_of_what_has_not_changed_makes_no_version(world: World) ->
     assert len(await world.versions()) == 1
 
 
+async def test_a_refit_of_a_small_fit_is_small_and_one_of_other_factors_is_read_with_them(world: World) -> None:
+    dataset, _ = await world.upload(avatar_zip())
+    fit = await world.queue_fit(dataset, waiting=True, card="brief")
+    async with running(world.dispatcher()):
+        await world.until(fit.id)
+        document = avatar_factors()
+        async with world.database.platform_transaction() as session:
+            newer = {**document, "factors": document["factors"][:1]}
+            await factor_sets.register(session, world.tenant.id, parse_factor_set(newer))
+        done = await world.until((await refit(world, trigger="feedback")).id)
+    new, old = await world.versions()
+    assert done.spec["card"] == "brief"
+    assert set(new.files) == set(old.files) == {"adapter.npz", "files.zip"}
+    assert [factor["name"] for factor in new.card["factors"]] == ["hair_color"]
+    assert (new.factor_set_version, new.card["refit"]) == (2, {"trigger": "feedback", "of": 1})
+    assert world.cluster.ran.count("heddle_encode") == 1
+
+
 async def test_a_refit_on_more_labels_is_gated_as_a_fit_is_and_says_why_it_was_made(world: World) -> None:
     few, _ = await world.upload(avatar_zip(without=range(60)))
     fit = await world.queue_fit(few, waiting=True)

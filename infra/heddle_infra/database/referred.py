@@ -26,6 +26,34 @@ async def in_production(session: AsyncSession, adapter: Adapter) -> AdapterVersi
     return None if row is None else AdapterVersion.model_validate(row)
 
 
+async def last_fitted(session: AsyncSession, adapter: Adapter) -> AdapterVersion:
+    """Return the version in production, else the newest that is more than a name.
+
+    Raises:
+        NotFound: code `unknown_version`: there is none.
+    """
+    served = await in_production(session, adapter)
+    if served is not None:
+        return served
+    row = await session.scalar(
+        select(AdapterVersionRow)
+        .where(
+            AdapterVersionRow.tenant_id == adapter.tenant_id,
+            AdapterVersionRow.adapter_id == adapter.id,
+            AdapterVersionRow.status != "erased",
+        )
+        .order_by(AdapterVersionRow.version.desc())
+        .limit(1)
+    )
+    if row is None:
+        raise NotFound(
+            f"adapter {adapter.name!r} has no version that could be fitted anew; fit one with POST /v1/jobs",
+            code="unknown_version",
+            param="adapter",
+        )
+    return AdapterVersion.model_validate(row)
+
+
 async def current(session: AsyncSession, adapter: Adapter) -> AdapterVersion:
     """Return the version in production, else the newest.
 

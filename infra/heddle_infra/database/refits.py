@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs
 from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
-from heddle_infra.database.referred import in_production, referred
-from heddle_platform.errors import Conflict, InvalidInput, NotFound
+from heddle_infra.database.referred import last_fitted, referred
+from heddle_platform.errors import Conflict, InvalidInput
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.other_labels import check_readable, unlabelled_factors
 from heddle_platform.records import Adapter, AdapterVersion, Base, Dataset, FactorSetVersion, Job, JobStatus
@@ -79,7 +79,7 @@ async def resolve_refit(
         InvalidInput: codes `labels_do_not_fit`, `labels_missing`.
     """
     found = await adapters.resolve(session, tenant_id, adapter)
-    version = await _last_fitted(session, found)
+    version = await last_fitted(session, found)
     factors = await factor_sets.resolve(session, tenant_id, *(factor_set or (version.factor_set_id, None)))
     labelled = await datasets.resolve(session, tenant_id, dataset or version.dataset_id, lock=True)
     refuse_rejected(labelled)
@@ -172,21 +172,6 @@ def refuse_rejected(dataset: Dataset) -> None:
             code="dataset_rejected",
             param="dataset",
         )
-
-
-async def _last_fitted(session: AsyncSession, adapter: Adapter) -> AdapterVersion:
-    served = await in_production(session, adapter)
-    if served is not None:
-        return served
-    found, _ = await adapters.list_versions(session, adapter.tenant_id, adapter.id, limit=1_000, after=None)
-    for version in found:
-        if version.status != "erased":
-            return version
-    raise NotFound(
-        f"adapter {adapter.name!r} has no version that could be fitted anew; fit one with POST /v1/jobs",
-        code="unknown_version",
-        param="adapter",
-    )
 
 
 async def card_kind(session: AsyncSession, version: AdapterVersion) -> str:
