@@ -13,7 +13,7 @@ from heddle_infra.database import jobs
 from heddle_infra.database.models import DatasetRow
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
-from heddle_platform.records import Job
+from heddle_platform.records import Job, JobError
 from tests.api.control_world import FACTORS, Person, World, claim_all, finish_fit
 from tests.api.live import Live
 from tests.api.test_control_cli import shell
@@ -205,6 +205,23 @@ async def test_they_wait_for_their_set_and_fail_with_it(world: World, tenant: Pe
         "dataset_rejected",
         "dataset",
     )
+
+
+async def test_one_that_failed_for_the_platforms_reasons_is_sent_again(world: World, tenant: Person) -> None:
+    await tenant.fitted()
+    await tenant.post("/v1/factor_sets", SMILES)
+    for body in (
+        {"type": "evaluate", "adapter": "avatars@1", "dataset": "for-avatars"},
+        {"type": "refit", "adapter": "avatars"},
+    ):
+        job = await leased(world, (await tenant.post("/v1/jobs", body))["id"])
+        async with world.ports.database.platform_transaction() as session:
+            await jobs.close(session, job.id, status="failed", error=JobError(code="attempts_exhausted", message="no"))
+            await jobs.bury(session, job.id)
+        [dead] = (await tenant.get("/v1/jobs", params={"dead_letter": True}))["data"]
+        assert (dead["id"], dead["attempts"]) == (job.id, None)
+        again = await tenant.post(f"/v1/jobs/{job.id}/retry")
+        assert (again["status"], again["dead_letter"], again["error"]) == ("queued", False, None)
 
 
 async def test_they_take_a_place_in_the_queue_as_fits_do(world: World, tenant: Person) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from heddle_infra.database import adapters, factor_sets, refits
+from heddle_infra.database import adapters, factor_sets, jobs, refits
 from heddle_infra.database.models import AdapterVersionRow, JobRow
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
@@ -135,7 +135,12 @@ async def test_a_refit_of_what_has_not_changed_makes_no_version(world: World) ->
             made.result = {**first.result, "code_version": "0.0.1"}
         slow = await world.until((await refit(world)).id)
         assert world.cluster.ran.count("heddle_fit") == 2, "made by other code, it is fitted and compared"
-    for done in (quick, slow):
+        async with world.database.platform_transaction() as session:
+            rollout = await jobs.create(session, None, job_type="rollout", spec={}, dataset_id=None, status="succeeded")
+            await session.execute(update(AdapterVersionRow).values(job_id=rollout.id))
+        rolled = await world.until((await refit(world)).id)
+        assert world.cluster.ran.count("heddle_fit") == 3, "an operator's job does not tell tenants what it ran on"
+    for done in (quick, slow, rolled):
         assert (done.status, done.error) == ("succeeded", None)
         assert done.result is not None
         assert (done.result["unchanged"], done.result["version"], done.result["trigger"]) == (True, 1, "by hand")

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import adapters, datasets, jobs, usage
 from heddle_infra.database.engine import Database
+from heddle_infra.database.refits import made_by
 from heddle_infra.database.versions import NewVersion
 from heddle_platform.errors import NotFound
 from heddle_platform.records import AdapterVersion, Job, JobError
@@ -74,7 +75,7 @@ class RefitWork:
         spec = job.spec
         async with self._database.transaction(job.tenant) as session:
             version = await adapters.version(session, job.tenant, spec["adapter_id"], spec["version"])
-            made = await jobs.get(session, job.tenant, version.job_id)
+            made = await made_by(session, version)
             alike = (
                 version.status != "erased"
                 and (version.factor_set_id, version.factor_set_version)
@@ -82,8 +83,8 @@ class RefitWork:
                 and version.base_digest == spec["base_digest"]
                 and await _same_set(session, job, version)
             )
-        made_by = (made.result or {}).get("code_version")
-        return _Before(version, alike, made_by)
+        told = made.result if made is not None else None
+        return _Before(version, alike, (told or {}).get("code_version"))
 
 
 async def _same_set(session: AsyncSession, job: Job, version: AdapterVersion) -> bool:

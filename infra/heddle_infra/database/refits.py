@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from heddle_infra.database import adapters, bases, datasets, factor_sets, jobs
 from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
 from heddle_infra.database.referred import last_fitted, referred
-from heddle_platform.errors import Conflict, InvalidInput
+from heddle_platform.errors import Conflict, InvalidInput, NotFound
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.other_labels import check_readable, unlabelled_factors
 from heddle_platform.records import Adapter, AdapterVersion, Base, Dataset, FactorSetVersion, Job, JobStatus
@@ -176,5 +176,13 @@ def refuse_rejected(dataset: Dataset) -> None:
 
 async def card_kind(session: AsyncSession, version: AdapterVersion) -> str:
     """Return which kind of card the version's fit made, and its refit will."""
-    made = await jobs.get(session, version.tenant_id, version.job_id)
-    return str(made.spec.get("card", "full"))
+    made = await made_by(session, version)
+    return "full" if made is None else str(made.spec.get("card", "full"))
+
+
+async def made_by(session: AsyncSession, version: AdapterVersion) -> Job | None:
+    """Return the job that made a version; None for a rollout, which is an operator's."""
+    try:
+        return await jobs.get(session, version.tenant_id, version.job_id)
+    except NotFound:
+        return None
