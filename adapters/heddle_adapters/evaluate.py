@@ -15,7 +15,8 @@ from heddle_adapters.evaluation import Evaluation, EvaluationWarning, FactorEval
 from heddle_adapters.one_thread import one_thread
 from heddle_adapters.read import held_out_reads
 from heddle_adapters.report import Card, FactorCard
-from heddle_adapters.summary import Skill, reading_skills
+from heddle_adapters.skill import Skill, reading_skills
+from heddle_adapters.weights import effective_rows, unequal_weights
 from heddle_adapters.whole import SetScores, set_scores
 from heddle_platform.errors import InvalidInput
 from heddle_platform.factors import FactorSet, LevelledFactor
@@ -31,6 +32,7 @@ def evaluate(
     card: Card | None,
     seen_N: Mask | None = None,
     *,
+    weight_N: Floats | None = None,
     forests: bool = True,
 ) -> Evaluation:
     """Score the readings of an adapter on labels, and hold them against its card.
@@ -42,6 +44,8 @@ def evaluate(
         card: of the adapter; None: there is nothing to hold against.
         seen_N: which of the images the adapter was fitted on. They are left out, unless there are no others. None: not
             known.
+        weight_N: how often each image counts, see `fit_adapter`: in accuracy and its chance and calibration, as on a
+            card. None: each once.
         forests: whether DCI is scored.
 
     Raises:
@@ -71,11 +75,12 @@ def evaluate(
             update={"factors": tuple(f for f, has in zip(adapter.factor_set.factors, kept_F, strict=True) if has)}
         )
         read_NF, values_NF, latents_NL = read_NF[:, kept_F], values_NF[scored_N][:, kept_F], latents_NL[scored_N]
-        skills = reading_skills(kept, read_NF, values_NF)
+        weight_N = None if weight_N is None else unequal_weights(weight_N[scored_N], len(latents_NL))
+        skills = reading_skills(kept, read_NF, values_NF, weight_N)
         whole = set_scores(latents_NL, read_NF, values_NF, kept, forests=forests)
     of = [index for index, has in enumerate(kept_F) if has]
     factors = tuple(
-        _factor(kept, place, logits[index], read_NF, values_NF, skills[place], whole, card)
+        _factor(kept, place, logits[index], read_NF, values_NF, weight_N, skills[place], whole, card)
         for place, index in enumerate(of)
     )
     weights = np.array([factor.importance for factor in kept.factors])
@@ -106,6 +111,7 @@ def evaluate(
                 "with": "the card's out-of-fold figures, of the images the version was fitted on",
                 "noise": "root of the sum of squares of half of both 95 % intervals",
             },
+            **_weights(weight_N),
         },
     )
 
@@ -130,6 +136,7 @@ def _factor(
     logits_NK: Floats,
     read_NF: Floats,
     values_NF: Floats,
+    weight_N: Floats | None,
     skill: Skill,
     whole: SetScores,
     card: Card | None,
@@ -143,7 +150,9 @@ def _factor(
         truth_N, said_N = values_NF[known_N, index].astype(np.int64), read_NF[known_N, index].astype(np.int64)
         names = factor.level_names
         counts = dict(zip(names, np.bincount(truth_N, minlength=len(names)).tolist(), strict=True))
-        error = rounded(calibration_error(logits_NK[known_N], truth_N))
+        error = rounded(
+            calibration_error(logits_NK[known_N], truth_N, weight_N=None if weight_N is None else weight_N[known_N])
+        )
         for truth, said in sorted(zip(truth_N.tolist(), said_N.tolist(), strict=True)):
             row = confusion.setdefault(names[truth], {})
             row[names[said]] = row.get(names[said], 0) + 1
@@ -190,6 +199,13 @@ def _held(before: float, after: float, noise: float) -> Held:
     if abs(after - before) > noise:
         outcome = "better" if after > before else "worse"
     return Held(before=rounded(before), after=rounded(after), noise=rounded(noise), outcome=outcome)
+
+
+def _weights(weight_N: Floats | None) -> dict[str, object]:
+    if weight_N is None:
+        return {}
+    told = {"effective_rows": round(effective_rows(weight_N), 1)}
+    return {"weights": {**told, "weighted": ["accuracy", "chance", "calibration_error"], "unweighted": ["mig", "dci"]}}
 
 
 def _reach(interval: tuple[float, float]) -> float:

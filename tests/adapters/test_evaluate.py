@@ -120,6 +120,22 @@ def test_a_factor_without_labels_is_said_not_to_be_scored(version: tuple[Adapter
     assert refused.value.code == "too_few_labels"
 
 
+def test_a_weight_counts_an_image_as_often_as_it_says(version: tuple[Adapter, Card]) -> None:
+    tenant = make_tenant(rows=200, seed=5, noise=1.2)
+    weight_N = np.where(np.arange(200) < 100, 3.0, 1.0)
+    times = np.repeat(np.arange(200), weight_N.astype(int))
+    weighted = on(version, tenant, weight_N=weight_N)
+    repeated = evaluate(version[0], tenant.latents_NL[times], tenant.values_NF[times], version[1], forests=False)
+    once = on(version, tenant)
+    for one, other, plain in zip(weighted.factors, repeated.factors, once.factors, strict=True):
+        assert one.accuracy == pytest.approx(other.accuracy, abs=1e-5)
+        assert (one.counts, one.confusion, one.mig) == (plain.counts, plain.confusion, plain.mig)
+    assert [one.accuracy for one in weighted.factors] != [one.accuracy for one in once.factors]
+    assert "weights" in weighted.protocol
+    assert "weights" not in once.protocol
+    assert on(version, tenant, weight_N=np.full(200, 2.0)).factors == once.factors
+
+
 def test_without_a_card_there_is_nothing_to_hold_against(version: tuple[Adapter, Card]) -> None:
     tenant = make_tenant(rows=200, seed=5, noise=0.6)
     found = evaluate(version[0], tenant.latents_NL, tenant.values_NF, None, forests=False)

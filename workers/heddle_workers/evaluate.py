@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from heddle_adapters.artifact import unpack
 from heddle_adapters.evaluate import evaluate
 from heddle_adapters.report import Card
+from heddle_platform.labels import WEIGHT_COLUMN
 from heddle_platform.manifest import Manifest
 from heddle_platform.other_labels import check_columns
 
@@ -36,14 +37,15 @@ def evaluate_set(
         InvalidInput: code `labels_do_not_fit`, `param` names the column; code `too_few_labels`.
     """
     found = unpack(adapter)
-    check_columns({name for row in manifest.rows for name in row.labels}, found.factor_set)
+    check_columns({name for row in manifest.rows for name in row.labels} - {WEIGHT_COLUMN}, found.factor_set)
     table = manifest.table(found.factor_set)
     seen_N = None
     if fitted_on is not None:
         known = {image.sha256 for image in fitted_on.rows}
         seen_N = np.array([image.sha256 in known for image in manifest.rows], dtype=bool)
     latents_NL = latents_ML[: len(table.files)].astype(np.float64)
-    return evaluate(found, latents_NL, table.values_NF, _card(card), seen_N).document()
+    scored = evaluate(found, latents_NL, table.values_NF, _card(card), seen_N, weight_N=table.weight_N)
+    return scored.document()
 
 
 def _card(document: dict[str, Any]) -> Card | None:
