@@ -107,10 +107,14 @@ def _dci(codes_NL: Floats, values_NF: Floats, kinds: list[Any]) -> ScoreCard:
 
 
 def _ceilings(values_NF: Floats, kinds: list[Any]) -> tuple[float | None, ...]:
+    """Return each factor's highest gap on the rows with all labels; None for one that says the same on all of them."""
     try:
-        return tuple(rounded(value) for value in ceilings(factor_levels(values_NF, kinds, _BINS)))
+        columns = factor_levels(values_NF, kinds, _BINS)
+        varied = [column_N.min() < column_N.max() for column_N in columns]
     except (InvalidInput, ValueError):
         return (None,) * len(kinds)
+    found = iter(ceilings([column_N for column_N, varies in zip(columns, varied, strict=True) if varies]))
+    return tuple(rounded(next(found)) if varies else None for varies in varied)
 
 
 def _or_none(metric: str, measured: Callable[[], ScoreCard]) -> ScoreCard:

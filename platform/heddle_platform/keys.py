@@ -10,6 +10,7 @@ TENANTS = "tenants/"
 BASES = "bases/"
 OPERATOR = "operator/"
 PROBES = "probes/"
+_EVALUATION = "evaluation-"
 _ADDRESSED = frozenset({"datasets", "latents", "adapters", "edit_batches"})
 
 
@@ -68,6 +69,18 @@ def dataset_manifest(tenant_id: str, digest: str) -> str:
 def dataset_images(tenant_id: str, digest: str) -> str:
     """Return the key of a labelled set's images: the checked zip, content-addressed by its SHA-256."""
     return f"{tenant_prefix(tenant_id)}datasets/{_part(digest)}/images.zip"
+
+
+def evaluation(tenant_id: str, images_digest: str, adapter_digest: str, sha256: str) -> str:
+    """Return the key of what an evaluation of an adapter on a labelled set found, a document with this SHA-256."""
+    name = f"{_EVALUATION}{_part(adapter_digest)}-{_part(sha256)}.json"
+    return f"{tenant_prefix(tenant_id)}datasets/{_part(images_digest)}/{name}"
+
+
+def evaluated(key: str) -> str | None:
+    """Return the digest of the adapter that an evaluation is of; None for keys of anything else."""
+    name = key.rpartition("/")[2]
+    return name.removeprefix(_EVALUATION).partition("-")[0] if name.startswith(_EVALUATION) else None
 
 
 def latents(tenant_id: str, images_digest: str, base_digest: str) -> str:

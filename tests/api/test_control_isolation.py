@@ -9,7 +9,7 @@ import pytest
 from heddle_api.edit_id import EditSigner
 from heddle_platform.edits import EditRequest
 from heddle_platform.ids import new_id
-from tests.api.control_world import FACTORS, SECRET, Person, World
+from tests.api.control_world import SECRET, Person, World
 
 # method, path with {thing}, body; every route of a tenant's resources that takes an id
 ROUTES: list[tuple[str, str, Any]] = [
@@ -26,6 +26,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("DELETE", "/v1/datasets/{ds}", None),
     ("GET", "/v1/jobs/{job}", None),
     ("GET", "/v1/jobs/{job}/events", None),
+    ("GET", "/v1/jobs/{job}/evaluation", None),
     ("POST", "/v1/jobs/{job}/cancel", None),
     ("POST", "/v1/jobs/{job}/retry", None),
     ("GET", "/v1/erasure_requests/{era}", None),
@@ -127,12 +128,17 @@ async def test_every_route_that_takes_an_id_is_on_the_list(world: World) -> None
 
 async def test_somebody_elses_ids_in_bodies_do_not_exist(world: World, tenant: Person, other: Person) -> None:
     theirs = await things_of(other)
-    await tenant.post("/v1/factor_sets", FACTORS)
-    mine = await tenant.ready_dataset()
+    await tenant.fitted()
+    mine = (await tenant.get("/v1/adapters/avatars/versions/1"))["dataset"]
     fit = {"type": "fit", "adapter": "a", "factor_set": "avatars", "dataset": mine}
     for path, body, code in (
         ("/v1/jobs", {**fit, "dataset": theirs["ds"]}, "unknown_dataset"),
         ("/v1/jobs", {**fit, "factor_set": theirs["fs"]}, "unknown_factor_set"),
+        ("/v1/jobs", {"type": "evaluate", "adapter": "avatars", "dataset": theirs["ds"]}, "unknown_dataset"),
+        ("/v1/jobs", {"type": "evaluate", "adapter": f"{theirs['ada']}@1", "dataset": mine}, "unknown_adapter"),
+        ("/v1/jobs", {"type": "refit", "adapter": theirs["ada"]}, "unknown_adapter"),
+        ("/v1/jobs", {"type": "refit", "adapter": "avatars", "dataset": theirs["ds"]}, "unknown_dataset"),
+        ("/v1/jobs", {"type": "refit", "adapter": "avatars", "factor_set": theirs["fs"]}, "unknown_factor_set"),
         ("/v1/fits/preview", {"dataset": theirs["ds"]}, "unknown_dataset"),
         ("/v1/fits/preview", {"dataset": mine, "factor_set": theirs["fs"]}, "unknown_factor_set"),
         ("/v1/erasure_requests", {"dataset": theirs["ds"], "items": [theirs["itm"]]}, "unknown_dataset"),

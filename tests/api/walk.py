@@ -29,8 +29,8 @@ ID_PROVIDERS = {
 }
 # path parameter -> a value; they are no ids of a tenant's things
 PLAIN = {"version": "1", "alias": "production", "base": "default", "name": "tiny"}
-# fields that carry the word of an id and name something that belongs to nobody, or is made by the request
-NOT_OF_TENANTS = {("post", "/v1/jobs", "adapter"), ("post", "/v1/jobs/estimate", "adapter")}
+# fields of a body of some type that carry the word of an id and name what is made by the request
+NOT_OF_TENANTS = {("post", "/v1/jobs", "fit", "adapter"), ("post", "/v1/jobs/estimate", "fit", "adapter")}
 _ID_LIKE = ("_id", "_ids")
 
 
@@ -80,7 +80,8 @@ def places(document: dict[str, Any]) -> Iterator[Place]:
                 in_body = [
                     name
                     for name in body or ()
-                    if (name in ID_PROVIDERS or name.endswith(_ID_LIKE)) and (method, path, name) not in NOT_OF_TENANTS
+                    if (name in ID_PROVIDERS or name.endswith(_ID_LIKE))
+                    and (method, path, (body or {}).get("type"), name) not in NOT_OF_TENANTS
                 ]
                 found = [*in_path, *in_query, *in_body]
                 unknown = [name for name in found if name not in ID_PROVIDERS]

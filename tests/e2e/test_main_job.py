@@ -117,3 +117,25 @@ def test_a_second_fit_on_the_same_set_encodes_nothing_and_is_byte_identical(
     one, two = (wire.call("GET", f"/v1/adapters/avatars/versions/{n}") for n in (1, job["result"]["version"]))
     assert one["version"] != two["version"]
     assert one["digest"] == two["digest"]
+
+
+def test_a_version_is_scored_on_images_it_has_not_seen_and_refitted_only_where_something_changed(
+    served: tuple[Wire, dict[str, object]], micah: LabelledImages
+) -> None:
+    wire, _ = served
+    versions = wire.call("GET", "/v1/adapters/avatars")["latest_version"]
+    other = wire.dataset(micah.archive(range(780, 900)), micah.factor_set, name="unseen")
+    body = {"type": "evaluate", "adapter": "avatars@production", "dataset": other["id"]}
+    job = wire.wait(str(wire.call("POST", "/v1/jobs", json=body)["id"]))
+    assert job["error"] is None
+    result = job["result"]
+    assert (result["version"], result["labels"], result["seen"], result["scored"]) == (1, 120, 20, 100)
+    assert sorted([*result["better"], *result["equal"], *result["worse"]]) == sorted(
+        factor["name"] for factor in micah.factor_set["factors"]
+    )
+    assert result["accuracy"] > 0.6
+    whole = wire.call("GET", result["evaluation"]["url"])
+    assert whole["factors"][0]["confusion"]
+    refit = wire.wait(str(wire.call("POST", "/v1/jobs", json={"type": "refit", "adapter": "avatars"})["id"]))
+    assert (refit["status"], refit["result"]["unchanged"], refit["result"]["version"]) == ("succeeded", True, 1)
+    assert wire.call("GET", "/v1/adapters/avatars")["latest_version"] == versions

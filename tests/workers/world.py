@@ -28,9 +28,11 @@ from heddle_platform.settings import DispatchSettings, LimitSettings, RaySetting
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.erasure_job import ErasureWork
+from heddle_workers.evaluate_job import EvaluateWork
 from heddle_workers.fit_job import FitWork
 from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.progress import Report
+from heddle_workers.refit_job import RefitWork
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
@@ -122,16 +124,14 @@ class World:
 
     def dispatcher(self, settings: DispatchSettings = QUICK, works: dict[JobType, Work] | None = None) -> Dispatcher:
         """Return a dispatcher of this world."""
+        fits = FitWork(
+            self.database, self.objects, self.cache, self.cluster, self.limits, chunk_rows=settings.chunk_rows
+        )
         real: dict[JobType, Work] = {
             "validate": ValidationWork(self.database, self.objects, self.cluster, self.limits),
-            "fit": FitWork(
-                self.database,
-                self.objects,
-                self.cache,
-                self.cluster,
-                self.limits,
-                chunk_rows=settings.chunk_rows,
-            ),
+            "fit": fits,
+            "refit": RefitWork(self.database, fits),
+            "evaluate": EvaluateWork(self.database, self.objects, self.cluster, self.limits),
             "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
             "erase": self.erasures(),
         }

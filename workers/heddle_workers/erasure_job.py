@@ -110,6 +110,14 @@ class ErasureWork:
                 for replaced in one.replaced:
                     new = await erasures.replace(session, job, replaced.replacement)
                     made.append(_adapter_document(replaced, new, one.touched.removed))
+            shortened = {each.dataset_id for one in rewritten for each in one.shortened.sets}
+            gone = {
+                (replaced.replacement.adapter_id, version)
+                for one in rewritten
+                for replaced in one.replaced
+                for version in replaced.replacement.gone
+            }
+            await erasures.forget_evaluations(session, job, shortened, gone)
             epoch = await tenants.raise_epoch(session, job.tenant)
             found = _found(rewritten, made, epoch)
             await erasures.note(session, job.id, found)

@@ -1,18 +1,18 @@
 """The `fit` job: a labelled set becomes an adapter version, its files stored before its row is written."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import datasets, factor_sets, fit_outcomes, jobs
+from heddle_infra.database import fit_outcomes, jobs
 from heddle_infra.database.engine import Database
 from heddle_infra.database.fit_outcomes import FitOutcome
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_infra.database.versions import NewVersion
-from heddle_platform.errors import Conflict, Unavailable
+from heddle_platform.errors import Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import GateVerdict, Job, JobError, JobStatus
 from heddle_platform.settings import LimitSettings
@@ -22,7 +22,7 @@ from heddle_workers.chunks import Chunks
 from heddle_workers.clock import Clock
 from heddle_workers.cluster import Cluster
 from heddle_workers.fitted import Fitted
-from heddle_workers.material import Material, encode_missing, material_of
+from heddle_workers.material import encode_missing, material_for
 from heddle_workers.production import Production
 from heddle_workers.progress import Report
 from heddle_workers.room import is_small
@@ -74,10 +74,10 @@ class FitWork:
 
     async def run(self, job: Job, report: Report) -> Ending:
         """Encode what is not encoded, fit, score, gate, export, store; see `Work.run`."""
-        if is_small(job):
+        if job.spec.get("card") == "brief":
             return await self._run_small(job, report)
         clock = Clock()
-        material = await self._material(job)
+        material = await material_for(self._database, self._objects, job)
         with clock.timed("encoding_seconds"):
             encoded = await encode_missing(
                 self._objects,
@@ -111,7 +111,7 @@ class FitWork:
             fitted = await self._chunks.fit(job, report)
         except NotEncoded:
             # the first fit of a set: encoded by itself, and then a chunk of one
-            material = await self._material(job)
+            material = await material_for(self._database, self._objects, job)
             with clock.timed("encoding_seconds"):
                 encoded = await encode_missing(
                     self._objects,
@@ -142,27 +142,6 @@ class FitWork:
 
         return Ending(record, "cancelled")
 
-    async def _material(self, job: Job) -> Material:
-        spec, tenant_id = job.spec, job.tenant
-        async with self._database.transaction(tenant_id) as session:
-            dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
-            factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
-        if dataset.digest is None or dataset.images is None:
-            raise Conflict(
-                f"labelled set {dataset.id} is {dataset.status}; only a set that is ready can be fitted",
-                code="dataset_not_ready",
-                param="dataset",
-            )
-        return await material_of(
-            self._objects,
-            tenant_id,
-            dataset.digest,
-            dataset.images,
-            factors.document,
-            base_name=spec["base_name"],
-            base_digest=spec["base_digest"],
-        )
-
     def _finished(self, job: Job, fitted: Fitted, files: dict[str, str], encoded: int, clock: Clock) -> Ending:
         status = _STATUS[fitted.verdict]
         new = NewVersion(
@@ -183,19 +162,23 @@ class FitWork:
             error = JobError(code="gate_failed", message=str(fitted.gate["reasons"][0]))
 
         outcome = FitOutcome(job.tenant, job.id, new, status, error, encoded, _encoding(encoded, clock))
-
-        async def record(session: AsyncSession) -> None:
-            await fit_outcomes.record(session, [outcome])
-
         # what did not pass is served nowhere before a person approves of it
-        tidy = self._announce if fitted.verdict == "pass" else nothing_to_tidy
-        return Ending(record, status, tidy, outcome)
+        return ending_of(outcome, self._announce if fitted.verdict == "pass" else nothing_to_tidy)
 
     async def _announce(self) -> None:
         try:
             await self._cache.publish(CHANGED_CHANNEL, "version")
         except Unavailable:
             log.info("announcement_lost")  # the edges poll as well
+
+
+def ending_of(outcome: FitOutcome, tidy: Callable[[], Awaitable[None]]) -> Ending:
+    """Return the ending of a job that fitted a version."""
+
+    async def record(session: AsyncSession) -> None:
+        await fit_outcomes.record(session, [outcome])
+
+    return Ending(record, outcome.status, tidy, outcome)
 
 
 def _encoding(images: int, clock: Clock) -> dict[str, float] | None:

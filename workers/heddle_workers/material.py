@@ -9,9 +9,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from heddle_infra.database import datasets, factor_sets
+from heddle_infra.database.engine import Database
 from heddle_platform import keys
+from heddle_platform.errors import Conflict
 from heddle_platform.latents import pack_latents
 from heddle_platform.ports import ObjectStore
+from heddle_platform.records import Job
 from heddle_platform.settings import LimitSettings
 from heddle_workers.base_source import BaseSource
 from heddle_workers.cluster import Cluster
@@ -32,6 +36,33 @@ class Material:
     source: SetSource
     base: BaseSource
     latents_key: str
+
+
+async def material_for(database: Database, objects: ObjectStore, job: Job) -> Material:
+    """Return what a job runs on that names a labelled set, a factor set and a base.
+
+    Raises:
+        Conflict: code `dataset_not_ready`.
+    """
+    spec, tenant_id = job.spec, job.tenant
+    async with database.transaction(tenant_id) as session:
+        dataset = await datasets.resolve(session, tenant_id, spec["dataset_id"])
+        factors = await factor_sets.resolve(session, tenant_id, spec["factor_set_id"], spec["factor_set_version"])
+    if dataset.digest is None or dataset.images is None:
+        raise Conflict(
+            f"labelled set {dataset.id} is {dataset.status}; only a set that is ready can be used",
+            code="dataset_not_ready",
+            param="dataset",
+        )
+    return await material_of(
+        objects,
+        tenant_id,
+        dataset.digest,
+        dataset.images,
+        factors.document,
+        base_name=spec["base_name"],
+        base_digest=spec["base_digest"],
+    )
 
 
 async def material_of(

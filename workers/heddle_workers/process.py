@@ -24,9 +24,11 @@ from heddle_platform.settings import RaySettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.erasure_job import ErasureWork
+from heddle_workers.evaluate_job import EvaluateWork
 from heddle_workers.fit_job import FitWork
 from heddle_workers.leftovers import forget_decided_uploads
 from heddle_workers.pretrain_job import PretrainWork
+from heddle_workers.refit_job import RefitWork
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.rollout_job import RolloutWork
 from heddle_workers.validation_job import ValidationWork
@@ -90,17 +92,20 @@ async def _join(cluster: Cluster, stop: asyncio.Event) -> Verdict | None:
 
 async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
     settings = ports.settings
+    fits = FitWork(
+        ports.database,
+        ports.objects,
+        ports.cache,
+        cluster,
+        settings.limits,
+        chunk_fits=settings.dispatch.chunk_fits,
+        chunk_rows=settings.dispatch.chunk_rows,
+    )
     works: dict[JobType, Work] = {
         "validate": ValidationWork(ports.database, ports.objects, cluster, settings.limits, settings.quotas),
-        "fit": FitWork(
-            ports.database,
-            ports.objects,
-            ports.cache,
-            cluster,
-            settings.limits,
-            chunk_fits=settings.dispatch.chunk_fits,
-            chunk_rows=settings.dispatch.chunk_rows,
-        ),
+        "fit": fits,
+        "refit": RefitWork(ports.database, fits),
+        "evaluate": EvaluateWork(ports.database, ports.objects, cluster, settings.limits),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "erase": ErasureWork(

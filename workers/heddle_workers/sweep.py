@@ -28,8 +28,10 @@ async def sweep(database: Database, objects: ObjectStore, tenant_id: str) -> dic
         gone: Counter[str] = Counter()
         for info in list(objects.list(keys.tenant_prefix(tenant_id))):
             place = keys.addressed(tenant_id, info.key)
+            of = keys.evaluated(info.key)
+            unnamed = place is not None and (place[1] not in named[place[0]] or (of is not None and of not in adapters))
             scratch = info.key.startswith(keys.upload(tenant_id, "era_"))  # an archive of an attempt that was killed
-            if scratch or info.key in raw or (place is not None and place[1] not in named[place[0]]):
+            if scratch or info.key in raw or unnamed:
                 objects.delete(info.key)
                 gone[place[0] if place else "uploads"] += 1
         return dict(gone)

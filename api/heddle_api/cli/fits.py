@@ -56,7 +56,7 @@ def fit(
             told = client.estimate_job(
                 adapter, factor_set=factor_set, dataset=data, base=base, card=card.value, priority=priority
             )
-            show(told.document(), as_json, lambda: _print_estimate(told))
+            show(told.document(), as_json, lambda: print_estimate(told))
             return
         job = client.fit(adapter, factor_set=factor_set, dataset=data, base=base, card=card.value, priority=priority)
         if wait or approve:
@@ -109,7 +109,8 @@ def _factor_set_of(client: HeddleClient, dataset: str) -> str:
     return f"{found['id']}@{found['version']}"
 
 
-def _print_estimate(told: EstimateInfo) -> None:
+def print_estimate(told: EstimateInfo) -> None:
+    """Say what a job would cost and take."""
     if told.seconds is not None:
         wait = "" if told.queue_wait_seconds is None else f" after a wait of {told.queue_wait_seconds:.1f} s"
         out.print(f"It would take {told.seconds:.1f} s{wait}.")

@@ -27,6 +27,9 @@ JobId = Annotated[str, typer.Argument(help="As `heddle jobs list` shows it: job_
 @jobs_app.command("list")
 def list_jobs(
     status: Annotated[str | None, typer.Option(help="Only jobs in this status, such as failed.")] = None,
+    job_type: Annotated[
+        str | None, typer.Option("--type", help="Only jobs of this type: fit, refit, evaluate.")
+    ] = None,
     dead_letter: Annotated[
         bool,
         typer.Option("--dead-letter", help="Only jobs given up for reasons of the platform's."),
@@ -41,15 +44,15 @@ def list_jobs(
     Example: `heddle jobs list --status failed`
     """
     with connected(control_url, api_key, data_dir=data_dir) as client:
-        found = client.jobs(status=status, dead_letter=True if dead_letter else None)
+        found = client.jobs(status=status, dead_letter=True if dead_letter else None, job_type=job_type)
     rows = [
         (
-            *(job.id, job.document()["adapter"], job.status, job.stage, f"{job.progress:.0%}"),
+            *(job.id, job.type, job.document()["adapter"], job.status, job.stage, f"{job.progress:.0%}"),
             *(job.queue_position, _in_time(job)),
         )
         for job in found
     ]
-    columns = ("id", "adapter", "status", "stage", "done", "place", "ends")
+    columns = ("id", "type", "adapter", "status", "stage", "done", "place", "ends")
     show([job.document() for job in found], as_json, lambda: table(columns, rows))
 
 
@@ -147,6 +150,10 @@ def _sentence(job: JobInfo) -> str:
         return f"[red]{named} {job.status}:[/] {said} [dim]({job.error['code']})[/]{again}"
     if job.status == "awaiting_approval":
         return f"{named} awaits approval: look at `heddle adapters card {adapter}`, then `heddle adapters approve`."
+    if job.status == "succeeded" and job.type == "evaluate":
+        return f"{named} was evaluated: see `heddle jobs show {job.id} --json`"
+    if job.status == "succeeded" and job.result is not None and job.result.get("unchanged"):
+        return escape(f"{named}: {job.result['reasons'][0]}")
     if job.status == "succeeded":
         return f"{named} passed its gate. Serve it: `heddle adapters approve {adapter} {version}`"
     place = f", place {job.queue_position} in the queue" if job.queue_position is not None else ""

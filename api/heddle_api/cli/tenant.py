@@ -29,6 +29,7 @@ from heddle_api.cli.keys import keys_app
 from heddle_api.cli.labelled import data_app, factors_app
 from heddle_api.cli.look import grid, read_image
 from heddle_api.cli.quota import delete, quota, resume, suspend
+from heddle_api.cli.refits import evaluate, refit
 from heddle_api.cli.served import adapters_app
 from heddle_api.cli.usage import usage
 from heddle_api.cli.webhook import webhook_app
@@ -112,6 +113,8 @@ def install(root: typer.Typer) -> None:
     root.add_typer(adapters_app, name="adapters")
     root.command("whoami")(whoami)
     root.command("fit")(fit)
+    root.command("refit")(refit)
+    root.command("evaluate")(evaluate)
     root.command("preview")(preview)
     root.command("read")(read_image)
     root.command("edit")(edit)

@@ -5,6 +5,7 @@ from heddle_api.client.drift_info import DriftInfo
 from heddle_api.client.errors import ApiError, Unreachable
 from heddle_api.client.heddle import HeddleClient
 from heddle_api.client.pictures import Picture
+from heddle_api.client.refitting import EvaluationInfo
 from heddle_api.client.results import (
     AdapterInfo,
     AliasInfo,
@@ -44,6 +45,7 @@ __all__ = [
     "EditResult",
     "ErasureInfo",
     "EstimateInfo",
+    "EvaluationInfo",
     "FactorSetInfo",
     "GridResult",
     "HeddleClient",

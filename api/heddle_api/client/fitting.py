@@ -189,14 +189,19 @@ class FittingCalls(OverseeingCalls):
             body["factor_set"] = factor_set
         return PreviewInfo.model_validate(self._control.json("POST", "/v1/fits/preview", body))
 
-    def jobs(self, *, status: str | None = None, dead_letter: bool | None = None) -> list[JobInfo]:
+    def jobs(
+        self, *, status: str | None = None, dead_letter: bool | None = None, job_type: str | None = None
+    ) -> list[JobInfo]:
         """List jobs, newest first.
 
         Args:
             status: only jobs in this status.
             dead_letter: only jobs whose attempts were used up (True), or only others (False).
+            job_type: only jobs of this type, such as "evaluate"; None: fits, refits and evaluations.
         """
         query: dict[str, Any] = {"status": status} if status else {}
+        if job_type is not None:
+            query["type"] = job_type
         if dead_letter is not None:
             query["dead_letter"] = dead_letter
         return [JobInfo.model_validate(found) for found in self._all("/v1/jobs", **query)]

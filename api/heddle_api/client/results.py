@@ -17,7 +17,8 @@ FINAL_JOB_STATUSES: Final = frozenset({"awaiting_approval", "succeeded", "failed
 
 
 class Result(BaseModel):
-    # base of them all: a newer platform may send more; it is kept, not refused
+    """Root of what is returned; what a newer platform sends besides is kept, not refused."""
+
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def document(self) -> Document:
@@ -119,7 +120,7 @@ class RolloutInfo(Result):
 
 
 class JobInfo(Result):
-    """A job; of a finished fit, `result` holds adapter, version and card."""
+    """A job; of a finished fit, `result` holds adapter, version and card; of an evaluation, scores per factor."""
 
     id: str
     type: str

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import alias_moves, jobs, outbox, versions
@@ -157,6 +157,31 @@ async def replace(session: AsyncSession, job: Job, replacement: Replacement) -> 
     return new
 
 
+async def forget_evaluations(
+    session: AsyncSession, job: Job, dataset_ids: Collection[str], gone: Collection[tuple[str, int]]
+) -> None:
+    """Take out of evaluations what erased images had a say in: those on these sets, or of these erased versions.
+
+    Args:
+        session: open session; the caller holds the job's fence in it.
+        job: the erasure.
+        dataset_ids: sets that images left.
+        gone: (adapter id, version).
+    """
+    told = JobRow.spec
+    versions = tuple_(told["adapter_id"].astext, told["version"].as_integer()).in_(list(gone))
+    rows = await session.scalars(
+        select(JobRow)
+        .where(JobRow.tenant_id == job.tenant_id, JobRow.type == "evaluate", JobRow.result.is_not(None))
+        .where(or_(JobRow.dataset_id.in_(dataset_ids), versions))
+        .with_for_update()
+    )
+    for row in rows.all():
+        kept = {name: (row.result or {}).get(name) for name in ("adapter", "adapter_id", "version", "dataset")}
+        row.result = {**kept, "erased_by": job.id}
+    await session.flush()
+
+
 async def note(session: AsyncSession, job_id: str, result: dict[str, Any]) -> None:
     """Write down what the rows no longer name; from now on the erasure is owed its last step."""
     await session.execute(update(JobRow).where(JobRow.id == job_id).values(result=result))
@@ -188,7 +213,7 @@ def _carried_approval(job: Job, new: AdapterVersion, gone: tuple[int, ...]) -> A
 async def _forget_result(session: AsyncSession, job: Job, row: AdapterVersionRow) -> None:
     """Take the card out of the job that made the version; a fit that waited for approval waits no more."""
     made = await session.get(JobRow, row.job_id, with_for_update=True)
-    if made is None or made.type != "fit":
+    if made is None or made.type not in ("fit", "refit"):
         return
     kept = {name: value for name, value in (made.result or {}).items() if name not in ("card", "reasons")}
     made.result = {**kept, "erased_by": job.id, "replaced_by": row.replaced_by}

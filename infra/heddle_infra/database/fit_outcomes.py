@@ -1,8 +1,8 @@
 """What became of fits, written for many at once: versions, closed jobs with their events, and what is counted."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from heddle_infra.database import datasets, jobs, usage
 from heddle_infra.database.jobs import Closing
 from heddle_infra.database.versions import Addition, NewVersion, add_versions
 from heddle_platform.records import JobError, JobStatus
+from heddle_platform.telemetry import code_version
 from heddle_platform.usage import Slot, hour_of
 
 
@@ -25,6 +26,7 @@ class FitOutcome:
         status, error: how the job ends.
         images_encoded: how many images had no latents before.
         encoding: how fast they were encoded, for the result; None where there were none.
+        more: what else the result says.
     """
 
     tenant_id: str
@@ -34,6 +36,7 @@ class FitOutcome:
     error: JobError | None
     images_encoded: int
     encoding: dict[str, float] | None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def record(session: AsyncSession, outcomes: Sequence[FitOutcome]) -> None:
@@ -66,4 +69,6 @@ def _result(one: FitOutcome, adapter_id: str, version: int) -> dict[str, Any]:
         "reasons": one.new.gate["reasons"],
         "card": {**one.new.card, "url": url},
         "encoding": one.encoding,
+        "code_version": code_version(),
+        **one.more,
     }

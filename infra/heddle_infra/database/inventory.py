@@ -49,7 +49,8 @@ _CONTRADICTIONS: Mapping[str, tuple[str, str]] = {
     "waiting_in_vain": (
         """
         select jobs.id, jobs.tenant_id from jobs join datasets on datasets.id = jobs.dataset_id
-        where jobs.status = 'validating' and jobs.type = 'fit' and datasets.status <> 'validating'
+        where jobs.status = 'validating' and jobs.type in ('fit', 'refit', 'evaluate')
+        and datasets.status <> 'validating'
         union
         select datasets.id, datasets.tenant_id from datasets where status = 'validating' and not exists (
             select 1 from jobs where jobs.dataset_id = datasets.id and jobs.type = 'validate'
@@ -83,7 +84,10 @@ class Named:
     def names(self, tenant_id: str, key: str) -> bool:
         """Tell whether a row of the tenant stands for this object."""
         place = keys.addressed(tenant_id, key)
-        return key in self.uploads if place is None else place[1] in self.digests[place[0]]
+        if place is None:
+            return key in self.uploads
+        adapter = keys.evaluated(key)
+        return place[1] in self.digests[place[0]] and (adapter is None or adapter in self.digests["adapters"])
 
 
 async def tenant_ids(session: AsyncSession) -> list[str]:

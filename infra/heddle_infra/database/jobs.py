@@ -15,7 +15,8 @@ from heddle_platform.errors import Conflict, NotFound
 from heddle_platform.ids import new_id
 from heddle_platform.records import FINAL_STATUSES, Job, JobError, JobEvent, JobStatus, JobType
 
-RETRYABLE_TYPES: tuple[JobType, ...] = ("fit", "pretrain")
+TENANT_TYPES: tuple[JobType, ...] = ("fit", "refit", "evaluate")  # what a tenant queues, and sees where it lists all
+RETRYABLE_TYPES: tuple[JobType, ...] = (*TENANT_TYPES, "pretrain")
 OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scoring")
 _CLOSE: Final = """
     with ends as (
@@ -108,7 +109,8 @@ async def list_jobs(
     dead_letter: bool | None = None,
 ) -> tuple[list[Job], bool]:
     """Return one page of the tenant's jobs, newest first; validations and erasures only where asked for by type."""
-    query = select(JobRow).where(JobRow.tenant_id == tenant_id, JobRow.type == (job_type or "fit"))
+    types = TENANT_TYPES if job_type is None else (job_type,)
+    query = select(JobRow).where(JobRow.tenant_id == tenant_id, JobRow.type.in_(types))
     if status:
         query = query.where(JobRow.status == status)
     if dead_letter is not None:

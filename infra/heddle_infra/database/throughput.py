@@ -46,6 +46,11 @@ class Estimate:
     end_at: datetime
 
 
+def measured_as(job_type: str) -> str:
+    """Return whose throughput tells of a type of job: a refit is a fit, unless nothing has changed."""
+    return "fit" if job_type == "refit" else job_type
+
+
 async def measured(session: AsyncSession, job_type: str, card: str = "full") -> Throughput | None:
     """Return the throughput of recent jobs of a type that ended with a result; None where there is none yet.
 

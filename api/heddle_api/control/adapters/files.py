@@ -9,6 +9,7 @@ from heddle_api.control.adapters.service import find_version
 from heddle_api.control.context import Control
 from heddle_api.control.negotiate import choose
 from heddle_infra.database import bases
+from heddle_infra.database.referred import refuse_erased
 from heddle_platform import keys
 from heddle_platform.base.bundle import DECODER, ENCODER
 from heddle_platform.base.graft import graft
@@ -83,13 +84,7 @@ async def _editor(control: Control, version: AdapterVersion) -> bytes:
 async def _find(control: Control, tenant_id: str, reference: str, number: int | None) -> tuple[Adapter, AdapterVersion]:
     async with control.ports.database.transaction(tenant_id) as session:
         adapter, version = await find_version(session, tenant_id, reference, number)
-    if version.status == "erased":
-        instead = f"version {version.replaced_by} took its place" if version.replaced_by else "nothing took its place"
-        raise NotFound(
-            f"version {version.version} of {adapter.name} was erased with images it had learnt from; {instead}",
-            code="version_erased",
-            param="version",
-        )
+    refuse_erased(adapter, version)
     return adapter, version
 
 

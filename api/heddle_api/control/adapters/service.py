@@ -12,7 +12,7 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_api.control.wire import Asked
 from heddle_infra.database import adapters
-from heddle_platform.errors import NotFound
+from heddle_infra.database.referred import current
 from heddle_platform.records import Adapter, AdapterVersion, Alias, GateVerdict, VersionStatus
 
 
@@ -139,14 +139,7 @@ async def find_version(
     """
     adapter = await adapters.resolve(session, tenant_id, reference)
     if number is None:
-        aliases = {alias.alias: alias for alias in await adapters.list_aliases(session, tenant_id, adapter.id)}
-        if adapters.PRODUCTION in aliases:
-            number = aliases[adapters.PRODUCTION].version
-        else:
-            newest, _ = await adapters.list_versions(session, tenant_id, adapter.id, limit=1, after=None)
-            if not newest:
-                raise NotFound(f"adapter {adapter.name!r} has no version yet", code="unknown_version", param="version")
-            return adapter, newest[0]
+        return adapter, await current(session, adapter)
     return adapter, await adapters.version(session, tenant_id, adapter.id, number)
 
 

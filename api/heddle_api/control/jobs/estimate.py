@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal, require
-from heddle_api.control.jobs.service import resolve_fit
-from heddle_api.control.jobs.views import AnyNewJob, NewPretraining
+from heddle_api.control.jobs.service import FitParts, resolve_fit, resolve_refit
+from heddle_api.control.jobs.views import AnyNewJob, NewEvaluation, NewJob, NewPretraining, NewRefit
 from heddle_api.control.once import Reply
 from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
 from heddle_infra.database.queue_order import OPERATORS, THOUGHT, in_order
-from heddle_infra.database.throughput import Throughput, measured, waiting_estimate
+from heddle_infra.database.refits import Parts, card_kind, resolve_evaluation
+from heddle_infra.database.throughput import Throughput, measured, measured_as, waiting_estimate
 from heddle_platform import keys
 from heddle_platform.ports import ObjectStore
 
@@ -48,18 +49,21 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         NotFound, Conflict, InvalidInput: as when it would be queued.
     """
     rows, cached, tenant, cost = None, None, OPERATORS, float(USUAL_ROWS * USUAL_LATENTS)
+    card = getattr(wanted, "card", "full")
     if isinstance(wanted, NewPretraining):
         await require("admin")(owner)
     else:
         tenant = owner.tenant
-        parts = await resolve_fit(session, tenant, wanted)
+        parts = await _resolve(session, tenant, wanted)
         rows, cost = parts.dataset.images, parts.cost
+        if isinstance(wanted, NewRefit) and isinstance(parts, Parts):
+            card = await card_kind(session, parts.version)
         if parts.dataset.digest is not None:
             key = keys.latents(tenant, parts.dataset.digest, parts.base.digest)
             cached = await asyncio.to_thread(objects.head, key) is not None
     order = await in_order(session, thought=(tenant, cost))
     place = next(place for place, (job_id, _) in enumerate(order) if job_id == THOUGHT)
-    found = await measured(session, wanted.type, getattr(wanted, "card", "full"))
+    found = await measured(session, measured_as(wanted.type), card)
     basis = Basis(
         jobs_measured=found.jobs if found else 0,
         units_per_second=round(found.units_per_second, 3) if found else None,
@@ -79,6 +83,16 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
         "estimated_end_at": told.end_at,
     }
     return Reply(view.model_copy(update=update), changes=False)
+
+
+async def _resolve(
+    session: AsyncSession, tenant_id: str, wanted: NewJob | NewRefit | NewEvaluation
+) -> FitParts | Parts:
+    if isinstance(wanted, NewRefit):
+        return await resolve_refit(session, tenant_id, wanted)
+    if isinstance(wanted, NewEvaluation):
+        return await resolve_evaluation(session, tenant_id, wanted.adapter, wanted.dataset)
+    return await resolve_fit(session, tenant_id, wanted)
 
 
 def _told(job_type: str, rows: int | None, cost: float, basis: Basis) -> EstimateView:

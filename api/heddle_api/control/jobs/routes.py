@@ -9,11 +9,12 @@ from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.context import CurrentControl
 from heddle_api.control.jobs import estimate, service, stream
 from heddle_api.control.jobs.estimate import EstimateView
-from heddle_api.control.jobs.views import AnyNewJob, EventView, JobView, NewPretraining
+from heddle_api.control.jobs.views import AnyNewJob, EventView, JobView, NewEvaluation, NewPretraining, NewRefit
 from heddle_api.control.negotiate import choose
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
 from heddle_infra.database import jobs
+from heddle_platform.digest import sha256_hex
 from heddle_platform.records import JobStatus, JobType
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -32,11 +33,16 @@ JobsKey = Annotated[Principal, Depends(owner_of_jobs)]
 
 @router.post("", status_code=202, response_model=JobView, summary="Queue a job")
 async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
-    """Queue a fit (a tenant's key: it starts once its labelled set is validated) or a pretraining (an operator's)."""
+    """Queue a fit, a refit or an evaluation (a tenant's key: each starts once its labelled set is validated), or a
+    pretraining (an operator's)."""
     if isinstance(body, NewPretraining):
         await require("admin")(owner)
         return await post.once(owner, lambda session: service.create_pretraining(session, body, control.standings))
     tenant_id = owner.tenant
+    if isinstance(body, NewRefit):
+        return await post.once(owner, lambda session: service.create_refit(session, control, tenant_id, body))
+    if isinstance(body, NewEvaluation):
+        return await post.once(owner, lambda session: service.create_evaluation(session, control, tenant_id, body))
     return await post.once(owner, lambda session: service.create(session, control, tenant_id, body))
 
 
@@ -70,6 +76,18 @@ async def get_job(job_id: str, owner: JobsKey, control: CurrentControl) -> Respo
     found = await service.read(control, owner, job_id)
     # written here: this is what everybody polls, and FastAPI would check every field a second time
     return Response(found.model_dump_json(), media_type=_JSON)
+
+
+@router.get(
+    "/{job_id}/evaluation",
+    response_class=Response,
+    responses={200: {"content": {_JSON: {"schema": {"type": "object"}}}}},
+    summary="Read an evaluation",
+)
+async def get_evaluation(job_id: str, owner: JobsKey, control: CurrentControl) -> Response:
+    """Read all that an evaluation found: the job's result, and which levels were taken for which."""
+    data = await service.evaluation(control, owner, job_id)
+    return Response(data, media_type=_JSON, headers={"ETag": f'"{sha256_hex(data)}"'})
 
 
 @router.post("/{job_id}/cancel", response_model=JobView, summary="Cancel a job")

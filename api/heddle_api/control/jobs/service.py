@@ -3,7 +3,7 @@
 Operators have jobs of their own, which belong to no tenant: `tenant_id` None.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,15 +13,24 @@ from heddle_api.control.context import Control
 from heddle_api.control.factors.service import split_reference
 from heddle_api.control.jobs.attempts import attempts_of
 from heddle_api.control.jobs.standing import Standings
-from heddle_api.control.jobs.views import EventView, JobView, NewJob, NewPretraining, event_view, view
+from heddle_api.control.jobs.views import (
+    EventView,
+    JobView,
+    NewEvaluation,
+    NewJob,
+    NewPretraining,
+    NewRefit,
+    event_view,
+    view,
+)
 from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
-from heddle_infra.database import bases, datasets, factor_sets, jobs, quotas
-from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
-from heddle_platform.digest import canonical_json
-from heddle_platform.errors import Conflict, InvalidInput
+from heddle_infra.database import bases, datasets, factor_sets, jobs, quotas, refits
+from heddle_platform import keys
+from heddle_platform.digest import canonical_json, sha256_hex
+from heddle_platform.errors import Conflict, DataCorrupt, InvalidInput, NotFound
 from heddle_platform.ids import is_id
-from heddle_platform.records import Base, Dataset, FactorSetVersion, JobStatus, JobType
+from heddle_platform.records import Base, Dataset, FactorSetVersion, Job, JobStatus, JobType
 
 _RECIPE_MAX_BYTES: Final = 64 * 1024
 
@@ -45,9 +54,8 @@ class FitParts:
 
     @property
     def cost(self) -> float:
-        """What the queue charges for it: rows x latents."""
-        rows = USUAL_ROWS if self.dataset.images is None else self.dataset.images
-        return float(rows * int(self.base.manifest.get("latents", USUAL_LATENTS)))
+        """What the queue charges for it."""
+        return refits.charge(self.dataset, self.base)
 
 
 async def resolve_fit(session: AsyncSession, tenant_id: str, wanted: NewJob) -> FitParts:
@@ -90,9 +98,54 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
         status="validating" if parts.dataset.status == "validating" else "queued",
         priority=wanted.priority,
     )
-    standing = await control.standings.of_new(session, job, parts.cost)
     # small fits go in chunks: called for the first of a fleet, a dispatcher would start a chunk of one
     calls = "fit_queued" if wanted.card == "full" else None
+    return await _queued(session, control, job, parts.cost, calls=calls)
+
+
+async def create_refit(session: AsyncSession, control: Control, tenant_id: str, wanted: NewRefit) -> Reply:
+    """Queue a refit; raises as `refits.resolve_refit`.
+
+    Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
+    """
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1})
+    parts = await resolve_refit(session, tenant_id, wanted)
+    job = await refits.queue_refit(session, parts, trigger=wanted.trigger, priority=wanted.priority)
+    reply = await _queued(session, control, job, parts.cost, calls="fit_queued")
+    return replace(reply, target=f"{job.id} ({wanted.trigger})")  # the trail tells why without the job's row
+
+
+async def create_evaluation(session: AsyncSession, control: Control, tenant_id: str, wanted: NewEvaluation) -> Reply:
+    """Queue an evaluation; raises as `refits.resolve_evaluation`.
+
+    Raises:
+        QuotaExceeded, RateLimited: code `quota_exceeded`.
+    """
+    await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1})
+    parts = await refits.resolve_evaluation(session, tenant_id, wanted.adapter, wanted.dataset)
+    job = await refits.queue_evaluation(session, parts, priority=wanted.priority)
+    return await _queued(session, control, job, parts.cost, calls="evaluation_queued")
+
+
+async def resolve_refit(session: AsyncSession, tenant_id: str, wanted: NewRefit) -> refits.Parts:
+    """Resolve every reference of a refit; see `refits.resolve_refit`.
+
+    Raises:
+        InvalidInput: code `invalid_reference`.
+    """
+    return await refits.resolve_refit(
+        session,
+        tenant_id,
+        wanted.adapter,
+        dataset=wanted.dataset,
+        factor_set=None if wanted.factor_set is None else split_reference(wanted.factor_set),
+        base=wanted.base,
+    )
+
+
+async def _queued(session: AsyncSession, control: Control, job: Job, cost: float, *, calls: str | None) -> Reply:
+    standing = await control.standings.of_new(session, job, cost)
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
 
 
@@ -134,14 +187,7 @@ def _fit_spec(adapter: str, factor_set: FactorSetVersion, dataset: Dataset, base
 
 
 def _check_dataset(dataset: Dataset, factor_set: FactorSetVersion) -> None:
-    if dataset.status == "rejected":
-        faults = (dataset.report or {}).get("fault_count")
-        raise Conflict(
-            f"labelled set {dataset.id} was rejected with {faults} fault(s); "
-            f"read GET /v1/datasets/{dataset.id}/validation, mend the set and upload it again",
-            code="dataset_rejected",
-            param="dataset",
-        )
+    refits.refuse_rejected(dataset)
     labelled = (dataset.factor_set_id, dataset.factor_set_version)
     if labelled != (factor_set.id, factor_set.version):
         raise InvalidInput(
@@ -167,6 +213,27 @@ async def read(control: Control, owner: Principal, job_id: str) -> JobView:
         [standing] = await control.standings.of(session, job)
         tried = attempts_of(await jobs.all_events(session, job_id)) if job.status == "failed" else None
     return view(job, standing, tried)
+
+
+async def evaluation(control: Control, owner: Principal, job_id: str) -> bytes:
+    """Return what an evaluation found, as it is stored.
+
+    Raises:
+        NotFound: codes `unknown_job`, `unknown_evaluation`: it is no evaluation, found nothing yet, or what it found
+            was erased.
+        DataCorrupt: the stored bytes are not what was written.
+    """
+    async with control.transaction(owner) as session:
+        job = await jobs.get(session, owner.tenant_id, job_id)
+    place = (job.result or {}).get("evaluation")
+    if job.type != "evaluate" or place is None:
+        raise NotFound(
+            f"job {job_id} is of type {job.type} and {job.status}; it holds no evaluation", code="unknown_evaluation"
+        )
+    data = await control.read(keys.evaluation(job.tenant, place["set"], place["adapter"], place["sha256"]))
+    if sha256_hex(data) != place["sha256"]:
+        raise DataCorrupt(f"the stored evaluation of job {job_id} does not match its digest")
+    return data
 
 
 async def list_own(
@@ -200,7 +267,7 @@ async def retry(session: AsyncSession, tenant_id: str | None, job_id: str, stand
 
 
 async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Reply:
-    """Cancel a fit or a pretraining.
+    """Cancel a fit, a refit, an evaluation or a pretraining.
 
     Raises:
         NotFound: code `unknown_job`.

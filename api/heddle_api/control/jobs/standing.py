@@ -20,7 +20,7 @@ from heddle_infra.database.engine import Database
 from heddle_infra.database.fair_share import Waiting
 from heddle_infra.database.queue import RETRY_STAGE
 from heddle_infra.database.queue_order import OPERATORS, DealtOut, dealt_out
-from heddle_infra.database.throughput import Throughput, measured, running_estimate, waiting_estimate
+from heddle_infra.database.throughput import Throughput, measured, measured_as, running_estimate, waiting_estimate
 from heddle_platform.errors import Unavailable
 from heddle_platform.records import Job
 
@@ -31,7 +31,7 @@ _WATCHED_SECONDS: Final = 5.0  # since the last reader, after which nobody looks
 _MEASURED_SECONDS: Final = 2.0  # what recent jobs took is believed so long, for it changes slowly
 _MEASURING_SHARE: Final = 10  # and asking takes this part of the time at most: of many jobs few may be of a kind
 _STANDING: Final = ("queued", "running", "scoring")
-_MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("pretrain", "full"))
+_MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("evaluate", "full"), ("pretrain", "full"))
 
 _log = structlog.get_logger(__name__)
 
@@ -100,7 +100,7 @@ class Seen:
     def standing(self, job: Job) -> Standing:
         """Return where one job stands."""
         now = self.at + timedelta(seconds=self.age)
-        kind = self.measured.get((job.type, job.spec.get("card", "full")))
+        kind = self.measured.get((measured_as(job.type), job.spec.get("card", "full")))
         found = kind.found if kind is not None else None
         if job.status in ("running", "scoring"):
             ends = running_estimate(now, job, found)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.jobs.attempts import AttemptView
 from heddle_api.control.jobs.standing import NOWHERE, Standing
-from heddle_api.control.wire import Asked, Handle, Reference
+from heddle_api.control.wire import Asked, DisplayName, Handle, Reference
+from heddle_infra.database.refits import BY_HAND
 from heddle_platform.records import CardKind, Job, JobError, JobEvent, JobStatus, JobType
 
 
@@ -56,7 +57,60 @@ class NewPretraining(Asked):
     workers: int = Field(1, ge=1, le=64, description="Processes that share every batch and average their gradients.")
 
 
-AnyNewJob = Annotated[NewJob | NewPretraining, Field(discriminator="type")]
+class NewEvaluation(Asked):
+    """A version to be scored on another labelled set, and held against its own card; nothing that is served changes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "evaluate", "adapter": "avatars@production", "dataset": "autumn"}]},
+    )
+    type: Literal["evaluate"]
+    adapter: Reference = Field(
+        description="name@alias or name@version; by the name alone the version in production, else the newest."
+    )
+    dataset: Reference = Field(
+        description="Id of a labelled set, or a name: the newest not rejected one. Its labels are read with the "
+        "version's factor set; images that the version was fitted on are left out, unless there are no others."
+    )
+    priority: int = Field(
+        0, ge=-5, le=5, description="Which of your own jobs goes first; it moves nothing among tenants."
+    )
+
+
+class NewRefit(Asked):
+    """An adapter to be fitted anew with what it was last fitted with, or with what has come since."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"type": "refit", "adapter": "avatars", "trigger": "drift"},
+                {
+                    "type": "refit",
+                    "adapter": "avatars",
+                    "dataset": "summer",
+                    "factor_set": "avatars",
+                    "base": "default",
+                },
+            ]
+        },
+    )
+    type: Literal["refit"]
+    adapter: Reference = Field(description="Id or name of the adapter.")
+    dataset: Reference | None = Field(
+        None, description="Id or name of a labelled set; null: that of the version in production, else of the newest."
+    )
+    factor_set: Reference | None = Field(
+        None, description="Id, name, or name@version; null: the newest version of the factor set it was fitted with."
+    )
+    base: Reference | None = Field(None, description="Id, alias or name of a published base; null: the one it is on.")
+    trigger: DisplayName = Field(
+        BY_HAND, description="Why: `drift`, `feedback`, `by hand`; it stays with the job and with the version."
+    )
+    priority: int = Field(
+        0, ge=-5, le=5, description="Which of your own jobs goes first; it moves nothing among tenants."
+    )
+
+
+AnyNewJob = Annotated[NewJob | NewRefit | NewEvaluation | NewPretraining, Field(discriminator="type")]
 
 
 class BaseRef(BaseModel):
@@ -85,6 +139,8 @@ class JobView(BaseModel):
     attempt: int = Field(description="How many times the job was started.")
     cancel_requested: bool
     adapter: str | None
+    version: int | None = Field(None, description="Of an evaluation: what it scores; of a refit: what it fits anew.")
+    trigger: str | None = Field(None, description="Of a refit: why.")
     factor_set: FactorSetRef | None
     dataset: str | None
     base: BaseRef | None
@@ -97,7 +153,8 @@ class JobView(BaseModel):
         None, description="Of a single failed job: each attempt, when it began, and why it ended."
     )
     result: dict[str, Any] | None = Field(
-        description="Of a finished fit: adapter, version and card; of a pretraining: base and card."
+        description="Of a finished fit or refit: adapter, version and card, or `unchanged` where the version before "
+        "stands; of an evaluation: scores per factor, held against the card; of a pretraining: base and card."
     )
     created_at: datetime
     started_at: datetime | None
@@ -128,6 +185,8 @@ def view(job: Job, standing: Standing = NOWHERE, attempts: list[AttemptView] | N
         **vars(standing),
         attempts=attempts,
         adapter=spec.get("adapter"),
+        version=spec.get("version"),
+        trigger=spec.get("trigger"),
         factor_set=factor_set,
         dataset=spec.get("dataset_id"),
         base=base,
