@@ -22,7 +22,7 @@ from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
 from heddle_adapters.measured import Set, measure_edits, reserve, rows_per_factor
 from heddle_adapters.one_thread import one_thread
-from heddle_adapters.read import held_out_reads, read
+from heddle_adapters.read import held_out_reads, read_values
 from heddle_adapters.report import Card
 from heddle_adapters.schedule import reporting_rows, tuning_rows
 from heddle_adapters.skill import reading_skills
@@ -254,8 +254,8 @@ def _edit(
     for fold, rows in reporting.items():
         adapter = adapters[fold].with_gains(tuned.gains)
         unedited[fold] = studio.unedited(rows)
-        values_BF = read(adapter, latents_NL[rows]).values_BF
-        survived.append(read(adapter, unedited[fold]["decode"]).values_BF == values_BF)
+        values_BF = read_values(adapter, latents_NL[rows])
+        survived.append(read_values(adapter, unedited[fold]["decode"]) == values_BF)
         for index in range(values_BF.shape[1]):
             targets_B = draw_targets(adapter, index, values_BF[:, index], random)
             trials.append((fold, draw_trial(adapter, latents_NL, rows, index, targets_B)))

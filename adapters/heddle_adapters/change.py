@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
@@ -88,10 +89,35 @@ def design_change(adapter: Adapter, request: EditRequest, values_F: Floats) -> F
     return quantised(change_P)
 
 
+def design_changes(adapter: Adapter, requests: Sequence[EditRequest], values_BF: Floats) -> Floats:
+    """Return `design_change` of B images, [B, P], all at once.
+
+    Args:
+        adapter: the tenant's adapter.
+        requests: edits that passed `check_request`, one per image.
+        values_BF: values read from the images.
+    """
+    targets_BF, edited_BF = _all_targets(adapter, requests, values_BF)
+    change_BP = np.zeros((len(requests), len(adapter.write_PL)))
+    for index in np.flatnonzero(edited_BF.any(axis=0)).tolist():
+        coding, rows_R = adapter.codings[index], np.flatnonzero(edited_BF[:, index])
+        step_RP = code_values(coding, targets_BF[rows_R, index]) - code_values(coding, values_BF[rows_R, index])
+        change_BP[rows_R, adapter.column_slices[index]] = step_RP * float(adapter.gain_F[index])
+    return quantised(change_BP)
+
+
 def interaction_change(adapter: Adapter, request: EditRequest, values_F: Floats) -> Floats:
-    """Return `interaction_changes` of one image, [Q]."""
-    changes: Floats = interaction_changes(adapter, [request], values_F[None])[0]
-    return changes
+    """Return `interaction_changes` of one image, [Q], in a third of the time that many at once take for one."""
+    if not adapter.interactions:
+        return np.zeros(len(adapter.interact_QL))
+    targets = _targets(adapter, request, values_F)
+    changes = []
+    for pair in adapter.interactions:
+        own, other = float(values_F[pair.factor]), float(values_F[pair.on])
+        move = (own, other, targets.get(pair.factor, own), targets.get(pair.on, other))
+        touched = pair.factor in targets or pair.on in targets
+        changes.append(_product(adapter, pair, move, touched=touched))
+    return quantised(np.concatenate(changes))
 
 
 def interaction_changes(adapter: Adapter, requests: Sequence[EditRequest], values_BF: Floats) -> Floats:
@@ -109,20 +135,10 @@ def interaction_changes(adapter: Adapter, requests: Sequence[EditRequest], value
     """
     if not (adapter.interactions and requests):
         return np.zeros((len(requests), len(adapter.interact_QL)))
-    known: dict[tuple[float, ...], Floats] = {}  # levels move in few ways, and a card asks for thousands of edits
-    rows = []
-    for request, values_F in zip(requests, values_BF, strict=True):
-        targets, row = _targets(adapter, request, values_F), []
-        for place, pair in enumerate(adapter.interactions):
-            own, other = float(values_F[pair.factor]), float(values_F[pair.on])
-            move = (own, other, targets.get(pair.factor, own), targets.get(pair.on, other))
-            touched = pair.factor in targets or pair.on in targets
-            products = known.get((place, touched, *move))
-            if products is None:
-                products = known[place, touched, *move] = _products(adapter, pair, move, touched=touched)
-            row.append(products)
-        rows.append(np.concatenate(row))
-    return quantised(np.stack(rows))
+    targets_BF, edited_BF = _all_targets(adapter, requests, values_BF)
+    return quantised(
+        np.hstack([_products(adapter, pair, values_BF, targets_BF, edited_BF) for pair in adapter.interactions])
+    )
 
 
 def edited_factors(request: EditRequest) -> tuple[str, ...]:
@@ -138,12 +154,41 @@ def quantised(change: Floats) -> Floats:
 def code_value(coding: Coding, value: float) -> Floats:
     """Return the design row [P] of one value; fractional levels lie between their neighbours' rows."""
     if coding.levels:
-        # min and max: of single numbers np.clip takes ten times as long, and a card asks ten thousand times
+        # min and max: of single numbers np.clip takes ten times as long, and the edge asks for every edit
         below = min(max(math.floor(value), 0), coding.levels - 1)
         above = min(below + 1, coding.levels - 1)
         share = min(max(value - below, 0.0), 1.0)
         return np.asarray((1.0 - share) * coding.table_KP[below] + share * coding.table_KP[above], dtype=np.float64)
     return np.asarray(coding.encode(np.array([value]))[0], dtype=np.float64)
+
+
+def code_values(coding: Coding, values_B: Floats) -> Floats:
+    """Return `code_value` of B values, [B, P]."""
+    if coding.levels:
+        below_B = np.clip(np.floor(values_B), 0, coding.levels - 1).astype(np.intp)
+        above_B = np.minimum(below_B + 1, coding.levels - 1)
+        share_B1 = np.clip(values_B - below_B, 0.0, 1.0)[:, None]
+        return np.asarray((1.0 - share_B1) * coding.table_KP[below_B] + share_B1 * coding.table_KP[above_B])
+    return coding.encode(values_B)
+
+
+def _all_targets(
+    adapter: Adapter, requests: Sequence[EditRequest], values_BF: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return where each factor goes, [B, F], an untouched one staying where it reads, and which are edited."""
+    targets_BF = np.array(values_BF, dtype=np.float64)
+    edited_BF = np.zeros(targets_BF.shape, dtype=np.bool_)
+    known: dict[int, dict[int, float]] = {}  # a card asks thousands of images for the same few edits
+    for row, request in enumerate(requests):
+        targets = known.get(id(request))
+        if targets is None:
+            targets = _targets(adapter, request, values_BF[row])
+            if not request.shift:
+                known[id(request)] = targets
+        for index, target in targets.items():
+            targets_BF[row, index] = target
+            edited_BF[row, index] = True
+    return targets_BF, edited_BF
 
 
 def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[int, float]:
@@ -163,7 +208,28 @@ def _targets(adapter: Adapter, request: EditRequest, values_F: Floats) -> dict[i
     }
 
 
-def _products(adapter: Adapter, pair: Interaction, move: tuple[float, float, float, float], *, touched: bool) -> Floats:
+def _products(
+    adapter: Adapter, pair: Interaction, values_BF: Floats, targets_BF: Floats, edited_BF: NDArray[np.bool_]
+) -> Floats:
+    """Return a pair's change for B images, [B, its product columns]."""
+    own, other = adapter.codings[pair.factor], adapter.codings[pair.on]
+    own_was_B, other_was_B = values_BF[:, pair.factor], values_BF[:, pair.on]
+    own_is_B, other_is_B = targets_BF[:, pair.factor], targets_BF[:, pair.on]
+    moves_B = edited_BF[:, pair.factor] | edited_BF[:, pair.on]
+    moves_B &= ~(pair.are_thin(own_was_B, other_was_B) | pair.are_thin(own_is_B, other_is_B))
+    change_BQ = np.zeros((len(values_BF), pair_columns(adapter.codings, pair)))
+    rows_R = np.flatnonzero(moves_B)
+    if len(rows_R):
+        own_RP, before_RP = code_values(own, own_was_B[rows_R]), code_values(other, other_was_B[rows_R])
+        after_RP = code_values(other, other_is_B[rows_R])
+        other_step_RP, own_step_RP = after_RP - before_RP, code_values(own, own_is_B[rows_R]) - own_RP
+        other_step_RPP = own_RP[:, :, None] * other_step_RP[:, None, :] * float(adapter.gain_F[pair.on])
+        own_step_RPP = own_step_RP[:, :, None] * after_RP[:, None, :] * float(adapter.gain_F[pair.factor])
+        change_BQ[rows_R] = (other_step_RPP + own_step_RPP).reshape(len(rows_R), -1)
+    return change_BQ
+
+
+def _product(adapter: Adapter, pair: Interaction, move: tuple[float, float, float, float], *, touched: bool) -> Floats:
     """Return a pair's change: `move` is where both factors were and where they go, (own, other, own, other)."""
     own, other = adapter.codings[pair.factor], adapter.codings[pair.on]
     own_was, other_was, own_is, other_is = move

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import DetailMode
 from heddle_adapters.arrays import Floats, Singles, rounded
-from heddle_adapters.change import code_value, interaction_changes, quantised
+from heddle_adapters.change import code_values, interaction_changes, quantised
 from heddle_adapters.design import Coding
 from heddle_adapters.edit import extrapolation
 from heddle_adapters.judges import Judge
-from heddle_adapters.read import read
+from heddle_adapters.read import read_values
 from heddle_adapters.report_edits import STRENGTHS, CurveCard, CurvePoint
-from heddle_adapters.trial import Trial, request_of
+from heddle_adapters.trial import Trial, requests_of
 
 RISING = 0.25  # of the slope about 0, under which a curve no longer rises
 _Z = 1.96
@@ -79,7 +79,7 @@ def draw_curves(
         latents_NL: latents of the labelled set.
         draw: draws trials in a mode and encodes them again.
     """
-    trials = [[_at(part.trial, latents_NL, strength) for strength in STRENGTHS] for part in parts]
+    trials = [_at_strengths(part.trial, latents_NL) for part in parts]
     wanted: dict[DetailMode, list[tuple[int, int]]] = {"decode": [], "preserve": []}
     pictures: dict[tuple[int, int], Singles] = {}
     for place, part in enumerate(parts):
@@ -159,38 +159,41 @@ def _with_zero(values_BS: Floats, zero: float = 0.0) -> Floats:
     return np.insert(values_BS, place, zero, axis=1)
 
 
-def _at(trial: Trial, latents_NL: Floats, strength: float) -> Trial:
-    """Return the same edits at another strength, not clipped: where they stop working is the question."""
+def _at_strengths(trial: Trial, latents_NL: Floats) -> list[Trial]:
+    """Return the same edits at every strength, not clipped: where they stop working is the question."""
     adapter, factor = trial.adapter, trial.factor
     coding, block = adapter.codings[factor], adapter.column_slices[factor]
-    values_BF = read(adapter, latents_NL[trial.rows_B]).values_BF
-    source_B = values_BF[:, factor]
-    change_BP = np.zeros((len(source_B), len(adapter.write_PL)))
-    for row, (source, target) in enumerate(zip(source_B, trial.targets_B, strict=True)):
-        change_BP[row, block] = _step(coding, float(source), float(target), strength) * float(adapter.gain_F[factor])
-    delta_BL = (quantised(change_BP).astype(np.float32) @ adapter.write_PL).astype(np.float32)
+    latents_BL = latents_NL[trial.rows_B].astype(np.float32)
+    values_BF = read_values(adapter, latents_BL)
+    change_BQ = np.zeros((len(values_BF), 0))
     if adapter.interactions and coding.levels:
-        spec = adapter.factor_set.factors[factor]
-        requests = [request_of(spec, float(target)) for target in trial.targets_B]
-        change_BQ = strength * interaction_changes(adapter, requests, values_BF)
-        delta_BL += (quantised(change_BQ).astype(np.float32) @ adapter.interact_QL).astype(np.float32)
-    edited_BL = latents_NL[trial.rows_B].astype(np.float32) + delta_BL
-    return Trial(adapter, factor, trial.rows_B, trial.targets_B, edited_BL)
+        requests = requests_of(adapter.factor_set.factors[factor], trial.targets_B)
+        change_BQ = interaction_changes(adapter, requests, values_BF)
+    trials = []
+    for strength in STRENGTHS:
+        change_BP = np.zeros((len(values_BF), len(adapter.write_PL)))
+        step_BP = _steps(coding, values_BF[:, factor], trial.targets_B, strength)
+        change_BP[:, block] = step_BP * float(adapter.gain_F[factor])
+        delta_BL = (quantised(change_BP).astype(np.float32) @ adapter.write_PL).astype(np.float32)
+        if change_BQ.shape[1]:
+            delta_BL += (quantised(strength * change_BQ).astype(np.float32) @ adapter.interact_QL).astype(np.float32)
+        trials.append(Trial(adapter, factor, trial.rows_B, trial.targets_B, latents_BL + delta_BL))
+    return trials
 
 
-def _step(coding: Coding, source: float, target: float, strength: float) -> Floats:
+def _steps(coding: Coding, source_B: Floats, target_B: Floats, strength: float) -> Floats:
     if coding.levels:
-        return strength * (code_value(coding, target) - code_value(coding, source))
+        return strength * (code_values(coding, target_B) - code_values(coding, source_B))
     if coding.kind == "periodic":
-        return code_value(coding, source + strength * coding.spread / 6) - code_value(coding, source)
-    return np.array([strength])
+        return code_values(coding, source_B + strength * coding.spread / 6) - code_values(coding, source_B)
+    return np.full((len(source_B), 1), strength)
 
 
 def _judged(
     part: Reported, trials: Sequence[Trial], seen: Sequence[Singles], judge: Judge, latents_NL: Floats
 ) -> Curve:
     trial = part.trial
-    source_B = read(trial.adapter, latents_NL[trial.rows_B]).values_BF[:, trial.factor]
+    source_B = read_values(trial.adapter, latents_NL[trial.rows_B])[:, trial.factor]
     change, flipped, outside = [], [], []
     for one, seen_BL in zip(trials, seen, strict=True):
         change.append(judge.change(trial.factor, seen_BL, part.unedited_BL, source_B, trial.targets_B))

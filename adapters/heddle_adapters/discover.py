@@ -11,7 +11,9 @@ additive data a pair's columns fit noise and make held-out residuals *worse*; no
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +65,6 @@ class _Fold:
     """One fold: the additive fit on the others, and the whitened residual of all rows, shrinking as pairs are kept."""
 
     held_N: NDArray[np.bool_]
-    values_NF: Floats
     design_NP: Floats
     taught_PP: Floats
     residual_NL: Floats
@@ -72,6 +73,28 @@ class _Fold:
     def taught(self, array_NX: Floats) -> Floats:
         """Return the rows not held out, times the roots of their weights."""
         return rooted(array_NX, self.weight_N)[~self.held_N]
+
+    def centered(self, array_NX: Floats) -> Floats:
+        """Return the array less the mean of the rows not held out."""
+        taught_N = ~self.held_N
+        return array_NX - mean_of(array_NX[taught_N], None if self.weight_N is None else self.weight_N[taught_N])
+
+    @cached_property
+    def design(self) -> tuple[Floats, Floats, tuple[Floats, bool]]:
+        """Design columns centered, of all rows and as `taught`; and the Cholesky factor of their gram."""
+        centered_NP = self.centered(self.design_NP)
+        return centered_NP, self.taught(centered_NP), cho_factor(self.taught_PP)
+
+    @cached_property
+    def taught_ML(self) -> Floats:  # noqa: N802  shape suffix
+        """Residual, as `taught`."""
+        return self.taught(self.residual_NL)
+
+    def left(self, residual_NL: Floats) -> Self:
+        """Return the fold with another residual; the design is the same and not worked out again."""
+        other = replace(self, residual_NL=residual_NL)
+        vars(other)["design"] = self.design
+        return other
 
 
 def find_interactions(
@@ -113,7 +136,7 @@ def find_interactions(
             return ()
         fold_N = fold_of_rows(values_NF, FOLDS, seed)
         folds = [
-            _fold(latents_NL, values_NF, design_NP, codings, fold_N == fold, ridge, weight_N) for fold in range(FOLDS)
+            _fold(latents_NL, design_NP, codings, fold_N == fold, ridge, weight_N) for fold in range(FOLDS)
         ]
         return _judged(folds, values_NF, codings, pairs, ridge)
 
@@ -133,7 +156,7 @@ def _screened(
 ) -> list[tuple[int, int]]:
     """Return the pairs (dependent factor, the other) whose products explain more than chance would, best first."""
     rows = len(latents_NL)
-    everything = _fold(latents_NL, values_NF, design_NP, codings, np.zeros(rows, dtype=np.bool_), ridge, weight_N)
+    everything = _fold(latents_NL, design_NP, codings, np.zeros(rows, dtype=np.bool_), ridge, weight_N)
     energy_F = _energies(latents_NL, everything.design_NP, codings, everything.taught_PP, weight_N)
     pairs = [
         (first, second) if energy_F[first] <= energy_F[second] else (second, first)
@@ -144,8 +167,10 @@ def _screened(
     penalty_PP = pseudo_counts(codings, ridge)
     found = []
     for factor, on in pairs[:MOST_PAIRS]:
-        product_NQ, effect_QL = _effect(everything, codings, factor, on, penalty_PP, ridge)
-        shared_QL = everything.taught(product_NQ).T @ everything.taught(everything.residual_NL)
+        columns_NQ = product_columns(design_NP, values_NF, codings, factor, on)
+        penalty_QQ = product_penalty(penalty_PP, codings, factor, on, ridge)
+        product_NQ, effect_QL = _effect(everything, columns_NQ, penalty_QQ)
+        shared_QL = everything.taught(product_NQ).T @ everything.taught_ML
         explained = float(np.sum(shared_QL * effect_QL))
         chance = effect_QL.size
         surplus = (explained - chance) / float(np.sqrt(2 * chance))
@@ -170,13 +195,15 @@ def _judged(
     tried: list[Tried] = []
     for factor, on in pairs:
         gain_N = np.empty(len(values_NF))
+        columns_NQ = product_columns(folds[0].design_NP, values_NF, codings, factor, on)
+        penalty_QQ = product_penalty(penalty_PP, codings, factor, on, ridge)
         shrunk = []
         for fold in folds:
-            product_NQ, effect_QL = _effect(fold, codings, factor, on, penalty_PP, ridge)
+            product_NQ, effect_QL = _effect(fold, columns_NQ, penalty_QQ)
             left_NL = fold.residual_NL - product_NQ @ effect_QL
             gain_N[fold.held_N] = np.square(fold.residual_NL[fold.held_N]).sum(axis=1)
             gain_N[fold.held_N] -= np.square(left_NL[fold.held_N]).sum(axis=1)
-            shrunk.append(replace(fold, residual_NL=left_NL))
+            shrunk.append(fold.left(left_NL))
         gain, error = _gain(gain_N / additive, folds)
         columns = effect_QL.shape[0]
         fits = columns <= room and sum(one.kept for one in tried) < MOST_KEPT
@@ -209,7 +236,6 @@ def _reason(gain: float, error: float, columns: int, fits: bool, room: int) -> s
 
 def _fold(
     latents_NL: Floats,
-    values_NF: Floats,
     design_NP: Floats,
     codings: Sequence[Coding],
     held_N: NDArray[np.bool_],
@@ -222,27 +248,22 @@ def _fold(
     centered_NP = design_NP - encoding.center_P
     residual_NL = (latents_NL - encoding.mean_L - centered_NP @ encoding.effects_PL) @ whitening(encoding.residual_LL)
     taught_NP = rooted(centered_NP, weight_N)[~held_N]
-    return _Fold(held_N, values_NF, design_NP, taught_NP.T @ taught_NP + penalty_PP, residual_NL, weight_N)
+    return _Fold(held_N, design_NP, taught_NP.T @ taught_NP + penalty_PP, residual_NL, weight_N)
 
 
-def _effect(
-    fold: _Fold, codings: Sequence[Coding], factor: int, on: int, penalty_PP: Floats, ridge: float
-) -> tuple[Floats, Floats]:
+def _effect(fold: _Fold, columns_NQ: Floats, penalty_QQ: Floats) -> tuple[Floats, Floats]:
     """Return a pair's products [N, Q], cleared of the design, and their effect [Q, L] on the rows not held out.
 
     Regressing the residual on cleared columns gives what the joint solve gives them (Frisch & Waugh 1933), up to
     the ridge.
     """
-    taught_N = ~fold.held_N
-    weights = None if fold.weight_N is None else fold.weight_N[taught_N]
-    product_NQ = product_columns(fold.design_NP, fold.values_NF, codings, factor, on)
-    product_NQ = product_NQ - mean_of(product_NQ[taught_N], weights)
-    centered_NP = fold.design_NP - mean_of(fold.design_NP[taught_N], weights)
-    shared_PQ = fold.taught(centered_NP).T @ fold.taught(product_NQ)
-    product_NQ -= centered_NP @ cho_solve(cho_factor(fold.taught_PP), shared_PQ)
+    centered_NP, taught_MP, factored_PP = fold.design
+    product_NQ = fold.centered(columns_NQ)
+    shared_PQ = taught_MP.T @ fold.taught(product_NQ)
+    product_NQ -= centered_NP @ cho_solve(factored_PP, shared_PQ)
     taught_MQ = fold.taught(product_NQ)
-    gram_QQ = taught_MQ.T @ taught_MQ + product_penalty(penalty_PP, codings, factor, on, ridge)
-    effect_QL = cho_solve(cho_factor(gram_QQ), taught_MQ.T @ fold.taught(fold.residual_NL))
+    gram_QQ = taught_MQ.T @ taught_MQ + penalty_QQ
+    effect_QL = cho_solve(cho_factor(gram_QQ), taught_MQ.T @ fold.taught_ML)
     return product_NQ, np.asarray(effect_QL, dtype=np.float64)
 
 

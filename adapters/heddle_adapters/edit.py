@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Singles
-from heddle_adapters.change import check_request, design_change, edited_factors, interaction_changes
+from heddle_adapters.change import check_request, design_changes, edited_factors, interaction_changes
 from heddle_adapters.preserve import preserved
 from heddle_adapters.read import Readings, interpret, scores_of, values_of
 from heddle_platform.edits import EditRequest
@@ -64,14 +64,12 @@ def edit_latents(adapter: Adapter, latents_BL: NDArray[Any], requests: Sequence[
             f"there are {len(requests)} edits for {len(latents_BL)} latents; send one edit per image",
             code="row_count_mismatch",
         )
-    for request in requests:
+    for request in {id(request): request for request in requests}.values():
         check_request(adapter, request)
     latents_BL = latents_BL.astype(np.float32, copy=False)
     scores_BC = scores_of(adapter, latents_BL)
     values_BF = values_of(adapter, scores_BC)
-    change_BP = np.zeros((len(requests), len(adapter.write_PL)))
-    for row, (request, values_F) in enumerate(zip(requests, values_BF, strict=True)):
-        change_BP[row] = design_change(adapter, request, values_F)
+    change_BP = design_changes(adapter, requests, values_BF)
     delta_BL = (change_BP.astype(np.float32) @ adapter.write_PL).astype(np.float32)
     if adapter.interactions:
         change_BQ = interaction_changes(adapter, requests, values_BF)

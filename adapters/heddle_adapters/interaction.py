@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heddle_adapters.arrays import Floats
 from heddle_adapters.design import THIN_CELL, Coding, column_slices
@@ -35,6 +36,13 @@ class Interaction:
     def is_thin(self, value: float, other: float) -> bool:
         """Say whether this pair of values (of `factor`, of `on`) is one of too few images."""
         return bool(self.thin) and (round(value), round(other)) in self.thin
+
+    def are_thin(self, values_B: Floats, others_B: Floats) -> NDArray[np.bool_]:
+        """Return `is_thin` of B pairs of values."""
+        thin_B = np.zeros(len(values_B), dtype=np.bool_)
+        for value, other in self.thin:
+            thin_B |= (np.rint(values_B) == value) & (np.rint(others_B) == other)
+        return thin_B
 
 
 def pair_columns(codings: Sequence[Coding], interaction: Interaction) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.arrays import Floats
 from heddle_adapters.calibrate import angle_error
-from heddle_adapters.read import read, scores_of, softmax
+from heddle_adapters.read import read_values, scores_of, softmax
 from heddle_adapters.solution import solve
 
 FEWEST_ROWS = 100  # that teach an independent judge
@@ -43,7 +43,7 @@ class Judge:
 
     def values(self, latents_BL: NDArray[Any]) -> Floats:
         """Return what it reads, [B, F]."""
-        return read(self.adapter, latents_BL).values_BF
+        return read_values(self.adapter, latents_BL)
 
     def change(
         self, factor: int, after_BL: NDArray[Any], before_BL: NDArray[Any], source_B: Floats, target_B: Floats

@@ -10,7 +10,7 @@ from heddle_adapters.associations import Association
 from heddle_adapters.dependence import condition, condition_between, smallest_detectable
 from heddle_adapters.design import code_all
 from heddle_adapters.label_requests import LabelRequest, label_requests
-from heddle_adapters.read import read
+from heddle_adapters.read import read_values
 from heddle_adapters.report_labels import AssociationCard, LabellingCard, LabelRequestCard
 from heddle_adapters.whole import SetScores
 from heddle_platform.factors import FactorSet
@@ -34,7 +34,7 @@ def labelling_card(
         pool_ML: latents of the unlabelled images.
         pool_names: what those images are called.
     """
-    pool_read_MF = None if pool_ML is None or not len(pool_ML) else read(adapter, pool_ML).values_BF
+    pool_read_MF = None if pool_ML is None or not len(pool_ML) else read_values(adapter, pool_ML)
     requests, short = label_requests(values_NF, adapter.factor_set, pool_read_MF=pool_read_MF)
     ceilings = [ceiling for ceiling in whole.ceilings if ceiling is not None]
     ceiling = float(np.mean(ceilings)) if ceilings else None

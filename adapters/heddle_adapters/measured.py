@@ -13,7 +13,7 @@ from heddle_adapters.curves import Draw, Reported, curve_card, draw_curves
 from heddle_adapters.fidelity import fidelity_card, yardstick
 from heddle_adapters.judges import Judge, judges_of
 from heddle_adapters.leaks import leak_cards
-from heddle_adapters.read import read
+from heddle_adapters.read import read_values
 from heddle_adapters.report_edits import STRENGTHS, EditsCard, JudgeCard
 from heddle_adapters.trial import Trial, draw_trial
 
@@ -120,7 +120,7 @@ def _gone_back(parts: Sequence[Reported], latents_NL: Floats, draw: Draw) -> lis
     trials: list[Trial] = []
     for part in parts:
         trial = part.trial
-        source_B = read(trial.adapter, latents_NL[trial.rows_B]).values_BF[:, trial.factor]
+        source_B = read_values(trial.adapter, latents_NL[trial.rows_B])[:, trial.factor]
         seen_BL = part.seen_BL.astype(np.float64)
         trials.append(draw_trial(trial.adapter, seen_BL, np.arange(len(seen_BL)), trial.factor, source_B))
     return draw(trials, "decode")

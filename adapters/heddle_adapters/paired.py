@@ -16,7 +16,7 @@ from heddle_adapters.fit import fit_adapter
 from heddle_adapters.folds import fold_of_rows
 from heddle_adapters.intake import check_values
 from heddle_adapters.leave_one_out import RIDGE
-from heddle_adapters.read import read
+from heddle_adapters.read import read_values
 from heddle_adapters.solve import RESIDUAL_SHARE
 from heddle_adapters.weights import known_mean, mean_of, relative_weights, spread_of, total_of, weighed
 from heddle_platform.factors import FactorSet
@@ -108,7 +108,7 @@ def _merits(
             refine=False,
         )
         codings = adapter.codings
-        read_NF[held_N] = read(adapter, latents_NL[held_N]).values_BF
+        read_NF[held_N] = read_values(adapter, latents_NL[held_N])
     merits_NF = np.empty_like(values_NF)
     for index, coding in enumerate(codings or ()):
         truth_N, told_N = values_NF[:, index], read_NF[:, index]

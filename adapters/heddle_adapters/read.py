@@ -74,6 +74,15 @@ def read(adapter: Adapter, latents_BL: NDArray[Any]) -> Readings:
     return interpret(adapter, scores_of(adapter, latents_BL))
 
 
+def read_values(adapter: Adapter, latents_BL: NDArray[Any]) -> Floats:
+    """Return `read(...).values_BF`, [B, F], without the work of probabilities.
+
+    Raises:
+        InvalidInput: see `scores_of`.
+    """
+    return values_of(adapter, scores_of(adapter, latents_BL))
+
+
 def scores_of(adapter: Adapter, latents_BL: NDArray[Any]) -> Floats:
     """Return the raw scores [B, C]: logits before temperature, values, (cos, sin).
 

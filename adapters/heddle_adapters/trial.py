@@ -18,7 +18,7 @@ from heddle_adapters.calibrate import angle_error
 from heddle_adapters.edit import edit_latents
 from heddle_adapters.read import scores_of, values_of
 from heddle_platform.edits import EditRequest
-from heddle_platform.factors import Binary, Continuous, LevelledFactor, Periodic
+from heddle_platform.factors import Binary, Continuous, FactorSpec, LevelledFactor, Periodic
 
 RoundTrip = Callable[[NDArray[Any]], NDArray[Any]]
 PreserveTrip = Callable[[NDArray[np.intp], NDArray[Any]], NDArray[Any]]
@@ -104,7 +104,7 @@ def draw_targets(adapter: Adapter, factor: int, values_B: Floats, random: np.ran
 def draw_trial(adapter: Adapter, latents_NL: Floats, rows_B: NDArray[np.intp], factor: int, targets_B: Floats) -> Trial:
     """Edit the rows with the same code that serves edits."""
     spec = adapter.factor_set.factors[factor]
-    requests = [request_of(spec, float(target)) for target in targets_B]
+    requests = requests_of(spec, targets_B)
     edited = edit_latents(adapter, latents_NL[rows_B].astype(np.float32), requests)
     return Trial(adapter, factor, rows_B, targets_B, edited.latents_BL)
 
@@ -150,6 +150,12 @@ def judge_trial(trial: Trial, latents_NL: Floats, seen_BL: Singles, unedited_BL:
         _differ(adapter, after_BF, before_BF),
         _differ(adapter, unedited_BF, before_BF),
     )
+
+
+def requests_of(spec: FactorSpec, targets_B: Floats) -> list[EditRequest]:
+    """Return the edits that set one factor to B level indices or values; equal ones are one object."""
+    known = {target: request_of(spec, target) for target in set(targets_B.tolist())}
+    return [known[target] for target in targets_B.tolist()]
 
 
 def request_of(spec: Any, target: float) -> EditRequest:

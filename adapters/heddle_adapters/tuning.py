@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles
-from heddle_adapters.read import read
+from heddle_adapters.read import read_values
 from heddle_adapters.schedule import GAINS
 from heddle_adapters.trial import Outcome, Trial, draw_targets, draw_trial, judge_trial
 
@@ -67,7 +67,7 @@ def tune(
         seed: of the targets drawn.
     """
     names = adapter.factor_set.names
-    values_BF = read(adapter, latents_NL[rows]).values_BF
+    values_BF = read_values(adapter, latents_NL[rows])
     random = np.random.default_rng(seed)
     targets = [draw_targets(adapter, index, values_BF[:, index], random) for index in range(len(names))]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from heddle_adapters.adapter import Adapter, DetailMode
 from heddle_adapters.arrays import Floats, Mask, Singles
 from heddle_adapters.discover import Tried
-from heddle_adapters.read import read
+from heddle_adapters.read import read_values
 from heddle_adapters.trial import draw_targets, draw_trial, judge_trial
 from heddle_adapters.tuning import Draw
 
@@ -35,7 +35,7 @@ def edit_worth(
     Damage is the share of the other readable factors that read otherwise than in the picture that came in. Arguments as
     `tuning.tune`; equal arguments edit the same rows to the same targets.
     """
-    values_BF = read(adapter, latents_NL[rows]).values_BF
+    values_BF = read_values(adapter, latents_NL[rows])
     random = np.random.default_rng(seed)
     factors = range(values_BF.shape[1])
     targets = [draw_targets(adapter, index, values_BF[:, index], random) for index in factors]

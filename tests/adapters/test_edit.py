@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.calibrate import angle_error
-from heddle_adapters.change import STRENGTH_STEPS, check_request, code_value, design_change, interaction_change
+from heddle_adapters.change import (
+    STRENGTH_STEPS,
+    check_request,
+    code_value,
+    design_change,
+    design_changes,
+    interaction_change,
+    interaction_changes,
+)
 from heddle_adapters.edit import detail_of, edit_latents
 from heddle_adapters.read import read
 from heddle_platform.edits import EditRequest
@@ -82,6 +90,25 @@ def test_absolute_and_relative_edits_agree_from_everywhere(
     # the same to rounding, which may fall to the other side of half a step
     assert np.abs(np.concatenate([steps_P, steps_Q])).max() <= 1.0
     assert np.count_nonzero(steps_P) <= 1
+
+
+@pytest.mark.parametrize("which", ["adapter", "entwined_adapter"])
+def test_changes_of_many_pictures_are_those_of_each_alone(
+    request: pytest.FixtureRequest, tenant: Any, which: str
+) -> None:
+    one: Adapter = request.getfixturevalue(which)
+    loud = one.with_gains({"age": 1.37, "shape": 1.1, "lit": 0.7})
+    wishes = [
+        wanted(set={"shape": "cone", "lit": True}),
+        wanted(set={"age": 61.3, "hue": 12.0}),
+        wanted(shift={"size": 0.6, "hue": 77.0}),
+        wanted(set={"lit": False}, shift={"age": -200.0}),
+    ]
+    requests = [wishes[row % len(wishes)] for row in range(60)]
+    values_BF = read(loud, tenant.latents_NL[:60]).values_BF
+    for many, single in ((design_changes, design_change), (interaction_changes, interaction_change)):
+        alone = [single(loud, asked, values_F) for asked, values_F in zip(requests, values_BF, strict=True)]
+        np.testing.assert_array_equal(many(loud, requests, values_BF), np.stack(alone))
 
 
 def test_setting_what_is_read_changes_nothing(adapter: Adapter, tenant: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heddle_platform.base.runtime import BaseRuntime, to_uint8
+from heddle_platform.base.runtime import BaseRuntime
 from heddle_workers.image_set import ImageSet
 
 _CHUNK = 64  # pictures per call of the base
@@ -41,6 +41,7 @@ class RoundTrips:
         self.threads = threads
         self._remember = remember
         self._drawn: dict[bytes, NDArray[np.uint16]] = {}
+        self._owned: dict[int, NDArray[np.uint8]] = {}
         self._known: dict[bytes, NDArray[np.float32]] = {}
 
     def decoded(self, latents_BL: NDArray[Any]) -> NDArray[np.float32]:
@@ -50,7 +51,7 @@ class RoundTrips:
 
         def see(places: Sequence[int]) -> NDArray[np.float32]:
             some_PL = latents_BL[places]
-            return self._seen(lambda part: to_uint8(self._pictures(some_PL[part])), len(places))
+            return self._seen(lambda part: self._pictures(some_PL[part]), len(places))
 
         return self._once(_keys(latents_BL), see)
 
@@ -71,34 +72,49 @@ class RoundTrips:
             self._known |= zip([keys[place] for place in missing], see(missing), strict=True)
         return np.stack([self._known[key] for key in keys])
 
-    def _seen(self, draw: Callable[[slice], NDArray[np.uint8]], count: int) -> NDArray[np.float32]:
+    def _seen(self, draw: Callable[[slice], NDArray[np.float32]], count: int) -> NDArray[np.float32]:
         # the base's sessions leave Python's lock while they compute, so threads are as good as processes
         size = min(_CHUNK, max(1, -(-count // self.threads)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
         out_BL = np.empty((count, self.runtime.latents), dtype=np.float32)
         if self.threads == 1:
             for part in parts:
-                out_BL[part] = self.runtime.encode(draw(part))
+                out_BL[part] = self.runtime.seen(draw(part))
             return out_BL
         with ThreadPoolExecutor(self.threads) as pool:
             for part, latents_PL in zip(
-                parts, pool.map(lambda part: self.runtime.encode(draw(part)), parts), strict=True
+                parts, pool.map(lambda part: self.runtime.seen(draw(part)), parts), strict=True
             ):
                 out_BL[part] = latents_PL
         return out_BL
 
-    def _preserve(self, rows: Sequence[int], latents_BL: NDArray[Any]) -> NDArray[np.uint8]:
-        change = self._pictures(latents_BL) - self._pictures(self.latents_NL[rows])
-        return to_uint8(self.images.small(rows, self.runtime.image_size) / np.float32(255) + change)
+    def _preserve(self, rows: Sequence[int], latents_BL: NDArray[Any]) -> NDArray[np.float32]:
+        pictures = self._pictures(latents_BL)
+        pictures -= self._pictures(self.latents_NL[rows])
+        pictures += np.stack([self._own(row) for row in rows]) / np.float32(255)
+        return pictures
+
+    def _own(self, row: int) -> NDArray[np.uint8]:
+        """Return image `row` as a base sees it, [3, S, S]; a card edits the same images again and again."""
+        kept = self._owned.get(row)
+        if kept is None:
+            kept = np.ascontiguousarray(self.images.small([row], self.runtime.image_size)[0].transpose(2, 0, 1))
+            if len(self._owned) < _PICTURES_KEPT:
+                self._owned[row] = kept
+        return kept
 
     def _pictures(self, latents_BL: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what latents draw, [B, 3, S, S], as an array of the caller's own."""
         # a card asks for the same picture twice: edits are judged in both modes, and rows edited for every factor
         keys = _keys(latents_BL)
         kept = [self._drawn.get(key) for key in keys]
         missing = [index for index, picture in enumerate(kept) if picture is None]
-        pictures = np.empty((len(keys), self.runtime.image_size, self.runtime.image_size, 3), dtype=np.float32)
-        if missing:
-            pictures[missing] = self.runtime.decode(latents_BL[missing])
+        if len(missing) == len(keys):
+            pictures = self.runtime.drawn(latents_BL)
+        else:
+            pictures = np.empty((len(keys), 3, self.runtime.image_size, self.runtime.image_size), dtype=np.float32)
+            if missing:
+                pictures[missing] = self.runtime.drawn(latents_BL[missing])
         for index, picture in enumerate(kept):
             if picture is not None:
                 np.divide(picture, _STEPS, out=pictures[index])

@@ -85,13 +85,38 @@ class BaseRuntime:
         Raises:
             InvalidInput: wrong shape, or a value that is not finite.
         """
+        return np.ascontiguousarray(self.drawn(latents_NL).transpose(0, 2, 3, 1))
+
+    def drawn(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Standardised latents -> images as the decoder returns them, float32 [N, 3, S, S] in 0..1.
+
+        Raises:
+            InvalidInput: see `decode`.
+        """
         raw_NL = self._raw(latents_NL)
-        shape = (len(raw_NL), self.image_size, self.image_size, 3)
-        images_NHWC = np.empty(shape, dtype=np.float32)
+        if 0 < len(raw_NL) <= _CHUNK:
+            whole_NCHW: NDArray[np.float32] = self._decoder.run(None, {"latent": raw_NL})[0]
+            return whole_NCHW
+        images_NCHW = np.empty((len(raw_NL), 3, self.image_size, self.image_size), dtype=np.float32)
         for start in range(0, len(raw_NL), _CHUNK):
-            decoded = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
-            images_NHWC[start : start + _CHUNK] = decoded.transpose(0, 2, 3, 1)
-        return images_NHWC
+            images_NCHW[start : start + _CHUNK] = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
+        return images_NCHW
+
+    def seen(self, images_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Drawn images [N, 3, S, S] -> standardised latents [N, L] of them as pictures: rounded to bytes and clipped.
+
+        The same numbers as `encode(to_uint8(...))`; the images are overwritten.
+        """
+        images_NCHW *= np.float32(255)
+        np.rint(images_NCHW, out=images_NCHW)
+        np.clip(images_NCHW, 0, 255, out=images_NCHW)
+        images_NCHW /= np.float32(255)
+        seen_NL = np.empty((len(images_NCHW), self.latents), dtype=np.float32)
+        for start in range(0, len(images_NCHW), _CHUNK):
+            seen_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": images_NCHW[start : start + _CHUNK]})[0]
+        seen_NL -= self.mean_L
+        seen_NL /= self.std_L
+        return seen_NL
 
     def seen_again(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
         """Standardised latents -> those of the pictures they draw, [N, L] -> [N, L]: encode(to_uint8(decode())).
@@ -101,17 +126,9 @@ class BaseRuntime:
         Raises:
             InvalidInput: see `decode`.
         """
-        raw_NL = self._raw(latents_NL)
-        seen_NL = np.empty_like(raw_NL)
-        for start in range(0, len(raw_NL), _CHUNK):
-            image_NCHW = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
-            image_NCHW *= np.float32(255)
-            np.rint(image_NCHW, out=image_NCHW)
-            np.clip(image_NCHW, 0, 255, out=image_NCHW)
-            image_NCHW /= np.float32(255)
-            seen_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": image_NCHW})[0]
-        seen_NL -= self.mean_L
-        seen_NL /= self.std_L
+        seen_NL = np.empty((len(latents_NL), self.latents), dtype=np.float32)
+        for start in range(0, len(latents_NL), _CHUNK):
+            seen_NL[start : start + _CHUNK] = self.seen(self.drawn(latents_NL[start : start + _CHUNK]))
         return seen_NL
 
     def _raw(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
