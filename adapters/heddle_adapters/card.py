@@ -112,6 +112,7 @@ def score_adapter(
         readable_F = np.array([skill.readable for skill in skills])
         # forests leave Python's lock: they grow while pictures are drawn
         whole = beside.submit(set_scores, latents_NL, read_NF, values_NF, factor_set, forests=forests)
+        together = beside.submit(associations, values_NF, factor_set, seed=seed)
         if any(one.interactions for one in adapters):
             worth = _worth(studio, adapters[0], fits.one(fold_N != 0, ())[0], fold_N, readable_F, round_trips, seed)
             if do_harm(*worth):
@@ -120,7 +121,7 @@ def score_adapter(
         kept = reserve(len(skills), round_trips) if curves else 0
         edited = _edit(studio, adapters, fold_N, readable_F, round_trips - kept, seed)
         adapter = adapter.with_gains(edited.tuned.gains).with_detail(edited.tuned.detail)
-        pairs = associations(values_NF, factor_set, seed=seed)
+        pairs = together.result()
         measured = None
         if curves:
             measured = measure_edits(

@@ -48,17 +48,22 @@ class CrossFit:
         pairs = None if interacting else ()
         folds = int(self.fold_N.max()) + 1
         # linear algebra leaves Python's lock, so two threads fit in less time than one; each fit sums on one as ever
+        everything = np.ones(len(self.fold_N), dtype=np.bool_)
         with ThreadPoolExecutor(_THREADS) as pool:
-            taught = [self.fold_N != fold for fold in range(folds)]
-            adapters = []
-            for fold, (adapter, _) in enumerate(pool.map(lambda one_N: self.one(one_N, pairs), taught)):
-                adapters.append(adapter)
-                self.tell("fit", (fold + 1) / (folds + 1))
-        started = time.perf_counter()
-        adapter, tried = self.one(np.ones(len(self.fold_N), dtype=np.bool_), pairs)
-        seconds = time.perf_counter() - started
-        self.tell("fit", 1.0)
+            taught = [*(self.fold_N != fold for fold in range(folds)), everything]
+            fitted = []
+            for place, one in enumerate(pool.map(lambda one_N: self._timed(one_N, pairs), taught)):
+                fitted.append(one)
+                self.tell("fit", (place + 1) / (folds + 1))
+        (adapter, tried), seconds = fitted[-1]
+        adapters = [own for (own, _), _ in fitted[:-1]]
         return adapters, adapter, tried, seconds
+
+    def _timed(
+        self, taught_N: Mask, pairs: Sequence[Interaction] | None
+    ) -> tuple[tuple[Adapter, tuple[Tried, ...]], float]:
+        started = time.perf_counter()
+        return self.one(taught_N, pairs), time.perf_counter() - started
 
     def one(self, taught_N: Mask, pairs: Sequence[Interaction] | None) -> tuple[Adapter, tuple[Tried, ...]]:
         """Fit on some rows, with the pairs that are found among them if none are given."""

@@ -23,6 +23,7 @@ PICTURES: Final = 3  # images per strip
 _MOST_LEVELS: Final = 6
 _STEPS: Final = 5  # of a number over its usable range
 _HEIGHT: Final = 96  # pixels of a picture on the page
+_TOGETHER: Final = 64  # pictures per call of the base
 _WIDEST: Final = 2.0  # width over height
 
 
@@ -62,9 +63,44 @@ def draw_strips(adapter: Adapter, table: LabelTable, trips: RoundTrips) -> tuple
         rows = _spread(range(labelled))
         editor = _without(adapter, table, trips, rows)
     editor = editor.with_refused(())
+    wanted = [_targets(editor, factor) for factor in adapter.factor_set.factors]
+    asked = [
+        [EditRequest(adapter="card", set={factor.name: value}) for _, value in values]
+        for factor, values in zip(adapter.factor_set.factors, wanted, strict=True)
+    ]
+    edits = [(row, request) for row in rows for requests in asked for request in requests]
+    plain_BL = trips.latents_NL[[row for row, _ in edits]]
+    edited_BL = edit_latents(editor, plain_BL, [request for _, request in edits]).latents_BL
     with ThreadPoolExecutor(trips.threads) as threads:
-        drawn = threads.map(lambda factor: _strips_of(editor, factor, rows, trips), adapter.factor_set.factors)
-        return tuple(strip for strips in drawn for strip in strips)
+        originals = threads.map(lambda row: _original(row, trips), rows)
+        drawn = _drawn(np.vstack([edited_BL, trips.latents_NL[list(rows)]]), trips, threads)
+        shown = dict(zip(rows, originals, strict=True))
+        before = dict(zip(rows, drawn[len(edits) :], strict=True))
+
+        def picture(edit: tuple[int, EditRequest], after: NDArray[np.float32]) -> str:
+            row, request = edit
+            return _webp(_served(shown[row][0], after, before[row], detail_of(editor, request)))
+
+        pictures = threads.map(picture, edits, drawn)
+        of_row = {
+            row: [[Picture(caption, next(pictures)) for caption, _ in values] for values in wanted] for row in rows
+        }
+    return tuple(
+        Strip(factor.name, shown[row][1], tuple(of_row[row][index]))
+        for index, factor in enumerate(adapter.factor_set.factors)
+        for row in rows
+    )
+
+
+def _original(row: int, trips: RoundTrips) -> tuple[NDArray[np.uint8], Picture]:
+    original = _page_size(trips.images.original(row))
+    return original, Picture("original", _webp(original))
+
+
+def _drawn(latents_BL: NDArray[np.float32], trips: RoundTrips, threads: ThreadPoolExecutor) -> NDArray[np.float32]:
+    size = min(_TOGETHER, max(1, -(-len(latents_BL) // trips.threads)))
+    parts = [latents_BL[start : start + size] for start in range(0, len(latents_BL), size)]
+    return np.concatenate(list(threads.map(trips.runtime.decode, parts)))
 
 
 def _spread(rows: range) -> list[int]:
@@ -86,23 +122,6 @@ def _without(adapter: Adapter, table: LabelTable, trips: RoundTrips, rows: Seque
     names = adapter.factor_set.names
     gains = {name: float(gain) for name, gain in zip(names, adapter.gain_F, strict=True)}
     return fitted.with_gains(gains).with_detail(dict(zip(names, adapter.detail, strict=True)))
-
-
-def _strips_of(editor: Adapter, factor: FactorSpec, rows: Sequence[int], trips: RoundTrips) -> list[Strip]:
-    wanted = _targets(editor, factor)
-    requests = [EditRequest(adapter="card", set={factor.name: value}) for _, value in wanted]
-    strips = []
-    for row in rows:
-        original = _page_size(trips.images.original(row))
-        latents_BL = np.repeat(trips.latents_NL[row : row + 1], len(requests), axis=0)
-        edited = edit_latents(editor, latents_BL, requests)
-        drawn = trips.runtime.decode(np.vstack([edited.latents_BL, trips.latents_NL[row : row + 1]]))
-        after = tuple(
-            Picture(caption, _webp(_served(original, picture, drawn[-1], detail_of(editor, request))))
-            for (caption, _), request, picture in zip(wanted, requests, drawn, strict=False)
-        )
-        strips.append(Strip(factor.name, Picture("original", _webp(original)), after))
-    return strips
 
 
 def _targets(editor: Adapter, factor: FactorSpec) -> list[tuple[str, str | bool | float]]:
