@@ -23,7 +23,6 @@ PICTURES: Final = 3  # images per strip
 _MOST_LEVELS: Final = 6
 _STEPS: Final = 5  # of a number over its usable range
 _HEIGHT: Final = 96  # pixels of a picture on the page
-_TOGETHER: Final = 64  # pictures per call of the base
 _WIDEST: Final = 2.0  # width over height
 
 
@@ -98,7 +97,7 @@ def _original(row: int, trips: RoundTrips) -> tuple[NDArray[np.uint8], Picture]:
 
 
 def _drawn(latents_BL: NDArray[np.float32], trips: RoundTrips, threads: ThreadPoolExecutor) -> NDArray[np.float32]:
-    size = min(_TOGETHER, max(1, -(-len(latents_BL) // trips.threads)))
+    size = min(trips.runtime.batch, max(1, -(-len(latents_BL) // trips.threads)))
     parts = [latents_BL[start : start + size] for start in range(0, len(latents_BL), size)]
     return np.concatenate(list(threads.map(trips.runtime.decode, parts)))
 

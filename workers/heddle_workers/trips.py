@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_workers.image_set import ImageSet
 
-_CHUNK = 64  # pictures per call of the base
 _PICTURES_KEPT = 4_000  # at 64 x 64: 98 MB
 _STEPS = np.float32(65_535)  # of a kept picture's values, 0..1; half floats take seven times as long to make
 
@@ -74,7 +73,7 @@ class RoundTrips:
 
     def _seen(self, draw: Callable[[slice], NDArray[np.float32]], count: int) -> NDArray[np.float32]:
         # the base's sessions leave Python's lock while they compute, so threads are as good as processes
-        size = min(_CHUNK, max(1, -(-count // self.threads)))
+        size = min(self.runtime.batch, max(1, -(-count // self.threads)))
         parts = [slice(start, start + size) for start in range(0, count, size)]
         out_BL = np.empty((count, self.runtime.latents), dtype=np.float32)
         if self.threads == 1:

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from heddle_platform.base.bundle import DECODER, ENCODER, BaseBundle
 from heddle_platform.errors import InvalidInput
 
-_CHUNK = 64
+# Pictures of one call: on a processor what its second-level cache holds beside their activations (24 took 8 % less time
+# than 64 there, 16 no less), elsewhere enough to be busy. What comes out does not depend on it.
+_BATCH, _BATCH_OF_GPU = 24, 64
+_CPU = "CPUExecutionProvider"
 _SMALLEST_STD = 1e-6
 
 
@@ -25,6 +28,7 @@ class BaseRuntime:
         image_size: side of its square RGB images in pixels.
         digest: the bundle's digest.
         provider: the ONNX Runtime provider in use.
+        batch: images of one call to the graphs; more go in several.
         mean_L, std_L: what raw latents are standardised with.
     """
 
@@ -39,6 +43,7 @@ class BaseRuntime:
         self.latents, self.image_size = manifest.latents, manifest.image_size
         self.digest = bundle.digest
         self.provider: str = encoder.get_providers()[0]
+        self.batch = _BATCH if self.provider == _CPU else _BATCH_OF_GPU
 
     @classmethod
     def from_bundle(cls, bundle: BaseBundle, *, threads: int = 1) -> Self:
@@ -68,9 +73,9 @@ class BaseRuntime:
                 f"{', '.join(map(str, expected))}]; resize them first"
             )
         raw_NL = np.empty((len(images_NHWC), self.latents), dtype=np.float32)
-        for start in range(0, len(images_NHWC), _CHUNK):
-            chunk = images_NHWC[start : start + _CHUNK].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
-            raw_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": chunk})[0]
+        for start in range(0, len(images_NHWC), self.batch):
+            chunk = images_NHWC[start : start + self.batch].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+            raw_NL[start : start + self.batch] = self._encoder.run(None, {"image": chunk})[0]
         raw_NL -= self.mean_L
         raw_NL /= self.std_L
         return raw_NL
@@ -94,12 +99,14 @@ class BaseRuntime:
             InvalidInput: see `decode`.
         """
         raw_NL = self._raw(latents_NL)
-        if 0 < len(raw_NL) <= _CHUNK:
+        if 0 < len(raw_NL) <= self.batch:
             whole_NCHW: NDArray[np.float32] = self._decoder.run(None, {"latent": raw_NL})[0]
             return whole_NCHW
         images_NCHW = np.empty((len(raw_NL), 3, self.image_size, self.image_size), dtype=np.float32)
-        for start in range(0, len(raw_NL), _CHUNK):
-            images_NCHW[start : start + _CHUNK] = self._decoder.run(None, {"latent": raw_NL[start : start + _CHUNK]})[0]
+        for start in range(0, len(raw_NL), self.batch):
+            images_NCHW[start : start + self.batch] = self._decoder.run(
+                None, {"latent": raw_NL[start : start + self.batch]}
+            )[0]
         return images_NCHW
 
     def seen(self, images_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,8 +119,10 @@ class BaseRuntime:
         np.clip(images_NCHW, 0, 255, out=images_NCHW)
         images_NCHW /= np.float32(255)
         seen_NL = np.empty((len(images_NCHW), self.latents), dtype=np.float32)
-        for start in range(0, len(images_NCHW), _CHUNK):
-            seen_NL[start : start + _CHUNK] = self._encoder.run(None, {"image": images_NCHW[start : start + _CHUNK]})[0]
+        for start in range(0, len(images_NCHW), self.batch):
+            seen_NL[start : start + self.batch] = self._encoder.run(
+                None, {"image": images_NCHW[start : start + self.batch]}
+            )[0]
         seen_NL -= self.mean_L
         seen_NL /= self.std_L
         return seen_NL
@@ -127,8 +136,8 @@ class BaseRuntime:
             InvalidInput: see `decode`.
         """
         seen_NL = np.empty((len(latents_NL), self.latents), dtype=np.float32)
-        for start in range(0, len(latents_NL), _CHUNK):
-            seen_NL[start : start + _CHUNK] = self.seen(self.drawn(latents_NL[start : start + _CHUNK]))
+        for start in range(0, len(latents_NL), self.batch):
+            seen_NL[start : start + self.batch] = self.seen(self.drawn(latents_NL[start : start + self.batch]))
         return seen_NL
 
     def _raw(self, latents_NL: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -155,6 +164,6 @@ def _session(graph: bytes, threads: int) -> onnxruntime.InferenceSession:
     # Spinning threads eat a small machine's cores between calls.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    wanted = ("CUDAExecutionProvider", _CPU)
     offered = onnxruntime.get_available_providers()
     return onnxruntime.InferenceSession(graph, options, providers=[name for name in wanted if name in offered])
