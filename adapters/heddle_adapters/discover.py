@@ -135,9 +135,7 @@ def find_interactions(
         if not pairs:
             return ()
         fold_N = fold_of_rows(values_NF, FOLDS, seed)
-        folds = [
-            _fold(latents_NL, design_NP, codings, fold_N == fold, ridge, weight_N) for fold in range(FOLDS)
-        ]
+        folds = [_fold(latents_NL, design_NP, codings, fold_N == fold, ridge, weight_N) for fold in range(FOLDS)]
         return _judged(folds, values_NF, codings, pairs, ridge)
 
 
