@@ -84,6 +84,16 @@ def test_periodic_levels_lie_on_a_circle_that_may_close() -> None:
     torch.testing.assert_close(values[1], torch.tensor([0.0, math.sqrt(2)]), atol=1e-6, rtol=0)
 
 
+def test_a_folded_turn_rises_and_falls_without_a_jump() -> None:
+    values = targets(Pin(factor="turn", latents=(0,), scale="folded", period=4), 9)[:, 0]
+    top = math.sqrt(3)
+    torch.testing.assert_close(values, torch.tensor([-top, 0.0, top, 0.0, -top, 0.0, top, 0.0, -top]))
+    # Of a period that is no whole number of levels the values differ, their step does not.
+    fine = targets(Pin(factor="turn", latents=(0,), scale="folded", period=100.5), 2010)[:, 0]
+    assert float(fine.square().mean()) == pytest.approx(1, abs=1e-3)
+    assert float(fine.diff().abs().max()) == pytest.approx(4 * top / 100.5, rel=1e-3)
+
+
 def pinned(*pins: Pin, spread: float = 0.2, latents: int = 4) -> PinLatents:
     return PinLatents(PinConfig(pins=pins, spread=spread), latents, FACTORS)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from heddle_platform.base.augment import AugmentConfig, augment
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import UNKNOWN, Corpus, resident_parts
-from heddle_platform.base.labelled import LabelsConfig, labelled_rows
+from heddle_platform.base.labelled import LabelsConfig, Moves, labelled_rows
 from heddle_platform.base.pairs import PairsConfig, Partners
 
 # ITU-R BT.601, as Pillow's "L".
@@ -104,6 +104,7 @@ class BatchSource:
             (part, int(row)) for part, known in enumerate(self._known or []) for row in known.nonzero()[0]
         ]
         self._of_batch = labels.of_batch if labels else 0.0
+        self._moves = Moves(labels.moves, corpus.factors) if labels and labels.moves else None
         self._partners = [Partners(part, corpus.factors, pairs) for part in whole] if pairs else []
 
     @classmethod
@@ -128,8 +129,10 @@ class BatchSource:
         self._parts = [part.at(step * rate) for part, rate in zip(self._streams, self._drawn_per_step, strict=True)]
         count = self._batch // 2 if self._partners else self._batch
         chosen = self._choose(count, generator)
-        images = self._floats([self._parts[part].images[row] for part, row in chosen])
-        halves = [(images, self._labels(chosen))]
+        images, labels = [self._parts[part].images[row] for part, row in chosen], self._labels(chosen)
+        if self._moves:
+            self._move_labelled(self._moves, images, labels, generator)
+        halves = [(self._floats(images), labels)]
         if self._partners:
             halves.append(self._partners_of(chosen, generator))
         changed = int(count * self._augment.share)
@@ -154,6 +157,17 @@ class BatchSource:
             picks = torch.randint(len(self._labelled), (again,), generator=generator)
             chosen[count - again :] = [self._labelled[pick] for pick in picks.tolist()]
         return chosen
+
+    def _move_labelled(
+        self, moves: Moves, images: list[NDArray[np.uint8]], labels_BF: Tensor, generator: torch.Generator
+    ) -> None:
+        """Move the images that were drawn for their labels, in place; those drawn among all stay as they are."""
+        count = len(images)
+        first = count - int(count * self._of_batch)
+        places = torch.rand(count - first, 2, generator=generator).tolist()
+        for index, place in zip(range(first, count), places, strict=True):
+            images[index], moved_F = moves.of(images[index], labels_BF[index].numpy(), place)
+            labels_BF[index] = torch.from_numpy(moved_F)
 
     def _floats(self, images: list[NDArray[np.uint8]]) -> Tensor:
         return to_float(np.stack(images), self._channels, self._image_size)
