@@ -52,7 +52,7 @@ def kl(weight: float) -> dict[str, Any]:
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "beta-vae": {"terms": [DRAW, kl(4)]},
     "beta-tcvae": {"terms": [DRAW, kl(1), TOGETHER]},
-    "factor-vae": {"terms": [DRAW, kl(1), {"kind": "critic", "schedule": {"weight": 35}}]},
+    "factor-vae": {"terms": [DRAW, kl(1), {"kind": "critic", "schedule": {"weight": 10}}]},
     "dip-vae": {
         "terms": [DRAW, kl(1), {"kind": "moments", "of": "samples", "diagonal": 1, "schedule": {"weight": 10}}]
     },
