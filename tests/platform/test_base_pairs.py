@@ -10,8 +10,9 @@ from heddle_platform.base.augment import AugmentConfig
 from heddle_platform.base.batches import BatchSource, step_generator, to_float
 from heddle_platform.base.corpus import DSPRITES_EXACT, Corpus, Factor, Part
 from heddle_platform.base.dsprites import FACTOR_SIZES, draw
-from heddle_platform.base.labelled import LabelsConfig, labelled_rows
+from heddle_platform.base.labelled import LabelsConfig, Moves, MovesConfig, labelled_rows, shifted
 from heddle_platform.base.pairs import PairsConfig
+from heddle_platform.errors import InvalidInput
 
 STILL = AugmentConfig(share=0)
 
@@ -116,6 +117,70 @@ def test_partners_of_labelled_images_stay_unlabelled() -> None:
 def test_a_labelled_fraction_is_said_once(entry: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="give exactly one of images and share"):
         LabelsConfig.model_validate(entry)
+
+
+ACROSS, DOWN = f"{DSPRITES_EXACT}/posX", f"{DSPRITES_EXACT}/posY"
+# 31 levels span 32 pixels.
+EXACT = MovesConfig(across=ACROSS, down=DOWN, step=32 / 31)
+
+
+def test_a_sprite_moved_by_a_whole_number_of_pixels_is_the_sprite_drawn_there() -> None:
+    corpus = sprites(20)
+    moves = Moves(EXACT, corpus.factors)
+    images, labels = corpus.held_out[0].images, corpus.held_out[0].labels
+    for image, row in zip(images, labels, strict=True):
+        corner = row.copy()
+        corner[4:] = 0
+        start = dsprites_exact.render(corner[None, 1:])[0]
+        moved, told = moves.of(start, corner, (0.999, 0.0))
+        assert told.tolist() == [*row[:4].tolist(), 31, 0]
+        np.testing.assert_array_equal(moved, dsprites_exact.render(told[None, 1:])[0])
+        moved, told = moves.of(image, row, ((row[4] + 0.5) / 32, (row[5] + 0.5) / 32))
+        np.testing.assert_array_equal(moved, image)
+        np.testing.assert_array_equal(told, row)
+
+
+def test_moved_sprites_are_within_a_pixel_of_where_their_labels_say() -> None:
+    batch = BatchSource(sprites(), 40, STILL, channels=1, labels=LabelsConfig(images=5, of_batch=0.5, moves=EXACT))
+    drawn = batch.draw(step_generator(0, 0))
+    still, moved = drawn.images.chunk(2)
+    assert (drawn.labels[20:] >= 0).all()
+    assert len({tuple(row) for row in drawn.labels[20:, 4:].tolist()}) > 15
+    assert len({tuple(row) for row in drawn.labels[20:, 1:4].tolist()}) <= 5
+    off = []
+    for image, row in zip(moved[:, 0].numpy(), drawn.labels[20:, 1:].tolist(), strict=True):
+        centres = [np.argwhere(pixels).mean(axis=0) for pixels in (image > 0.5, draw(*row))]
+        off.append(np.abs(centres[0] - centres[1]))
+    # Rounding is at most half a pixel, and so is what rasters do to a centre; a level too many would be a whole one.
+    assert np.max(off) < 1
+    assert np.mean(off) < 0.4
+    # What was drawn among all images stays where it is.
+    whole = {image.tobytes() for image in sprites().held_out[0].images[..., 0]}
+    assert all((image[0].numpy() * 255).round().astype(np.uint8).tobytes() in whole for image in still)
+
+
+def test_the_edge_is_drawn_out_and_an_unknown_place_stays() -> None:
+    image = np.arange(9, dtype=np.uint8).reshape(3, 3, 1)
+    assert shifted(image, 1, 0)[..., 0].tolist() == [[0, 0, 1], [3, 3, 4], [6, 6, 7]]
+    assert shifted(image, 0, -2)[..., 0].tolist() == [[6, 7, 8]] * 3
+    moves = Moves(MovesConfig(across="f0", down="f1"), labelled_part().factors)
+    moved, told = moves.of(image, np.array([-1, 0, 2], dtype=np.int16), (0.9, 0.4))
+    assert told.tolist() == [-1, 1, 2]
+    np.testing.assert_array_equal(moved, shifted(image, 0, 1))
+
+
+def test_moves_repeat_with_their_step() -> None:
+    source = BatchSource(sprites(), 8, STILL, labels=LabelsConfig(images=5, moves=EXACT))
+    first, second = (source.draw(step_generator(1, 17)) for _ in range(2))
+    assert torch.equal(first.images, second.images)
+    assert torch.equal(first.labels, second.labels)
+
+
+def test_a_way_that_no_factor_tells_of_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no factor 'depth' to move along; the corpus has f0, f1, f2"):
+        Moves(MovesConfig(across="depth"), labelled_part().factors)
+    with pytest.raises(ValidationError, match="name a factor in across, in down or in both"):
+        MovesConfig()
 
 
 def test_images_come_grey_and_in_the_networks_size() -> None:

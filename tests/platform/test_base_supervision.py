@@ -39,6 +39,17 @@ def test_a_latent_is_shared_below_the_middle_of_least_and_largest_divergence() -
     assert shared_latents(mean, torch.zeros(2, 4)).tolist() == [[True, True, False, False]]
 
 
+@pytest.mark.parametrize(
+    ("differing", "shared"),
+    [(1, [True, True, True, False]), (3, [True, False, False, False]), (9, [False, False, False, False])],
+)
+def test_a_known_number_of_latents_differs(differing: int, shared: list[bool]) -> None:
+    mean = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.5, 2.0]])
+    assert shared_latents(mean, torch.zeros(2, 4), differing).tolist() == [shared]
+    moved, _ = Ada(AdaConfig(differing=differing)).posterior(mean, torch.zeros(2, 4), 1.0)
+    assert (moved[0] == moved[1]).tolist() == [True, *shared[1:]]
+
+
 def test_variances_count_too() -> None:
     # KL(N(0, 1) || N(0, v)) = (1 / v - 1 + log v) / 2.
     logvar = torch.tensor([[0.0, 0.0], [0.0, math.log(0.01)]])
@@ -82,6 +93,16 @@ def test_periodic_levels_lie_on_a_circle_that_may_close() -> None:
     torch.testing.assert_close(values.square().sum(dim=1), torch.full((5,), 2.0))
     torch.testing.assert_close(values[0], values[4])
     torch.testing.assert_close(values[1], torch.tensor([0.0, math.sqrt(2)]), atol=1e-6, rtol=0)
+
+
+def test_a_folded_turn_rises_and_falls_without_a_jump() -> None:
+    values = targets(Pin(factor="turn", latents=(0,), scale="folded", period=4), 9)[:, 0]
+    top = math.sqrt(3)
+    torch.testing.assert_close(values, torch.tensor([-top, 0.0, top, 0.0, -top, 0.0, top, 0.0, -top]))
+    # Of a period that is no whole number of levels the values differ, their step does not.
+    fine = targets(Pin(factor="turn", latents=(0,), scale="folded", period=100.5), 2010)[:, 0]
+    assert float(fine.square().mean()) == pytest.approx(1, abs=1e-3)
+    assert float(fine.diff().abs().max()) == pytest.approx(4 * top / 100.5, rel=1e-3)
 
 
 def pinned(*pins: Pin, spread: float = 0.2, latents: int = 4) -> PinLatents:

@@ -42,6 +42,23 @@ def test_bernoulli_is_the_likelihood_of_coins() -> None:
     torch.testing.assert_close(Bernoulli(BernoulliConfig())(seen(images, chance)), expected)
 
 
+def test_bernoulli_and_its_gradient_are_torchs_own_even_where_the_draft_is_certain() -> None:
+    images = torch.rand(3, 1, 8, 8)
+    values, gradients = [], []
+    for ours in (True, False):
+        drawn = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(5))
+        drawn[0, 0, 0], drawn[0, 0, 1] = 0, 1
+        drawn.requires_grad_()
+        if ours:
+            value = Bernoulli(BernoulliConfig())(seen(images, drawn))
+        else:
+            value = torch.nn.functional.binary_cross_entropy(drawn, images, reduction="sum") / 3
+        gradients.append(torch.autograd.grad(value, drawn)[0])
+        values.append(value.detach())
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*gradients)
+
+
 def test_a_picture_drawn_for_certain_costs_nothing() -> None:
     images = (torch.rand(3, 1, 8, 8) > 0.5).float()
     assert float(Bernoulli(BernoulliConfig())(seen(images, images))) == 0

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from heddle_platform.base.augment import AugmentConfig, augment
 from heddle_platform.base.config import Recipe
 from heddle_platform.base.corpus import UNKNOWN, Corpus, resident_parts
-from heddle_platform.base.labelled import LabelsConfig, labelled_rows
+from heddle_platform.base.labelled import LabelsConfig, Moves, labelled_rows
 from heddle_platform.base.pairs import PairsConfig, Partners
 
 # ITU-R BT.601, as Pillow's "L".
@@ -57,10 +57,13 @@ def to_float(images_NHWC: NDArray[np.uint8], channels: int = 3, image_size: int 
     Returns:
         float [N, channels, image_size, image_size] in 0..1.
     """
-    images = torch.from_numpy(images_NHWC).permute(0, 3, 1, 2).float() / 255
-    if channels == 1 and images.shape[1] == 3:
-        images = (images * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    elif channels == 3 and images.shape[1] == 1:
+    pixels = torch.from_numpy(images_NHWC)
+    if channels == 1 and pixels.shape[3] == 3:
+        # One product with the weights of luma over 255: a third of the time of three channels made, weighed and summed.
+        images = (pixels.float() @ (torch.tensor(LUMA) / 255)).clamp_(max=1)[:, None]
+    else:
+        images = pixels.permute(0, 3, 1, 2).float() / 255
+    if channels == 3 and images.shape[1] == 1:
         images = images.expand(-1, 3, -1, -1)
     if image_size in (None, images.shape[-1]):
         return images
@@ -104,6 +107,7 @@ class BatchSource:
             (part, int(row)) for part, known in enumerate(self._known or []) for row in known.nonzero()[0]
         ]
         self._of_batch = labels.of_batch if labels else 0.0
+        self._moves = Moves(labels.moves, corpus.factors) if labels and labels.moves else None
         self._partners = [Partners(part, corpus.factors, pairs) for part in whole] if pairs else []
 
     @classmethod
@@ -128,8 +132,10 @@ class BatchSource:
         self._parts = [part.at(step * rate) for part, rate in zip(self._streams, self._drawn_per_step, strict=True)]
         count = self._batch // 2 if self._partners else self._batch
         chosen = self._choose(count, generator)
-        images = self._floats([self._parts[part].images[row] for part, row in chosen])
-        halves = [(images, self._labels(chosen))]
+        images, labels = [self._parts[part].images[row] for part, row in chosen], self._labels(chosen)
+        if self._moves:
+            self._move_labelled(self._moves, images, labels, generator)
+        halves = [(self._floats(images), labels)]
         if self._partners:
             halves.append(self._partners_of(chosen, generator))
         changed = int(count * self._augment.share)
@@ -154,6 +160,17 @@ class BatchSource:
             picks = torch.randint(len(self._labelled), (again,), generator=generator)
             chosen[count - again :] = [self._labelled[pick] for pick in picks.tolist()]
         return chosen
+
+    def _move_labelled(
+        self, moves: Moves, images: list[NDArray[np.uint8]], labels_BF: Tensor, generator: torch.Generator
+    ) -> None:
+        """Move the images that were drawn for their labels, in place; those drawn among all stay as they are."""
+        count = len(images)
+        first = count - int(count * self._of_batch)
+        places = torch.rand(count - first, 2, generator=generator).tolist()
+        for index, place in zip(range(first, count), places, strict=True):
+            images[index], moved_F = moves.of(images[index], labels_BF[index].numpy(), place)
+            labels_BF[index] = torch.from_numpy(moved_F)
 
     def _floats(self, images: list[NDArray[np.uint8]]) -> Tensor:
         return to_float(np.stack(images), self._channels, self._image_size)

@@ -113,6 +113,8 @@ class Recipe(BaseModel):
         kinds = {term.kind for term in self.terms}
         if "bernoulli" in kinds and self.network.output != "sigmoid":
             raise ValueError("bernoulli needs probabilities: give the network `output: sigmoid`")
+        if self.needs_pairs and self.labels is not None and self.labels.moves is not None:
+            raise ValueError("labels.moves would move an image away from its partner; leave it or the pairs out")
         if self.needs_pairs and self.optimiser.batch % 2:
             raise ValueError(f"batch is {self.optimiser.batch}, pairs need an even one")
         return self

@@ -8,26 +8,32 @@ The averaged posteriors are what is sampled, decoded and paid for by every other
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from heddle_platform.base.objectives.term import Pass, Schedule, Term
 
 
 class AdaConfig(BaseModel):
-    """The schedule's weight, in 0..1, is how far shared latents move to their average: 0 is the VAE, 1 Ada-GVAE."""
+    """The schedule's weight, in 0..1, is how far shared latents move to their average: 0 is the VAE, 1 Ada-GVAE.
+
+    Attributes:
+        differing: latents in which partners differ, where it is known, as with `pairs.changed: 1`: the others are
+            shared. None: a threshold adapts to each pair.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["ada"] = "ada"
     schedule: Schedule = Schedule()
+    differing: int | None = Field(default=None, ge=1)
 
 
-def shared_latents(mean_BL: Tensor, logvar_BL: Tensor) -> Tensor:
+def shared_latents(mean_BL: Tensor, logvar_BL: Tensor, differing: int | None = None) -> Tensor:
     """Which latents the partners of each pair share, bool [B / 2, L].
 
     A latent is shared if its KL divergence between the partners lies below the middle of the pair's least and
-    largest (eq. 6).
+    largest (eq. 6), or, where the number of differing ones is known, if it is none of that many largest.
     """
     mean_PL, other_mean_PL = mean_BL.chunk(2)
     logvar_PL, other_logvar_PL = logvar_BL.chunk(2)
@@ -38,6 +44,9 @@ def shared_latents(mean_BL: Tensor, logvar_BL: Tensor) -> Tensor:
         - 1
         + (other_logvar_PL - logvar_PL)
     )
+    if differing is not None:
+        largest = kl_PL.topk(min(differing, kl_PL.shape[1]), dim=1).indices
+        return torch.ones_like(kl_PL, dtype=torch.bool).scatter_(1, largest, False)
     middle_P1 = 0.5 * (kl_PL.amax(dim=1, keepdim=True) + kl_PL.amin(dim=1, keepdim=True))
     return kl_PL < middle_P1
 
@@ -49,12 +58,12 @@ class Ada(Term):
 
     def __init__(self, config: AdaConfig) -> None:
         super().__init__()
-        self.schedule = config.schedule
+        self.config, self.schedule = config, config.schedule
 
     def posterior(self, mean_BL: Tensor, logvar_BL: Tensor, weight: float) -> tuple[Tensor, Tensor]:
         """Move shared latents of partners to the average of their means and variances."""
         with torch.no_grad():
-            share_PL = min(weight, 1.0) * shared_latents(mean_BL, logvar_BL)
+            share_PL = min(weight, 1.0) * shared_latents(mean_BL, logvar_BL, self.config.differing)
         share_BL = torch.cat([share_PL, share_PL])
         variance_BL = logvar_BL.exp()
         moved_BL = torch.lerp(variance_BL, _average(variance_BL), share_BL)

@@ -24,23 +24,25 @@ class Pin(BaseModel):
     Attributes:
         factor: key of a factor of the corpus.
         latents: their indices. "ordered": one latent, whose value grows evenly with the level, variance 1 over uniform
-            levels. "periodic": two, (cos, sin) of the level's angle times sqrt(2). "levels": one latent per
-            level, the largest of which is the image's.
-        scale: how levels lie; finely cut continuous factors are "ordered" or "periodic".
-        period: levels of one turn, for "periodic"; the number of levels if None. Where the last level equals the first
-            it is one less.
+            levels. "periodic": two, (cos, sin) of the level's angle times sqrt(2). "folded": one, whose value grows
+            evenly over the first half of a turn and falls over the second, variance 1 over angles: without a jump, and
+            levels as far before as after a turn's middle share a value. "levels": one latent per level, the largest
+            of which is the image's.
+        scale: how levels lie; finely cut continuous factors are "ordered", "periodic" or "folded".
+        period: levels of one turn, for "periodic" and "folded"; the number of levels if None. Where the last level
+            equals the first it is one less; of a turn after which a thing looks the same, it is that turn's levels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     factor: str
     latents: tuple[int, ...] = Field(min_length=1)
-    scale: Literal["ordered", "periodic", "levels"] = "ordered"
-    period: int | None = Field(default=None, ge=2)
+    scale: Literal["ordered", "periodic", "folded", "levels"] = "ordered"
+    period: float | None = Field(default=None, ge=2)
 
     @model_validator(mode="after")
     def _count(self) -> "Pin":
-        wanted = {"ordered": 1, "periodic": 2}.get(self.scale, len(self.latents))
+        wanted = {"ordered": 1, "periodic": 2, "folded": 1}.get(self.scale, len(self.latents))
         if len(self.latents) != wanted:
             raise ValueError(f"{self.factor} is {self.scale}: it takes {wanted} latents, {len(self.latents)} are given")
         return self
@@ -70,11 +72,14 @@ class PinConfig(BaseModel):
 
 
 def targets(pin: Pin, levels: int) -> Tensor:
-    """The values a pin's latents take at each level, [K, latents]; mean 0, variance 1 over uniform levels."""
+    """The values a pin's latents take at each level, [K, latents]; mean 0, variance 1 over uniform levels or angles."""
     index_K = torch.arange(levels, dtype=torch.float32)
     if pin.scale == "periodic":
         angle_K = 2 * math.pi * index_K / (pin.period or levels)
         return math.sqrt(2) * torch.stack([angle_K.cos(), angle_K.sin()], dim=1)
+    if pin.scale == "folded":
+        turn_K = index_K / (pin.period or levels) % 1
+        return (math.sqrt(3) * (1 - 2 * (2 * turn_K - 1).abs()))[:, None]
     # Evenly spaced over -1..1, whose variance is (K + 1) / (3 (K - 1)).
     even_K = 2 * index_K / (levels - 1) - 1
     return (even_K * math.sqrt(3 * (levels - 1) / (levels + 1)))[:, None]
