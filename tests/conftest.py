@@ -22,6 +22,7 @@ HEDDLE = (sys.executable, "-m", "heddle_api.cli.main")
 UP_SECONDS = 240
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest first, and keep a file's tests, and all that share the stack, in one of several processes."""
     here = Path(__file__).parent
