@@ -23,7 +23,7 @@ from heddle_workers.fitted import ADAPTER_FILE
 from heddle_workers.material import encode_missing, material_for
 from heddle_workers.progress import Report
 from heddle_workers.store import presign, put_addressed
-from heddle_workers.work import Ending
+from heddle_workers.work import Ending, closed
 
 _ENCODED: Final = 0.7  # of the job's progress, once all is encoded
 _SCORE_CPUS: Final = 1.0
@@ -85,19 +85,11 @@ class EvaluateWork:
 
     def give_up(self, job: Job, error: JobError) -> Ending:
         """Fail; see `Work.give_up`."""
-
-        async def record(session: AsyncSession) -> None:
-            await jobs.close(session, job.id, status="failed", error=error)
-
-        return Ending(record, "failed")
+        return closed(job, "failed", error)
 
     def cancel(self, job: Job) -> Ending:
         """Cancel; see `Work.cancel`."""
-
-        async def record(session: AsyncSession) -> None:
-            await jobs.close(session, job.id, status="cancelled")
-
-        return Ending(record, "cancelled")
+        return closed(job, "cancelled")
 
     async def _version(self, job: Job) -> tuple[AdapterVersion, str | None]:
         """Return the version, and the digest of the set that it was fitted on, if that is known."""

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from heddle_platform.latents import unpack_latents
 from heddle_platform.manifest import Manifest
 from heddle_workers.fetch import fetch_bytes
 from heddle_workers.progress import Failed, Progress, Report, streamed
-from heddle_workers.tasks import MANIFEST_MAX_BYTES
-
-_LATENTS_MAX_BYTES: Final = 2 * 1024**3
-_ARTIFACT_MAX_BYTES: Final = 256 * 1024**2
+from heddle_workers.tasks import ARTIFACT_MAX_BYTES, LATENTS_MAX_BYTES, MANIFEST_MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,8 @@ def heddle_evaluate(request: EvaluateRequest) -> Iterator[Progress | Failed | di
         report("fetching", 0.0)
         manifest = _manifest(request.manifest_url)
         fitted_on = _manifest(request.fitted_on_url) if request.fitted_on_url else None
-        latents = fetch_bytes(request.latents_url, max_bytes=_LATENTS_MAX_BYTES)
-        adapter = fetch_bytes(request.adapter_url, max_bytes=_ARTIFACT_MAX_BYTES)
+        latents = fetch_bytes(request.latents_url, max_bytes=LATENTS_MAX_BYTES)
+        adapter = fetch_bytes(request.adapter_url, max_bytes=ARTIFACT_MAX_BYTES)
         report("scoring", 0.2)
         latents_NL = unpack_latents(latents, rows=len(manifest.all))
         return evaluate_set(adapter, request.card, manifest, latents_NL, fitted_on)

@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import fit_outcomes, jobs
+from heddle_infra.database import fit_outcomes
 from heddle_infra.database.engine import Database
 from heddle_infra.database.fit_outcomes import FitOutcome
 from heddle_infra.database.serving import CHANGED_CHANNEL
@@ -28,7 +28,7 @@ from heddle_workers.progress import Report
 from heddle_workers.room import is_small
 from heddle_workers.store import presign, put_all_fitted, put_fitted
 from heddle_workers.tasks import FitRequest, heddle_fit
-from heddle_workers.work import Ending, nothing_to_tidy
+from heddle_workers.work import Ending, closed, nothing_to_tidy
 
 # Share of a job's progress that is behind it once all is encoded; fitting and scoring take the rest.
 _ENCODED: Final = 0.3
@@ -128,19 +128,11 @@ class FitWork:
 
     def give_up(self, job: Job, error: JobError) -> Ending:
         """Fail; see `Work.give_up`."""
-
-        async def record(session: AsyncSession) -> None:
-            await jobs.close(session, job.id, status="failed", error=error)
-
-        return Ending(record, "failed")
+        return closed(job, "failed", error)
 
     def cancel(self, job: Job) -> Ending:
         """Cancel; see `Work.cancel`."""
-
-        async def record(session: AsyncSession) -> None:
-            await jobs.close(session, job.id, status="cancelled")
-
-        return Ending(record, "cancelled")
+        return closed(job, "cancelled")
 
     def _finished(self, job: Job, fitted: Fitted, files: dict[str, str], encoded: int, clock: Clock) -> Ending:
         status = _STATUS[fitted.verdict]

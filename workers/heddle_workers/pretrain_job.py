@@ -19,7 +19,7 @@ from heddle_platform.base.bundle import CARD_HTML
 from heddle_platform.base.readings import Measurement
 from heddle_platform.errors import HeddleError, Unavailable
 from heddle_platform.ports import Cache, ObjectStore
-from heddle_platform.records import Job, JobError, JobStatus
+from heddle_platform.records import Job, JobError
 from heddle_platform.settings import TrackingSettings
 from heddle_platform.telemetry import code_version
 from heddle_workers.cluster import Cluster
@@ -27,7 +27,7 @@ from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, Pretrai
 from heddle_workers.progress import Report
 from heddle_workers.store import presign, put_addressed, put_first
 from heddle_workers.tasks import heddle_pretrain
-from heddle_workers.work import Ending
+from heddle_workers.work import Ending, closed
 
 _CHECKPOINTS_KEPT: Final = 2
 
@@ -79,17 +79,11 @@ class PretrainWork:
 
     def give_up(self, job: Job, error: JobError) -> Ending:
         """Fail; see `Work.give_up`."""
-        return self._closed(job, "failed", error)
+        return closed(job, "failed", error, lambda: self._forget(job))
 
     def cancel(self, job: Job) -> Ending:
         """Cancel; see `Work.cancel`."""
-        return self._closed(job, "cancelled", None)
-
-    def _closed(self, job: Job, status: JobStatus, error: JobError | None) -> Ending:
-        async def record(session: AsyncSession) -> None:
-            await jobs.close(session, job.id, status=status, error=error)
-
-        return Ending(record, status, lambda: self._forget(job))
+        return closed(job, "cancelled", tidy=lambda: self._forget(job))
 
     def _published(self, job: Job, trained: Pretrained) -> Ending:
         async def record(session: AsyncSession) -> None:

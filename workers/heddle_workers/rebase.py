@@ -36,11 +36,8 @@ from heddle_workers.image_set import ImageSet, open_image_set
 from heddle_workers.mapped_pages import mapped_pages
 from heddle_workers.progress import silent
 from heddle_workers.rolled import Predecessor, Rebased, RebaseItem
-from heddle_workers.tasks import MANIFEST_MAX_BYTES, SetSource
+from heddle_workers.tasks import ARTIFACT_MAX_BYTES, LATENTS_MAX_BYTES, MANIFEST_MAX_BYTES, SetSource
 from heddle_workers.trips import RoundTrips
-
-_LATENTS_MAX_BYTES = 2 * 1024**3
-_ARTIFACT_MAX_BYTES = 256 * 1024**2
 
 # Pictures take most of a fit's time. A fifth of them settles most adapters: gains, modes, interactions and the gate's
 # edits are measured as on any full card, with wider intervals, while effect curves, DCI and the page's strips, which no
@@ -120,7 +117,7 @@ def _in_doubt(judgement: Judgement, fitted: Fitted, served: Served | None) -> bo
 
 def _mapped(item: RebaseItem, base: BaseSource) -> Rebased:
     clock, runtime = Clock(), load_base(base)
-    old = unpack(fetch_bytes(item.before.adapter_url, max_bytes=_ARTIFACT_MAX_BYTES))
+    old = unpack(fetch_bytes(item.before.adapter_url, max_bytes=ARTIFACT_MAX_BYTES))
     with clock.timed("mapping"):
         words = between(item.old, base)
         moved = transported(old, words, base.digest)
@@ -184,7 +181,7 @@ def _latents(
 ) -> tuple[NDArray[np.float32], bytes | None]:
     """Return the set's latents, and their bytes where they had to be made."""
     if url is not None:
-        return unpack_latents(fetch_bytes(url, max_bytes=_LATENTS_MAX_BYTES), rows=len(images)), None
+        return unpack_latents(fetch_bytes(url, max_bytes=LATENTS_MAX_BYTES), rows=len(images)), None
     with clock.timed("encoding"):
         latents_NL = encode_rows(images, range(len(images)), load_base(base), silent, threads=threads)
     return latents_NL, pack_latents(latents_NL)

@@ -36,9 +36,9 @@ from heddle_workers.prune import prune, send_parts
 from heddle_workers.validate import Announced, Validation, describe, validate_set
 
 MANIFEST_MAX_BYTES = 512 * 1024**2
-_LATENTS_MAX_BYTES = 2 * 1024**3
+LATENTS_MAX_BYTES = 2 * 1024**3
 _CHECKPOINT_MAX_BYTES = 16 * 1024**3
-_ARTIFACT_MAX_BYTES = 256 * 1024**2
+ARTIFACT_MAX_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def heddle_fit(request: FitRequest) -> Iterator[Progress | Failed | Fitted]:
         report("fetching", 0.0)
         runtime = load_base(request.base)
         manifest = _manifest(request.source)
-        latents = fetch_bytes(request.latents_url, max_bytes=_LATENTS_MAX_BYTES)
+        latents = fetch_bytes(request.latents_url, max_bytes=LATENTS_MAX_BYTES)
         factor_set = parse_factor_set(request.factor_set)
         with (
             fetched_file(request.source.images_url, max_bytes=request.limits.upload_max_bytes) as fetched,
@@ -242,12 +242,12 @@ def heddle_refit(request: RefitRequest) -> Iterator[Progress | Failed | Refitted
         runtime = load_base(request.base)
         manifest, kept = _manifest(request.before), _manifest(request.after)
         before = Before(
-            fetch_bytes(request.adapter_url, max_bytes=_ARTIFACT_MAX_BYTES),
+            fetch_bytes(request.adapter_url, max_bytes=ARTIFACT_MAX_BYTES),
             _statistics(request),
             manifest,
-            unpack_latents(fetch_bytes(request.latents_url, max_bytes=_LATENTS_MAX_BYTES), rows=len(manifest.all)),
+            unpack_latents(fetch_bytes(request.latents_url, max_bytes=LATENTS_MAX_BYTES), rows=len(manifest.all)),
         )
-        after = fetch_bytes(request.after_latents_url, max_bytes=_LATENTS_MAX_BYTES)
+        after = fetch_bytes(request.after_latents_url, max_bytes=LATENTS_MAX_BYTES)
         with (
             fetched_file(request.after.images_url, max_bytes=request.limits.upload_max_bytes) as fetched,
             open_image_set(fetched.file, kept.files, request.limits) as images,
@@ -262,7 +262,7 @@ def heddle_refit(request: RefitRequest) -> Iterator[Progress | Failed | Refitted
 def _statistics(request: RefitRequest) -> bytes:
     if not request.statistics_url:
         return b""
-    found = fetch_bytes(request.statistics_url, max_bytes=_ARTIFACT_MAX_BYTES)
+    found = fetch_bytes(request.statistics_url, max_bytes=ARTIFACT_MAX_BYTES)
     return unpacked(found, STATISTICS_FILE) if request.packed else found
 
 

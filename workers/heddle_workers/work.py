@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import jobs
 from heddle_infra.database.fit_outcomes import FitOutcome
-from heddle_platform.records import Job, JobError
+from heddle_platform.records import Job, JobError, JobStatus
 from heddle_workers.progress import Report
 
 # Longer than any task may run, so that an address never dies under its task.
@@ -35,6 +35,17 @@ class Ending:
     status: str
     tidy: Callable[[], Awaitable[None]] = nothing_to_tidy
     fit: FitOutcome | None = None
+
+
+def closed(
+    job: Job, status: JobStatus, error: JobError | None = None, tidy: Callable[[], Awaitable[None]] = nothing_to_tidy
+) -> Ending:
+    """Return the ending of a job that leaves nothing behind but its status and, where it failed, why."""
+
+    async def record(session: AsyncSession) -> None:
+        await jobs.close(session, job.id, status=status, error=error)
+
+    return Ending(record, status, tidy)
 
 
 def buried(job: Job, ending: Ending) -> Ending:

@@ -21,7 +21,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.edit import factor_amounts, factor_values
+from heddle_api.cli.edit import AdapterName, Detail, Preserve, factor_amounts, factor_values
 from heddle_api.client import BatchInfo, Document, HeddleClient
 from heddle_platform.archive import IMAGE_SUFFIXES
 
@@ -36,11 +36,11 @@ Form = Annotated[str, typer.Option("--format", help="png, jpeg or webp.")]
 def run(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Folder of PNG, JPEG and WebP files.")],
     output: Annotated[Path, typer.Option("-o", "--output", file_okay=False, help="Folder to write to; it is made.")],
-    adapter: Annotated[str, typer.Option(help="Adapter, also name@version or name@alias.")],
+    adapter: AdapterName,
     set_: Annotated[list[str] | None, typer.Option("--set", help="factor=value; repeat it.")] = None,
     shift: Annotated[list[str] | None, typer.Option(help="factor=amount to move by; repeat it.")] = None,
-    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
-    detail: Annotated[str, typer.Option(help="auto, preserve or decode.")] = "auto",
+    preserve: Preserve = None,
+    detail: Detail = "auto",
     form: Form = "png",
     control_url: ControlUrl = None,
     edge_url: EdgeUrl = None,

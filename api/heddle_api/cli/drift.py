@@ -53,7 +53,7 @@ def _print(found: list[DriftInfo]) -> None:
             out.print(f"\n{one.adapter}@{one.version}")
             for reason in one.reasons:
                 out.print(f"  {escape(reason)}", soft_wrap=True)
-            out.print(f"  {one.advice}", soft_wrap=True)
+            out.print(f"  {one.advice}", soft_wrap=True, markup=False)
 
 
 def _row(one: DriftInfo) -> tuple[str | None, ...]:

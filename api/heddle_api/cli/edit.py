@@ -20,11 +20,19 @@ from heddle_api.cli.connection import (
 )
 from heddle_api.client import Document, EditResult
 
+ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)]
+AdapterName = Annotated[
+    str, typer.Option("--adapter", help="name, name@alias or name@version; production where neither is given.")
+]
+OutputFile = Annotated[Path, typer.Option("--output", "-o", help="Where to; .png, .jpg or .webp decides the type.")]
+Preserve = Annotated[list[str] | None, typer.Option("--preserve", help="Factor that must not change; repeat it.")]
+Detail = Annotated[str, typer.Option("--detail", help="auto, preserve (keep the picture's fine detail) or decode.")]
+
 
 def edit(
-    image: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)],
-    adapter: Annotated[str, typer.Option(help="name, name@alias or name@version; production where neither is given.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .png, .jpg or .webp decides the type.")],
+    image: ImageFile,
+    adapter: AdapterName,
+    output: OutputFile,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,8 +41,8 @@ def edit(
         ),
     ] = None,
     shift: Annotated[list[str] | None, typer.Option(help="factor=amount to move by; repeat it.")] = None,
-    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
-    detail: Annotated[str, typer.Option(help="auto, preserve (keep the picture's fine detail) or decode.")] = "auto",
+    preserve: Preserve = None,
+    detail: Detail = "auto",
     control_url: ControlUrl = None,
     edge_url: EdgeUrl = None,
     api_key: ApiKeyOption = None,

@@ -1,6 +1,5 @@
 """Commands that look at one image: what an adapter reads in it, and one factor drawn at all its levels."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,12 +16,7 @@ from heddle_api.cli.connection import (
     show,
     table,
 )
-from heddle_api.cli.edit import media_type_of
-
-ImageFile = Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.", exists=True, dir_okay=False)]
-AdapterName = Annotated[
-    str, typer.Option("--adapter", help="name, name@alias or name@version; production where neither is given.")
-]
+from heddle_api.cli.edit import AdapterName, Detail, ImageFile, OutputFile, Preserve, media_type_of
 
 
 def read_image(
@@ -51,12 +45,12 @@ def grid(
     image: ImageFile,
     adapter: AdapterName,
     factor: Annotated[str, typer.Option(help="The factor that varies.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to; .png, .jpg or .webp decides the type.")],
+    output: OutputFile,
     steps: Annotated[
         int | None, typer.Option(min=2, help="Pictures of a factor without levels; 7 where nothing is said.")
     ] = None,
-    preserve: Annotated[list[str] | None, typer.Option(help="Factor that must not change; repeat it.")] = None,
-    detail: Annotated[str, typer.Option(help="auto, preserve (keep the picture's fine detail) or decode.")] = "auto",
+    preserve: Preserve = None,
+    detail: Detail = "auto",
     control_url: ControlUrl = None,
     edge_url: EdgeUrl = None,
     api_key: ApiKeyOption = None,
