@@ -65,7 +65,7 @@ async def _bury(url: str, tenant_id: str, like: str) -> str:
             await jobs.add_event(session, job.id, "started", {"status": "running", "attempt": attempt})
         error = JobError(
             code="attempts_exhausted",
-            message=f"the job was started {ATTEMPTS} times and its worker died each time; send it again or ask support",
+            message=f"the job was started {ATTEMPTS} times and did not come to an end; send it again or ask support",
         )
         await jobs.close(session, job.id, status="failed", error=error)
         await jobs.bury(session, job.id)
