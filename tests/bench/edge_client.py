@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from tests.bench.edge_latency import KEY_FILE
-from tests.bench.edge_load import unlike
-
-_BOUNDARY = "bench"
+from tests.bench.edge_request import post, unlike
 
 
 @dataclass(frozen=True)
@@ -123,22 +121,8 @@ def _requests(plan: Plan) -> Iterator[bytes]:
     while True:
         image = images[number % len(images)]
         fields = {**plan.fields, **{name: values[number % len(values)] for name, values in turns.items()}}
-        body = _form(fields, unlike(image, salt + number) if plan.fresh else image)
-        yield (
-            f"POST {plan.path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {key}\r\nAccept: */*\r\n"
-            f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+        yield post(plan.path, key, fields, unlike(image, salt + number) if plan.fresh else image)
         number += 1
-
-
-def _form(fields: Mapping[str, str], image: bytes) -> bytes:
-    parts = [
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
-    ]
-    head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
-    head += "Content-Type: image/png\r\n\r\n"
-    return b"".join([*parts, head.encode(), image, f"\r\n--{_BOUNDARY}--\r\n".encode()])
 
 
 def main() -> None:

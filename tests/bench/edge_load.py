@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-import httpx
 import numpy as np
 
 from tests.bench.edge_latency import KEY_FILE, Caller
+from tests.bench.edge_request import post, unlike
 
 OF_SATURATION, BAR_MS = 0.6, 40.0
 _LATE_MS = 200.0
@@ -32,19 +33,6 @@ class Aim(Protocol):
 
     @property
     def images(self) -> list[bytes]: ...
-
-
-def unlike(image: bytes, number: int) -> bytes:
-    """Return the same picture in bytes nobody has sent yet, so that no cache knows it."""
-    return image[:-12] + png_text(number) + image[-12:]
-
-
-def png_text(number: int) -> bytes:
-    import struct
-    import zlib
-
-    body = b"tEXtn\0" + b"%d" % number
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 @dataclass(frozen=True)
@@ -79,38 +67,85 @@ def load(urls: list[str], aim: Aim, *, rate: float, seconds: float, poisson: boo
     return found
 
 
+class _Line(asyncio.Protocol):
+    """A connection that is kept, for one request at a time."""
+
+    def __init__(self) -> None:
+        self._seen = b""
+        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the edge has not closed it."""
+        return not self._transport.is_closing()
+
+    def send(self, request: bytes) -> "asyncio.Future[tuple[bytes, bytes]]":
+        """Return what will be the head, in lower case, and the body of the answer."""
+        self._seen = b""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        self._seen += data
+        head, found, body = self._seen.partition(b"\r\n\r\n")
+        if found and self._answer is not None and not self._answer.done():
+            head = head.lower()
+            if len(body) >= int(_header(head, b"content-length") or 0):
+                self._answer.set_result((head, body))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("the edge closed the connection"))
+
+
+def _header(head: bytes, name: bytes) -> str:
+    found = head.partition(b"\r\n" + name + b": ")[2]
+    return found.partition(b"\r\n")[0].decode()
+
+
 async def _load(plan: dict[str, Any]) -> list[dict[str, Any]]:
     directory = Path(plan["directory"])
     images = [path.read_bytes() for path in sorted((directory / "images").iterdir())]
-    headers = {"Authorization": f"Bearer {(directory / KEY_FILE).read_text()}"}
-    salt = random.randrange(10**12)
+    key, salt = (directory / KEY_FILE).read_text(), random.randrange(10**12)
+    fields = {"edit": json.dumps({"adapter": "avatars", "set": {"glasses": "round"}})}
+    loop = asyncio.get_running_loop()
+    free: dict[str, list[_Line]] = {url: [] for url in plan["urls"]}
     records: list[dict[str, Any]] = []
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=30) as http:
 
-        async def one(number: int, url: str, due: float) -> None:
-            data = unlike(images[number % len(images)], salt + number)
-            edit = json.dumps({"adapter": "avatars", "set": {"glasses": "round"}})
-            record: dict[str, Any] = {"at": time.time(), "url": url, "version": "", "code": ""}
-            try:
-                answer = await http.post(f"{url}/v1/edits", files={"image": ("a.png", data)}, data={"edit": edit})
-                record |= {"status": answer.status_code, "version": answer.headers.get("x-adapter-version", "")}
-                if answer.status_code != 200:
-                    record["code"] = answer.json().get("code", "")
-            except httpx.HTTPError as error:
-                record |= {"status": 0, "code": type(error).__name__}
-            record["ms"] = 1000 * (time.perf_counter() - due)  # from when it was due: a late send counts
-            records.append(record)
+    async def one(request: bytes, url: str, due: float) -> None:
+        record: dict[str, Any] = {"at": time.time(), "url": url, "version": "", "code": ""}
+        try:
+            while (line := free[url].pop() if free[url] else None) is not None and not line.is_open:
+                pass  # the edge closes what was idle for long
+            if line is None:
+                _, line = await loop.create_connection(_Line, "127.0.0.1", urlsplit(url).port or 80)
+            async with asyncio.timeout(30):
+                head, body = await line.send(request)
+            free[url].append(line)
+            record |= {"status": int(head[9:12]), "version": _header(head, b"x-adapter-version")}
+            if record["status"] != 200:
+                record["code"] = json.loads(body).get("code", "")
+        except OSError as error:  # TimeoutError is one
+            record |= {"status": 0, "code": type(error).__name__}
+        record["ms"] = 1000 * (time.perf_counter() - due)  # from when it was due: a late send counts
+        records.append(record)
 
-        started = time.perf_counter()
-        tasks = []
-        gaps = random.Random(7)
-        due = started
-        for number in range(int(plan["rate"] * plan["seconds"])):
+    count = int(plan["rate"] * plan["seconds"])
+    requests = [
+        post("/v1/edits", key, fields, unlike(images[number % len(images)], salt + number)) for number in range(count)
+    ]
+    gaps = random.Random(7)
+    due = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for number, request in enumerate(requests):
             due += gaps.expovariate(plan["rate"]) if plan["poisson"] else 1.0 / plan["rate"]
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(number, plan["urls"][number % len(plan["urls"])], due)))
-        await asyncio.gather(*tasks)
+            tasks.create_task(one(request, plan["urls"][number % len(plan["urls"])], due))
     return records
 
 

@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 
 from tests.bench.edge_flip import announce
-from tests.bench.edge_load import unlike
+from tests.bench.edge_request import unlike
 from tests.bench.edge_stage import Edge, Stage, stage
 
 _FLIP_SECONDS = 7.0

@@ -77,7 +77,10 @@ def print_table(
     counts = report["rollout"]["counts"]
     tenants = max(counts["adapters"], 1)
     parts: dict[str, float] = {}
-    doubted = sum("fitting_in_doubt" in one["numbers"].get("seconds", {}) for one in report["adapters"])
+    doubted, in_full = (
+        sum(part in one["numbers"].get("seconds", {}) for one in report["adapters"])
+        for part in ("fitting_in_doubt", "fitting_in_full")
+    )
     for one in report["adapters"]:
         for part, seconds in one["numbers"].get("seconds", {}).items():
             parts[part] = parts.get(part, 0.0) + seconds
@@ -90,7 +93,7 @@ def print_table(
     print(f"{'  times the bare fits on ' + str(cores) + ' cores':<44}{judged / (bare * tenants / cores):>10.2f}")
     print(f"{'the rest moved':<44}{continued:>10.2f}")
     print(f"{'rolled back':<44}{back:>10.2f}")
-    print(f"{doubted} drawn in full, the first few pictures having left a doubt")
+    print(f"{doubted} looked at more closely, the first few pictures having left a doubt; {in_full} of them in full")
     names = ("better", "equal", "worse", "failed", "mapped", "passed")
     print(f"{tenants / judged * 60:.0f} tenants a minute; " + ", ".join(f"{counts[name]} {name}" for name in names))
     allowed = BAR_SECONDS * tenants / BAR_TENANTS
