@@ -13,6 +13,7 @@ export class Problem extends Error {
     this.code = document?.code ?? "unreachable";
     this.errors = document?.errors ?? [];
     this.requestId = document?.request_id ?? null;
+    this.retryable = document?.retryable ?? status === 0;
   }
 }
 

@@ -7,6 +7,7 @@
 const UNDO_MERGE_MS = 600; // moves of one factor closer together than this are one step to undo
 const MOST_UNDO = 100;
 const READ_PAUSE_MS = 250;
+const MOST_READ_PAUSE_MS = 4000; // a reading that did not come is asked for again, ever later, until this
 
 /** Fires "change" whenever something to show is new. */
 export class Editor extends EventTarget {
@@ -188,13 +189,20 @@ export class Editor extends EventTarget {
     return send({ image: this.original });
   }
 
-  async #readResult(turn) {
+  async #readResult(turn, pause = READ_PAUSE_MS) {
     const { result } = this;
+    const shown = () => turn === this.turn && this.result === result && !this.working;
+    let failed = null;
     try {
       const taken = await this.#take(result.blob);
-      if (turn === this.turn && this.result === result) this.after = taken.readings;
+      if (shown()) this.after = taken.readings;
     } catch (error) {
-      if (turn === this.turn && this.result === result) this.error = error;
+      failed = error;
+    }
+    if (shown() && !this.after) {
+      if (pause < MOST_READ_PAUSE_MS && (failed?.retryable ?? true)) {
+        this.timer = setTimeout(() => this.#readResult(turn, 2 * pause), 2 * pause);
+      } else if (failed) this.error = failed;
     }
     this.#tell();
   }
