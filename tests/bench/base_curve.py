@@ -6,7 +6,8 @@ Every training is that of `recipes/default.yaml` but for its length and a quarte
 the KL term, styles of the corpus, length, or a part of the recipe differ. The shipped base, which saw twenty times as
 many images, is measured beside them. A finished run is a line of FILE.jsonl and is not done again; one that was
 interrupted goes on from its checkpoint, which lies beside the file and may be deleted. Errors are those of held-out
-images (250 a style) and, to tell learning by heart from not having learnt yet, of as many images of the training.
+images (250 a style) and, to tell learning by heart from not having learnt yet, of as many images of the training;
+`still` are the held-out images that were not turned, scaled and shifted (one in five is).
 `searched` is the error of the latents that a search finds for the same decoder instead of the encoder's: what is then
 left is the decoder's doing. Reads are adapters' with 1,000 labels (`base_sets`).
 """
@@ -26,7 +27,7 @@ from heddle_platform.base.batches import to_float
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.card import held_out_parts
 from heddle_platform.base.config import Recipe, load_recipe
-from heddle_platform.base.corpus import Corpus, Part, build_corpus, resident_parts
+from heddle_platform.base.corpus import Corpus, CorpusConfig, Part, build_corpus, resident_parts
 from heddle_platform.base.evaluate import encode_means, evaluate
 from heddle_platform.base.export import network_from_bundle
 from heddle_platform.base.isolation.isolated import Isolated
@@ -34,7 +35,7 @@ from heddle_platform.base.network import Network
 from heddle_platform.base.train import run_training
 from heddle_platform.digest import canonical_json, sha256_hex
 from tests.bench.base_curve_page import drawing, table
-from tests.bench.base_sets import Labelled, accuracies, load_labelled
+from tests.bench.base_sets import Labelled, accuracies, load_labelled, still
 from tests.bench.objectives import read
 
 SHIPPED = "shipped"
@@ -88,9 +89,12 @@ def recipe_of(setting: dict[str, Any], steps: int) -> Recipe:
     )
 
 
-def measured(network: Network | Isolated, held_out: Sequence[Part], sets: Sequence[Labelled]) -> dict[str, Any]:
+def measured(
+    network: Network | Isolated, held_out: Sequence[Part], corpus: CorpusConfig, sets: Sequence[Labelled]
+) -> dict[str, Any]:
     """A network's figures on images it never saw."""
     figures = evaluate(network, tuple(held_out))
+    unmoved = evaluate(network, tuple(still(part, corpus) for part in held_out))
     reads = {}
     for labelled in sets:
         latents_NL = encode_means(network, labelled.images)[0].numpy()
@@ -104,6 +108,7 @@ def measured(network: Network | Isolated, held_out: Sequence[Part], sets: Sequen
     unseen = Part("lpc_sprites", sprites.images[:1_000], sprites.values_NF[:1_000].astype("int16"))
     return {
         "mse": {part: round(value, 5) for part, value in figures.mse.items()},
+        "still_mse": {part: round(value, 5) for part, value in unmoved.mse.items()},
         "unseen_mse": round(evaluate(network, (unseen,)).mse[unseen.name], 5),
         "searched": searched(network, held_out),
         "kl": round(sum(figures.kl_per_latent), 1),
@@ -140,7 +145,7 @@ def trained(recipe: Recipe, corpus: Corpus, work_dir: Path, sets: Sequence[Label
         replace(part, images=part.images[: held.count], labels=part.labels[: held.count])
         for part, held in zip(resident_parts(corpus), corpus.held_out, strict=True)
     )
-    row = measured(learner.averaged, corpus.held_out, sets)
+    row = measured(learner.averaged, corpus.held_out, recipe.corpus, sets)
     row["trained_mse"] = {part: round(value, 5) for part, value in evaluate(learner.averaged, few).mse.items()}
     weights = sum(weight.numel() for weight in learner.averaged.parameters())
     return {**row, "steps": steps, "weights": weights, "cpu_seconds": round(seconds, 1), "precision": learner.precision}
@@ -152,7 +157,8 @@ def shipped_row(sets: Sequence[Labelled]) -> dict[str, Any]:
     network = network_from_bundle(bundle)
     parts = held_out_parts(bundle.manifest.recipe)
     weights = sum(weight.numel() for weight in network.parameters())
-    return {**measured(network, parts, sets), "steps": bundle.manifest.metrics.steps, "weights": weights}
+    corpus = CorpusConfig.model_validate(bundle.manifest.recipe["corpus"])
+    return {**measured(network, parts, corpus, sets), "steps": bundle.manifest.metrics.steps, "weights": weights}
 
 
 def main() -> None:

@@ -36,16 +36,17 @@ def mean_mse(row: Row, parts: Iterable[str] | None = None, of: str = "mse") -> f
 def table(rows: Rows) -> str:
     """Every run in a line, as Markdown."""
     lines = [
-        "| run | steps | weights, M | KL, nats | MSE, held out | least, most of a style | in training | micah | "
-        "search: from, to | lpc_sprites | avatars | eyebrows | earrings | eyes | pose |",
-        "|---" * 15 + "|",
+        "| run | steps | weights, M | KL, nats | MSE, held out | least, most of a style | still | in training | "
+        "micah | search: from, to | lpc_sprites | avatars | eyebrows | earrings | eyes | pose |",
+        "|---" * 16 + "|",
     ]
     for name, row in rows.items():
         avatars, faces, found = row["reads"]["avatars"], row["reads"]["cmu_faces"], row["searched"]
         seen = f"{mean_mse(row, of='trained_mse'):.4f}" if "trained_mse" in row else ""
         cells = [
             name, f"{row['steps']:,}", f"{row['weights'] / 1e6:.1f}", f"{row['kl']:.0f}", f"{mean_mse(row):.4f}",
-            f"{min(row['mse'].values()):.4f}, {max(row['mse'].values()):.4f}", seen,
+            f"{min(row['mse'].values()):.4f}, {max(row['mse'].values()):.4f}",
+            f"{mean_mse(row, of='still_mse'):.4f}", seen,
             f"{row['mse']['micah']:.4f}", f"{found['encoder']:.4f}, {found['search']:.4f}", f"{row['unseen_mse']:.4f}",
             *(f"{avatars[factor]:.2f}" for factor in ("mean", "eyebrows", "earrings", "eyes")), f"{faces['pose']:.2f}",
         ]  # fmt: skip

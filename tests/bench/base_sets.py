@@ -1,21 +1,26 @@
-"""The labelled sets that a base is judged on, and what an adapter reads of them: used by `base_bars` and `base_curve`.
+"""What a base is judged on, used by `base_bars` and `base_curve`: labelled sets, what adapters read of them, and which
+images of the corpus were moved.
 
 Rows are a fixed shuffle of each set: 1,000 of them are labelled, 4,000 others are held out. Sets with fewer rows
 (`cmu_faces`) are cut into five, each fifth held out once, the rest labelled.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from heddle_adapters.fit import fit_adapter
 from heddle_adapters.read import read
+from heddle_platform.base.corpus import CorpusConfig, Part
+from heddle_platform.base.rendering import rendered_shards
+from heddle_platform.base.styles import STYLES, draw, style_spec
 from heddle_platform.factors import FactorSet, parse_factor_set
 from tests.bench.avatars import SHARED, levels_of
 
 LABELS, HELD_OUT, FOLDS = 1_000, 4_000, 5
+HELD_OUT_SEED, SHARD_SEED = 1_000_003, 100_003  # as the corpus draws its held-out images
 RENAMED = {"weight": "stroke"}  # a name that labels.csv keeps for itself
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -90,8 +95,8 @@ def splits(count: int, draws: int) -> Iterator[tuple[Rows, Rows]]:
         for fold in folds:
             yield np.setdiff1d(np.arange(count), fold), fold
         return
-    for draw in range(draws):
-        order = np.random.default_rng(draw).permutation(count)
+    for seed in range(draws):
+        order = np.random.default_rng(seed).permutation(count)
         yield order[:LABELS], order[LABELS:]
 
 
@@ -104,3 +109,25 @@ def principal_components(images: NDArray[np.uint8], count: int) -> Floats:
     order = np.argsort(values_N)[::-1][:count]
     codes: Floats = vectors_NN[:, order] * np.sqrt(len(images))
     return codes
+
+
+def still(part: Part, corpus: CorpusConfig) -> Part:
+    """A held-out part without the images that were turned, scaled and shifted: one in five of a style, else none."""
+    if part.name not in STYLES:
+        return part
+    spec, moved = style_spec(part.name), []
+    for shard in rendered_shards(part.name, part.count, corpus.seed + HELD_OUT_SEED):
+        random = np.random.default_rng([shard.seed * SHARD_SEED + shard.index, STYLES.index(part.name)])
+        drawn = [draw(spec, random) for _ in range(shard.count)]
+        moved += ["rotate" in each.options for each in drawn]
+        labels_NF = part.labels[len(moved) - shard.count : len(moved)]
+        _check_drawn(part, labels_NF, np.array([each.labels for each in drawn]))
+    return replace(part, images=part.images[~np.array(moved)], labels=part.labels[~np.array(moved)])
+
+
+def _check_drawn(part: Part, labels_NF: NDArray[np.int16], drawn_NF: NDArray[np.int_]) -> None:
+    """The corpus's columns are those of all parts: a style's own are the ones it knows, in the order of its spec."""
+    known = (labels_NF >= 0).any(axis=0)
+    known[0] = False  # says which part it is
+    if not np.array_equal(np.sort(labels_NF[:, known], axis=1), np.sort(drawn_NF, axis=1)):
+        raise ValueError(f"{part.name}: the images drawn anew are not those of the corpus; the seeds have changed")
