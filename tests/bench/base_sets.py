@@ -28,7 +28,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Bar:
-    """What issue-level bars ask of a set: mean accuracy, of some factors alone, and the error of the round trip."""
+    """What is asked of a base on a set: mean accuracy, of some factors alone, and the error of the round trip."""
 
     mean: float | None = None
     factors: tuple[tuple[str, float], ...] = ()
@@ -79,11 +79,11 @@ def load_labelled(name: str) -> Labelled:
 
 def accuracies(labelled: Labelled, latents_NL: NDArray[np.floating], draws: int) -> Floats:
     """Fit adapters on latents and read held-out rows: accuracy [D, F], draws (or folds) by factors."""
-    latents_NL = latents_NL.astype(np.float64)
+    exact_NL: Floats = latents_NL.astype(np.float64)
     found = []
-    for taught, held in splits(len(latents_NL), draws):
-        adapter = fit_adapter(latents_NL[taught], labelled.values_NF[taught], labelled.factor_set, base_digest="0" * 64)
-        values_BF = read(adapter, latents_NL[held]).values_BF
+    for taught, held in splits(len(exact_NL), draws):
+        adapter = fit_adapter(exact_NL[taught], labelled.values_NF[taught], labelled.factor_set, base_digest="0" * 64)
+        values_BF = read(adapter, exact_NL[held]).values_BF
         found.append((values_BF == labelled.values_NF[held]).mean(axis=0))
     return np.stack(found)
 
@@ -127,7 +127,7 @@ def still(part: Part, corpus: CorpusConfig) -> Part:
 
 def _check_drawn(part: Part, labels_NF: NDArray[np.int16], drawn_NF: NDArray[np.int_]) -> None:
     """The corpus's columns are those of all parts: a style's own are the ones it knows, in the order of its spec."""
-    known = (labels_NF >= 0).any(axis=0)
-    known[0] = False  # says which part it is
+    known = np.any(labels_NF >= 0, axis=0)
+    known &= np.arange(len(known)) > 0  # the first says which part it is
     if not np.array_equal(np.sort(labels_NF[:, known], axis=1), np.sort(drawn_NF, axis=1)):
         raise ValueError(f"{part.name}: the images drawn anew are not those of the corpus; the seeds have changed")
