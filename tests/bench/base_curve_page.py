@@ -63,7 +63,7 @@ def drawing(rows: Rows) -> str:
         _panel("Styles of the corpus", "styles, log2", rows, STYLES, lambda name: math.log2(STYLES[name]), four),
         _panel("Length", "steps, log10", rows, LENGTHS, lambda name: math.log10(rows[name]["steps"])),
     ]
-    height = _TITLE + HEIGHT + 4 * _LINE + _GAP
+    height = _TITLE + HEIGHT + 5 * _LINE + _GAP
     boxes = [
         Markup('<svg x="{x}" y="{y}" width="{w}" height="{h}">{panel}</svg>').format(
             x=index % 2 * (WIDTH + _GAP), y=index // 2 * height, w=WIDTH, h=height, panel=panel
@@ -91,13 +91,14 @@ def _panel(
     shown = [name for name in names if name in rows]
     if parts is None:
         kinds = {"held out, all styles": [(name, mean_mse(rows[name])) for name in shown]}
+        kinds["held out, still images"] = [(name, mean_mse(rows[name], of="still_mse")) for name in shown]
         kinds["in training"] = [
             (name, mean_mse(rows[name], of="trained_mse")) for name in shown if "trained_mse" in rows[name]
         ]
         kinds["held out, latents found by search"] = [(name, rows[name]["searched"]["search"]) for name in shown]
     else:
         kinds = {"held out, micah": [(name, mean_mse(rows[name], ("micah",))) for name in shown]}
-        kinds[f"held out, {', '.join(parts)}"] = [
+        kinds[f"held out, {len(parts)} styles"] = [
             (name, mean_mse(rows[name], parts)) for name in shown if set(parts) <= set(rows[name]["mse"])
         ]
     series = [Series(kind, [(place(name), mse) for name, mse in found]) for kind, found in kinds.items()]
