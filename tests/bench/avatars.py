@@ -52,7 +52,7 @@ def load_avatars(file: str = "avatars.npz", base_path: Path | None = None) -> Av
     stored = np.load(SHARED / file)
     bundle = load_bundle(base_path or default_bundle_path())
     base = BaseRuntime.from_bundle(bundle)
-    values_NF, document = _levels(stored)
+    values_NF, document = levels_of(stored)
     cached = Path(tempfile.gettempdir()) / "heddle_bench" / f"{sha256_hex(data)[:16]}-{bundle.digest[:16]}.npy"
     if not cached.is_file():
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def load_avatars(file: str = "avatars.npz", base_path: Path | None = None) -> Av
     return Avatars(stored["images"], values_NF, parse_factor_set(document), np.load(cached), base)
 
 
-def _levels(stored: Any) -> tuple[NDArray[np.int64], dict[str, Any]]:
+def levels_of(stored: Any) -> tuple[NDArray[np.int64], dict[str, Any]]:
     """Number the levels that occur; avatars.npz names hair styles that it never draws."""
     names = json.loads(str(stored["factor_values"]))
     columns, factors = [], []

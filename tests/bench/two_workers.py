@@ -1,15 +1,16 @@
 """One recipe on one worker and on two: do both learn alike, and how many images a second.
 
-    python -m tests.bench.two_workers [--steps 150] [--seeds 2]
+    python -m tests.bench.two_workers [--steps 150] [--seeds 3]
 
 Each run is the product's own command over Ray Train and gloo (`heddle_workers.train_local`, what `heddle base train
 --workers` starts) in a fresh folder. The loss, as the run's log keeps it (running means), is compared at equal steps:
-two workers against one with the same seed, and one worker with another seed, which is the noise. They agree where the
-first differs by no more than the second.
+two workers against one with the same seed, and one worker's seeds against each other, which is the noise. They agree
+where the first differ by no more than the second.
 """
 
 import argparse
 import itertools
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -74,27 +75,33 @@ def train(workers: int, seed: int, steps: int) -> Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--seeds", type=int, default=2, help="runs of one worker, at least 2")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of one worker and of two, at least 2")
     asked = parser.parse_args()
-    one = [train(1, seed, asked.steps) for seed in range(asked.seeds)]
-    two = train(2, 0, asked.steps)
+    # In turns, so that what else the machine does weighs on both.
+    pairs = [(train(1, seed, asked.steps), train(2, seed, asked.steps)) for seed in range(asked.seeds)]
+    one, two = zip(*pairs, strict=True)
     # from where every run has been measured
-    start = max(asked.steps * SKIPPED, *(run.steps[0] for run in [*one, two]))
-    grid = np.linspace(start, asked.steps, POINTS)
-    curves, shared = [run.at(grid) for run in one], two.at(grid)
-    noise = np.mean([np.abs(left - right) for left, right in itertools.combinations(curves, 2)], axis=0)
-    apart = np.abs(shared - curves[0])
-    print(f"{'step':>6}" + "".join(f"{f'one, seed {seed}':>14}" for seed in range(len(one))), end="")
-    print(f"{'two, seed 0':>14}{'two less one':>14}{'between seeds':>15}")
-    for row in range(0, POINTS, 2):
-        values = "".join(f"{curve[row]:14,.1f}" for curve in curves)
-        print(f"{grid[row]:6.0f}{values}{shared[row]:14,.1f}{shared[row] - curves[0][row]:14,.1f}{noise[row]:15,.1f}")
-    rates = ", ".join(f"{run.images_per_second:,.0f}" for run in one)
-    print(f"images/s: one worker {rates}; two workers {two.images_per_second:,.0f}")
-    verdict = "agree" if apart.mean() <= noise.mean() else "differ"
+    start = max(asked.steps * SKIPPED, *(run.steps[0] for run in (*one, *two)))
+    grid_P = np.linspace(start, asked.steps, POINTS)
+    one_SP, two_SP = (np.stack([run.at(grid_P) for run in runs]) for runs in (one, two))
+    noise_P = np.mean([np.abs(left - right) for left, right in itertools.combinations(one_SP, 2)], axis=0)
+    apart_P = np.abs(two_SP - one_SP).mean(axis=0)
+    print(f"{'step':>6}{'one, mean':>12}{'two, mean':>12}{'two less one, same seed':>26}{'between seeds of one':>23}")
+    for point in range(0, POINTS, 2):
+        print(
+            f"{grid_P[point]:6.0f}{one_SP[:, point].mean():12,.1f}{two_SP[:, point].mean():12,.1f}"
+            f"{apart_P[point]:26,.2f}{noise_P[point]:23,.2f}"
+        )
+    for workers, runs in (("one worker", one), ("two workers", two)):
+        rates = [run.images_per_second for run in runs]
+        print(f"images/s of {workers}: {statistics.median(rates):,.0f} ({', '.join(f'{rate:,.0f}' for rate in rates)})")
+    speedups = [shared.images_per_second / alone.images_per_second for alone, shared in pairs]
+    print(f"two workers take {statistics.median(speedups):.2f} times the images of one")
+    verdict = "agree" if apart_P.mean() <= noise_P.mean() else "differ"
     print(
-        f"mean difference at equal steps: two workers to one {apart.mean():,.2f} nats, seeds {noise.mean():,.2f}: "
-        f"the curves {verdict} (nats per image; most anywhere {apart.max():,.2f} and {noise.max():,.2f})"
+        f"mean difference at equal steps, nats per image: two workers to one of the same seed {apart_P.mean():,.2f}, "
+        f"one worker's seeds to each other {noise_P.mean():,.2f}: the curves {verdict} "
+        f"(most anywhere {np.abs(two_SP - one_SP).max():,.2f} and {noise_P.max():,.2f})"
     )
 
 

@@ -107,6 +107,16 @@ def test_a_new_card_of_the_same_base_keeps_its_history(trained: Path, corpus: Co
     assert BaseCard.model_validate_json(made.canonical()) == made
 
 
+def test_known_failures_stand_on_the_page_and_go_on_from_card_to_card(trained: Path, corpus: Corpus) -> None:
+    bundle = load_bundle(trained / BUNDLE)
+    first = make_card(bundle, corpus.held_out, known=["Reads <poses> badly: 67 %, 85 % wanted."])
+    assert b"<li>Reads &lt;poses&gt; badly: 67 %, 85 % wanted.</li>" in card_page(first)
+    assert make_card(bundle, corpus.held_out, kept=first).known == first.known
+    assert make_card(bundle, corpus.held_out, known=["Other."], kept=first).known == ("Other.",)
+    other = first.model_copy(update={"digest": "0" * 64})
+    assert make_card(bundle, corpus.held_out, kept=other).known == ()
+
+
 def test_the_log_of_its_training_is_taken_from_its_folder_and_from_no_other(trained: Path) -> None:
     recipe = load_bundle(trained / BUNDLE).manifest.recipe
     [row] = kept_measurements(trained, recipe)

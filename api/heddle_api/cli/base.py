@@ -27,6 +27,14 @@ CacheFolder = Annotated[
 ]
 BundleFolder = Annotated[Path, typer.Argument(help="A bundle's folder.", exists=True, file_okay=False)]
 CardFile = Annotated[Path, typer.Option("--out", help="The HTML file to write; the JSON gets the same name.")]
+KnownFailures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known",
+        help="A sentence on what the base does badly that its held-out images do not show; repeat it for more. "
+        "Left out: those of the card beside the bundle.",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option("--workers", min=1, max=64, help="Processes that share every batch, by Ray Train; 1: in process."),
@@ -96,7 +104,7 @@ def _train_side_by_side(recipe: Path, out: Path, workers: int, cache: Path | Non
 
 
 @app.command()
-def card(bundle: BundleFolder, out: CardFile, cache: CacheFolder = None) -> None:
+def card(bundle: BundleFolder, out: CardFile, cache: CacheFolder = None, known: KnownFailures = None) -> None:
     """Measure a bundle on held-out images and write its model card: HTML, and JSON beside it.
 
     Training writes one already; this makes a new one, of any bundle whose recipe says what it was trained on.
@@ -121,6 +129,7 @@ def card(bundle: BundleFolder, out: CardFile, cache: CacheFolder = None) -> None
                     held_out,
                     score=base_scores_with_intervals,
                     measurements=kept_measurements(bundle.resolve().parent, loaded.manifest.recipe),
+                    known=known or (),
                     kept=kept_card(bundle),
                 )
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,8 @@ class BaseCard(BaseModel):
         active_units, kl_per_latent: see `BaseMetrics`.
         curves: what was measured while it trained.
         warnings: what was still going wrong at the end.
-        failures: what it is known to do badly, sentences with numbers.
+        failures: what these figures show that it does badly, sentences with numbers.
+        known: what it is known to do badly beyond them: people's sentences, or those of measurements made elsewhere.
         traversals: pictures.
         round_trips: picture: originals above, reconstructions below, a column an image (PNG, base64).
     """
@@ -75,6 +76,7 @@ class BaseCard(BaseModel):
     curves: tuple[Measurement, ...] = ()
     warnings: tuple[Alarm, ...] = ()
     failures: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     traversals: tuple[Traversal, ...] = ()
     round_trips: str = ""
 
@@ -94,6 +96,7 @@ def make_card(
     *,
     score: Score | None = None,
     measurements: Sequence[Measurement] = (),
+    known: Sequence[str] = (),
     kept: BaseCard | None = None,
 ) -> BaseCard:
     """Measure a bundle and write its card.
@@ -103,10 +106,11 @@ def make_card(
         held_out: images it never saw, with labels where known.
         score: computes scores per labelled part; None leaves them out.
         measurements: of its training, for the curves.
-        kept: an earlier card of the same base, whose curves go on where none are given.
+        known: sentences for `BaseCard.known`.
+        kept: an earlier card of the same base, whose curves and known failures go on where none are given.
     """
     if kept is not None and kept.digest == bundle.digest:
-        measurements = measurements or kept.curves
+        measurements, known = measurements or kept.curves, known or kept.known
     manifest, runtime = bundle.manifest, BaseRuntime.from_bundle(bundle)
     held_out = [as_seen(part, manifest.image_size, manifest.channels) for part in held_out]
     codes = {part.name: runtime.encode(part.images) for part in held_out}
@@ -128,6 +132,7 @@ def make_card(
         curves=_thinned(measurements),
         warnings=measurements[-1].warnings if measurements else (),
         failures=_failures(parts, manifest.metrics.kl_per_latent),
+        known=tuple(known),
         traversals=_traversals(
             runtime, _largest(held_out, manifest.corpus.images), codes, manifest.metrics.kl_per_latent
         ),
