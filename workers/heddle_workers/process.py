@@ -23,6 +23,7 @@ from heddle_platform.records import JobType
 from heddle_platform.settings import RaySettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.dispatch import Dispatcher
+from heddle_workers.drift_job import DriftCheckWork
 from heddle_workers.erasure_job import ErasureWork
 from heddle_workers.evaluate_job import EvaluateWork
 from heddle_workers.export_job import ExportWork
@@ -108,6 +109,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
         "refit": RefitWork(ports.database, fits),
         "evaluate": EvaluateWork(ports.database, ports.objects, cluster, settings.limits),
         "export": ExportWork(ports.database, ports.objects, cluster, settings.limits),
+        "drift_check": DriftCheckWork(ports.database, cluster),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "erase": ErasureWork(

@@ -152,6 +152,8 @@ def _sentence(job: JobInfo) -> str:
         return f"{named} awaits approval: look at `heddle adapters card {adapter}`, then `heddle adapters approve`."
     if job.status == "succeeded" and job.type == "evaluate":
         return f"{named} was evaluated: see `heddle jobs show {job.id} --json`"
+    if job.status == "succeeded" and job.type == "drift_check" and job.result is not None:
+        return escape(f"{named}: {job.result['verdict']}; {job.result['reasons'][0]}")
     if job.status == "succeeded" and job.type == "export":
         return f"{named} was exported: see `heddle jobs show {job.id} --json`"
     if job.status == "succeeded" and job.result is not None and job.result.get("unchanged"):

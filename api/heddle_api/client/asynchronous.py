@@ -184,6 +184,7 @@ class AsyncHeddleClient:
     estimate_export = _awaited(HeddleClient.estimate_export)
     export_archive = _awaited(HeddleClient.export_archive)
     save_export = _awaited(HeddleClient.save_export)
+    check_drift = _awaited(HeddleClient.check_drift)
     preview_fit = _awaited(HeddleClient.preview_fit)
     jobs = _awaited(HeddleClient.jobs)
     job = _awaited(HeddleClient.job)

@@ -1,4 +1,4 @@
-"""Exports: files of versions, made anew and checked, as one archive that is read from the object store."""
+"""Jobs on versions that make no version: files in one archive that is read from the object store; drift, now."""
 
 import hashlib
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class ArchiveInfo(Result):
 
 
 class ExportingCalls(RefittingCalls):
-    """Calls of tenants that take versions home in one archive."""
+    """Calls of tenants that take versions home in one archive, and have drift looked at."""
 
     def export(self, *adapters: str, formats: Sequence[str] = EDITOR, priority: int = 0) -> JobInfo:
         """Queue the making of versions' files, each held against the platform's arithmetic, in one zip.
@@ -44,6 +44,19 @@ class ExportingCalls(RefittingCalls):
         """Say what an export would cost and when it would be done; arguments as for `export`."""
         body = _export(adapters, formats, priority)
         return EstimateInfo.model_validate(self._control.json("POST", "/v1/jobs/estimate", body))
+
+    def check_drift(self, adapter: str, *, window_hours: int | None = None, priority: int = 0) -> JobInfo:
+        """Queue a look at a version's drift; its result is what `drift` tells, and it tells webhooks as the hourly one.
+
+        Args:
+            adapter: name@alias or name@version; by the name alone the version in production, else the newest.
+            window_hours: how many hours to look back, 1 to 720; None: a week.
+            priority: -5 to 5, which of your own jobs goes first.
+        """
+        body: Document = {"type": "drift_check", "adapter": adapter}
+        body |= {} if window_hours is None else {"window_hours": window_hours}
+        body |= {} if priority == 0 else {"priority": priority}
+        return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
 
     def export_archive(self, job_id: str) -> ArchiveInfo:
         """Find the archive that an export made."""

@@ -7,13 +7,14 @@ from fastapi.responses import StreamingResponse
 
 from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.context import CurrentControl
-from heddle_api.control.jobs import estimate, exports, service, stream
+from heddle_api.control.jobs import drift_checks, estimate, exports, service, stream
 from heddle_api.control.jobs.estimate import EstimateView
 from heddle_api.control.jobs.exports import ArchiveView
 from heddle_api.control.jobs.views import (
     AnyNewJob,
     EventView,
     JobView,
+    NewDriftCheck,
     NewEvaluation,
     NewExport,
     NewPretraining,
@@ -52,6 +53,8 @@ async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, p
         return await post.once(owner, lambda session: service.create_refit(session, control, tenant_id, body))
     if isinstance(body, NewEvaluation):
         return await post.once(owner, lambda session: service.create_evaluation(session, control, tenant_id, body))
+    if isinstance(body, NewDriftCheck):
+        return await post.once(owner, lambda session: drift_checks.create(session, control, tenant_id, body))
     if isinstance(body, NewExport):
         return await post.once(owner, lambda session: exports.create(session, control, tenant_id, body))
     return await post.once(owner, lambda session: service.create(session, control, tenant_id, body))

@@ -36,6 +36,7 @@ _MEASURED: Final = (
     ("fit", "brief"),
     ("evaluate", "full"),
     ("export", "full"),
+    ("drift_check", "full"),
     ("pretrain", "full"),
 )
 

@@ -10,6 +10,7 @@ from heddle_api.control.jobs.attempts import AttemptView
 from heddle_api.control.jobs.standing import NOWHERE, Standing
 from heddle_api.control.wire import Asked, DisplayName, Handle, Reference, each_once
 from heddle_infra.database.refits import BY_HAND
+from heddle_platform.drift import MOST_HOURS, USUAL_HOURS
 from heddle_platform.records import CardKind, ExportFormat, Job, JobError, JobEvent, JobStatus, JobType
 
 
@@ -145,7 +146,25 @@ class NewExport(Asked):
     )
 
 
-AnyNewJob = Annotated[NewJob | NewRefit | NewEvaluation | NewExport | NewPretraining, Field(discriminator="type")]
+class NewDriftCheck(Asked):
+    """A version's drift to be looked at now, as it is every hour."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "drift_check", "adapter": "avatars@production", "window_hours": 24}]},
+    )
+    type: Literal["drift_check"]
+    adapter: Reference = Field(
+        description="name@alias or name@version; by the name alone the version in production, else the newest."
+    )
+    window_hours: int = Field(USUAL_HOURS, ge=1, le=MOST_HOURS, description="How many hours to look back.")
+    priority: int = Field(
+        0, ge=-5, le=5, description="Which of your own jobs goes first; it moves nothing among tenants."
+    )
+
+
+AnyNewJob = Annotated[
+    NewJob | NewRefit | NewEvaluation | NewExport | NewDriftCheck | NewPretraining, Field(discriminator="type")
+]
 
 
 class BaseRef(BaseModel):
@@ -190,7 +209,8 @@ class JobView(BaseModel):
     result: dict[str, Any] | None = Field(
         description="Of a finished fit or refit: adapter, version and card, or `unchanged` where the version before "
         "stands; of an evaluation: scores per factor, held against the card; of an export: the archive, and each "
-        "version's files with how far they are from the platform's arithmetic; of a pretraining: base and card."
+        "version's files with how far they are from the platform's arithmetic; of a "
+        "drift check: what GET /v1/drift tells, and whether webhooks were told; of a pretraining: base and card."
     )
     created_at: datetime
     started_at: datetime | None
