@@ -97,16 +97,20 @@ async def test_a_version_is_looked_at_now_and_its_drift_told_once(watched: World
     assert await told(world) == 1
 
 
-async def test_an_erased_version_is_refused(world: World) -> None:
+async def test_an_erasure_empties_checks_and_an_erased_version_is_refused(world: World) -> None:
     dataset, _ = await world.upload(avatar_zip())
     async with running(world.dispatcher()):
         await world.until((await world.queue_fit(dataset, waiting=True, card="brief")).id)
         async with world.database.platform_transaction() as session:
             adapter, version = await referred(session, world.tenant.id, "avatars@1")
-        await world.until((await world.queue_erasure(rendered().images[0])).id)
+        early = await world.until((await check(world, "avatars@1")).id)
+        erasure = await world.until((await world.queue_erasure(rendered().images[0])).id)
         async with world.database.platform_transaction() as session:
             late = await drift_checks.queue(session, adapter, version, window_hours=168)
         done = await world.until(late.id)
+    forgotten = await world.job(early.id)
+    kept = {"adapter": "avatars", "adapter_id": adapter.id, "version": 1, "window_hours": 168}
+    assert forgotten.result == {**kept, "erased_by": erasure.id}
     assert done.status == "failed"
     assert done.error is not None
     assert done.error.code == "version_erased"

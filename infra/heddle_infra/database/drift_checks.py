@@ -1,8 +1,10 @@
 """Drift checks: jobs that look at one version's drift now."""
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import jobs
+from heddle_infra.database.models import JobRow
 from heddle_platform.records import Adapter, AdapterVersion, Job
 
 
@@ -26,3 +28,21 @@ async def queue(
     return await jobs.create(
         session, adapter.tenant_id, job_type="drift_check", spec=spec, dataset_id=None, priority=priority
     )
+
+
+async def forget(session: AsyncSession, erasure: Job) -> None:
+    """Take the figures out of a tenant's drift checks: any erased image may be among those they counted.
+
+    Args:
+        session: open session; the caller holds the erasure's fence in it.
+        erasure: the job.
+    """
+    rows = await session.scalars(
+        select(JobRow)
+        .where(JobRow.tenant_id == erasure.tenant, JobRow.type == "drift_check", JobRow.result.is_not(None))
+        .with_for_update()
+    )
+    for row in rows.all():
+        kept = {name: row.spec[name] for name in ("adapter", "adapter_id", "version", "window_hours")}
+        row.result = {**kept, "erased_by": erasure.id}
+    await session.flush()

@@ -1,6 +1,6 @@
 """Exports: jobs that put files of versions into one archive, and the archives that a tenant keeps.
 
-A tenant keeps the archives of its newest exports; a job whose archive went says so, and may be queued again.
+A tenant keeps the archives of its newest exports; a job whose archive went says so.
 """
 
 from collections.abc import Collection, Sequence
