@@ -138,6 +138,7 @@ class NewExport(Asked):
         ["editor"],
         min_length=1,
         max_length=3,
+        json_schema_extra={"uniqueItems": True},
         description="editor: one ONNX file that edits pictures, the base within; onnx: the adapter's graph; npz: its "
         "matrices.",
     )
