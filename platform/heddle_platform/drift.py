@@ -3,9 +3,10 @@
 A sum is only ever made of `BATCH` images or more, so that none says what a single image looks like.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 BATCH: Final = 8
 KEPT_HOURS: Final = 31 * 24  # how long an hour's sums are kept
@@ -59,3 +60,33 @@ class DriftSums:
             tuple(one + two for one, two in zip(self.total, other.total, strict=True)),
             tuple(one + two for one, two in zip(self.levels, other.levels, strict=True)),
         )
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A version and what it was fitted on, as its card tells.
+
+    Attributes:
+        adapter_id, adapter_name, version: which.
+        images: labelled and unlabelled images of its fit; how many they amount to where labelled ones have weights.
+        factors: name, counts by level and whether it is readable, of each factor.
+        is_weighted: labelled images had weights, of which the counts know nothing.
+        factor_set: the factor set's document, which has the levels in their order.
+    """
+
+    adapter_id: str
+    adapter_name: str
+    version: int
+    images: int
+    factors: Sequence[Mapping[str, Any]]
+    is_weighted: bool
+    factor_set: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WatchedSums:
+    """Sums of a version over a time, and its first and last hour in it."""
+
+    sums: DriftSums
+    first_hour: datetime
+    last_hour: datetime

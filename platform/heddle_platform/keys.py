@@ -11,7 +11,7 @@ BASES = "bases/"
 OPERATOR = "operator/"
 PROBES = "probes/"
 _EVALUATION = "evaluation-"
-_ADDRESSED = frozenset({"datasets", "latents", "adapters", "edit_batches"})
+_ADDRESSED = frozenset({"datasets", "latents", "adapters", "edit_batches", "exports"})
 
 
 def _part(text: str) -> str:
@@ -23,7 +23,12 @@ def _part(text: str) -> str:
 
 def base_file(name: str, digest: str, file: str) -> str:
     """Return `bases/<name>/<digest>/<file>`."""
-    return f"bases/{_part(name)}/{_part(digest)}/{_part(file)}"
+    return base_folder(name, digest) + _part(file)
+
+
+def base_folder(name: str, digest: str) -> str:
+    """Return the prefix of a base's files, with its closing slash."""
+    return f"bases/{_part(name)}/{_part(digest)}/"
 
 
 def corpus_prefix(name: str) -> str:
@@ -98,6 +103,16 @@ def adapter_file(tenant_id: str, digest: str, file: str) -> str:
     return f"{tenant_prefix(tenant_id)}adapters/{_part(digest)}/{_part(file)}"
 
 
+def export_prefix(tenant_id: str, job_id: str) -> str:
+    """Return the prefix of what an export made, with its closing slash."""
+    return f"{tenant_prefix(tenant_id)}exports/{_part(job_id)}/"
+
+
+def export(tenant_id: str, job_id: str, sha256: str) -> str:
+    """Return the key of the archive that an export made, a zip with this SHA-256."""
+    return f"{export_prefix(tenant_id, job_id)}{_part(sha256)}.zip"
+
+
 def edit_batch_prefix(tenant_id: str, batch_id: str) -> str:
     """Return the prefix of a batch's images, given and edited, with its closing slash."""
     return f"{tenant_prefix(tenant_id)}edit_batches/{_part(batch_id)}/"
@@ -122,8 +137,8 @@ def rate_key(tenant_id: str, plane: str) -> str:
 
 
 def addressed(tenant_id: str, key: str) -> tuple[str, str] | None:
-    """Return the folder ("datasets", "latents", "adapters", "edit_batches") that a key of the tenant stands in, and the
-    digest, of a batch the id, that it stands under there.
+    """Return the folder ("datasets", "latents", "adapters", "edit_batches", "exports") that a key of the tenant stands
+    in, and the digest, of a batch or an export the id, that it stands under there.
 
     None for other keys: what lies there is named one by one.
     """

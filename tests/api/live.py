@@ -55,7 +55,7 @@ def served(app: ASGIApp, *, lifespan: bool = False, identity: Identity | None = 
 
 @dataclass
 class ReachableStore(MemoryObjectStore):
-    """The object store in memory, whose part URLs can be PUT to over HTTP; `failures` first answer 503."""
+    """The object store in memory, whose signed addresses answer over HTTP; `failures` PUTs first answer 503."""
 
     address: str = ""
     failures: int = 0
@@ -68,14 +68,22 @@ class ReachableStore(MemoryObjectStore):
         url = super().presign_part(key, multipart_id, number, expires_seconds=expires_seconds, size=size)
         return f"{self.address}/parts?to={quote(url, safe='')}"
 
+    def presign_get(self, key: str, *, expires_seconds: int) -> str:
+        """Return an HTTP address that stands for the `memory:` URL."""
+        url = super().presign_get(key, expires_seconds=expires_seconds)
+        return f"{self.address}/objects?of={quote(url, safe='')}"
+
     def follow_put(self, url: str, data: bytes) -> str:
         """Take both kinds of address."""
         query = parse_qs(urlsplit(url).query) if url.startswith("http") else {}
         return super().follow_put(query["to"][0] if query else url, data)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer PUTs as an object store does."""
+        """Answer PUTs and GETs as an object store does."""
         request = Request(scope, receive)
+        if request.method == "GET":
+            await Response(self.follow_get(request.query_params["of"]))(scope, receive, send)
+            return
         body = await request.body()
         self.sent.append(dict(request.headers))
         if self.failures > 0:

@@ -12,6 +12,7 @@ ALLOWED = {
     "infra/heddle_infra/database/walls.py": "defines the scope",
     "infra/heddle_infra/database/queue_order.py": "a place in the fair queue is a place among all tenants' jobs",
     "infra/heddle_infra/database/throughput.py": "how fast jobs go is told from all tenants' recent ones",
+    "infra/heddle_infra/database/drift_told.py": "notes of which drift was told of are the platform's",
     "infra/heddle_infra/database/idempotency.py": "replies past their time go, whoever's they are",
     "workers/heddle_workers/dispatch.py": "claims are fair over tenants, and heartbeats are of many",
     "workers/heddle_workers/production.py": "fits of several tenants are compared with what each serves, together",

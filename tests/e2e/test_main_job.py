@@ -1,12 +1,15 @@
 """The main job over the wire: labelled set in, edits out, the second identical edit from the cache."""
 
 import io
+import zipfile
 from collections.abc import Callable
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from heddle_platform.digest import sha256_hex
 from tests.e2e.wire import LabelledImages, Wire
 
 
@@ -89,6 +92,33 @@ def test_what_edges_saw_of_edited_images_arrives_as_a_verdict(
     assert (found["adapter"], found["version"], found["reference_images"]) == ("avatars", 1, 800)
     assert found["verdict"] in ("stable", "watch"), found["reasons"]
     assert {one["factor"] for one in found["levels"]} <= {factor["name"] for factor in micah.factor_set["factors"]}
+
+
+def test_a_job_looks_at_drift_now_and_another_takes_the_version_home(
+    served: tuple[Wire, dict[str, object]], micah: LabelledImages
+) -> None:
+    wire, _ = served
+    body: dict[str, object] = {"type": "drift_check", "adapter": "avatars@production"}
+    looked = wire.wait(str(wire.call("POST", "/v1/jobs", json=body)["id"]))
+    assert looked["error"] is None
+    [listed] = wire.call("GET", "/v1/drift")["data"]
+    assert (looked["result"]["version"], looked["result"]["verdict"]) == (1, listed["verdict"])
+    assert (looked["result"]["in_production"], looked["result"]["webhooks_told"]) == (True, False)
+
+    body = {"type": "export", "adapter": "avatars@production", "formats": ["editor", "onnx", "npz"]}
+    job = wire.wait(str(wire.call("POST", "/v1/jobs", json=body)["id"]))
+    assert job["error"] is None
+    parity = job["result"]["versions"][0]["parity"]
+    assert parity["editor"]["pixel_steps_of_255"] <= 1
+    assert max(parity["editor"]["readings"], parity["onnx"]["difference"]) <= 1e-5
+    place = wire.call("GET", job["result"]["archive"]["url"])
+    data = httpx.get(place["url"], timeout=60).raise_for_status().content
+    assert (len(data), sha256_hex(data)) == (place["bytes"], place["sha256"])
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    for file_format, name in (("editor", "editor.onnx"), ("onnx", "onnx"), ("npz", "npz")):
+        path = "/v1/adapters/avatars/versions/1/download"
+        alone = wire.control.get(path, params={"format": file_format}).raise_for_status().content
+        assert archive.read(f"avatars-1.{name}") == alone, "what a download gives, to the byte"
 
 
 def test_another_tenant_sees_nothing_of_it(

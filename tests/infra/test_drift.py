@@ -10,9 +10,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from heddle_infra.database import drift, tenants
-from heddle_infra.database.drift import WatchedSums
 from heddle_infra.database.engine import Database
-from heddle_platform.drift import KEPT_HOURS, DriftSlot, DriftSums
+from heddle_platform.drift import KEPT_HOURS, DriftSlot, DriftSums, WatchedSums
 from heddle_platform.settings import DatabaseSettings
 from heddle_platform.usage import hour_of
 from tests.infra.test_queue import fitted, new_tenant

@@ -27,8 +27,10 @@ from heddle_platform.records import AdapterVersion, Base, CardKind, Dataset, Fac
 from heddle_platform.settings import DispatchSettings, LimitSettings, RaySettings, TrackingSettings
 from heddle_workers.cluster import Cluster, Request, Result, Task
 from heddle_workers.dispatch import Dispatcher
+from heddle_workers.drift_job import DriftCheckWork
 from heddle_workers.erasure_job import ErasureWork
 from heddle_workers.evaluate_job import EvaluateWork
+from heddle_workers.export_job import ExportWork
 from heddle_workers.fit_job import FitWork
 from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.progress import Report
@@ -132,6 +134,8 @@ class World:
             "fit": fits,
             "refit": RefitWork(self.database, fits),
             "evaluate": EvaluateWork(self.database, self.objects, self.cluster, self.limits),
+            "export": ExportWork(self.database, self.objects, self.cluster, self.limits),
+            "drift_check": DriftCheckWork(self.database, self.cluster),
             "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
             "erase": self.erasures(),
         }

@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import erasures, jobs, queue, tenants
+from heddle_infra.database import drift_checks, erasures, exports, jobs, queue, tenants
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_infra.signing import Signer
@@ -118,6 +118,8 @@ class ErasureWork:
                 for version in replaced.replacement.gone
             }
             await erasures.forget_evaluations(session, job, shortened, gone)
+            await exports.forget(session, job, gone)
+            await drift_checks.forget(session, job)
             epoch = await tenants.raise_epoch(session, job.tenant)
             found = _found(rewritten, made, epoch)
             await erasures.note(session, job.id, found)

@@ -23,8 +23,10 @@ from heddle_platform.records import JobType
 from heddle_platform.settings import RaySettings
 from heddle_workers.cluster import Cluster
 from heddle_workers.dispatch import Dispatcher
+from heddle_workers.drift_job import DriftCheckWork
 from heddle_workers.erasure_job import ErasureWork
 from heddle_workers.evaluate_job import EvaluateWork
+from heddle_workers.export_job import ExportWork
 from heddle_workers.fit_job import FitWork
 from heddle_workers.leftovers import forget_decided_uploads
 from heddle_workers.pretrain_job import PretrainWork
@@ -106,6 +108,8 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
         "fit": fits,
         "refit": RefitWork(ports.database, fits),
         "evaluate": EvaluateWork(ports.database, ports.objects, cluster, settings.limits),
+        "export": ExportWork(ports.database, ports.objects, cluster, settings.limits),
+        "drift_check": DriftCheckWork(ports.database, cluster),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
         "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "erase": ErasureWork(

@@ -7,7 +7,7 @@ attempts left behind as well. Only an erasure may do it, for while one runs no o
 import asyncio
 from collections import Counter
 
-from heddle_infra.database import erasures
+from heddle_infra.database import erasures, exports
 from heddle_infra.database.engine import Database
 from heddle_platform import keys
 from heddle_platform.ports import ObjectStore
@@ -21,8 +21,9 @@ async def sweep(database: Database, objects: ObjectStore, tenant_id: str) -> dic
     """
     async with database.transaction(tenant_id) as session:
         sets, adapters = await erasures.digests_named(session, tenant_id)
+        kept = await exports.kept(session, tenant_id)
         raw = {keys.upload(tenant_id, upload) for upload in await erasures.decided_uploads(session, tenant_id)}
-    named = {"datasets": sets, "latents": sets, "adapters": adapters}
+    named = {"datasets": sets, "latents": sets, "adapters": adapters, "exports": kept}
 
     def delete() -> dict[str, int]:
         gone: Counter[str] = Counter()
@@ -30,7 +31,8 @@ async def sweep(database: Database, objects: ObjectStore, tenant_id: str) -> dic
             place = keys.addressed(tenant_id, info.key)
             of = keys.evaluated(info.key)
             unnamed = place is not None and (place[1] not in named[place[0]] or (of is not None and of not in adapters))
-            scratch = info.key.startswith(keys.upload(tenant_id, "era_"))  # an archive of an attempt that was killed
+            # archives of attempts that were killed
+            scratch = info.key.startswith((keys.upload(tenant_id, "era_"), keys.upload(tenant_id, "job_")))
             if scratch or info.key in raw or unnamed:
                 objects.delete(info.key)
                 gone[place[0] if place else "uploads"] += 1

@@ -18,6 +18,7 @@ from heddle_api.cli.connection import (
     table,
 )
 from heddle_api.cli.duration import seconds_of
+from heddle_api.cli.jobs import ended, watched
 from heddle_api.client.drift_info import DriftInfo
 
 
@@ -26,6 +27,9 @@ def drift(
         str | None, typer.Argument(help="Only this adapter; avatars@3 names a version. Without it: all in production.")
     ] = None,
     since: Annotated[str, typer.Option("--from", help="How far to look back: 24h, 7d; 30d at most.")] = "7d",
+    now: Annotated[
+        bool, typer.Option("--now", help="Have a job look now, which tells webhooks; name an adapter with it.")
+    ] = False,
     control_url: ControlUrl = None,
     api_key: ApiKeyOption = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -38,8 +42,19 @@ def drift(
     seconds = seconds_of(since)
     if seconds is None:
         fail(f"{since!r} is no time to look back; write 24h or 7d")
+    hours = max(1, round(seconds / 3600))
     with connected(control_url, api_key, data_dir=data_dir) as client:
-        found = client.drift(adapter=adapter, window_hours=max(1, round(seconds / 3600)))
+        if now:
+            if adapter is None:
+                fail("--now looks at one adapter; name it: heddle drift avatars --now")
+            job = watched(client, client.check_drift(adapter, window_hours=hours).id, quiet=as_json)
+            if job.status != "succeeded" or job.result is None:
+                ended(job, as_json)
+                return
+            result = DriftInfo.model_validate(job.result)
+            show(job.document(), as_json, lambda: _print([result]))
+            return
+        found = client.drift(adapter=adapter, window_hours=hours)
     show([one.document() for one in found], as_json, lambda: _print(found))
 
 

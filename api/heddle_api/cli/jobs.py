@@ -28,7 +28,7 @@ JobId = Annotated[str, typer.Argument(help="As `heddle jobs list` shows it: job_
 def list_jobs(
     status: Annotated[str | None, typer.Option(help="Only jobs in this status, such as failed.")] = None,
     job_type: Annotated[
-        str | None, typer.Option("--type", help="Only jobs of this type: fit, refit, evaluate.")
+        str | None, typer.Option("--type", help="Only jobs of this type: fit, refit, evaluate, export, ...")
     ] = None,
     dead_letter: Annotated[
         bool,
@@ -152,6 +152,10 @@ def _sentence(job: JobInfo) -> str:
         return f"{named} awaits approval: look at `heddle adapters card {adapter}`, then `heddle adapters approve`."
     if job.status == "succeeded" and job.type == "evaluate":
         return f"{named} was evaluated: see `heddle jobs show {job.id} --json`"
+    if job.status == "succeeded" and job.type == "drift_check" and job.result is not None:
+        return escape(f"{named}: {job.result['verdict']}; {job.result['reasons'][0]}")
+    if job.status == "succeeded" and job.type == "export":
+        return f"{named} was exported: see `heddle jobs show {job.id} --json`"
     if job.status == "succeeded" and job.result is not None and job.result.get("unchanged"):
         return escape(f"{named}: {job.result['reasons'][0]}")
     if job.status == "succeeded":

@@ -22,6 +22,7 @@ from heddle_api.cli.connection import (
 from heddle_api.cli.drift import drift
 from heddle_api.cli.edit import edit
 from heddle_api.cli.erase import certificate_app, erase
+from heddle_api.cli.exports import export
 from heddle_api.cli.feedback import feedback_app
 from heddle_api.cli.fits import fit, preview
 from heddle_api.cli.jobs import jobs_app
@@ -110,6 +111,7 @@ def install(root: typer.Typer) -> None:
     root.add_typer(factors_app, name="factors")
     root.add_typer(data_app, name="data")
     root.add_typer(jobs_app, name="jobs")
+    adapters_app.command("export")(export)
     root.add_typer(adapters_app, name="adapters")
     root.command("whoami")(whoami)
     root.command("fit")(fit)

@@ -3,6 +3,7 @@
 from heddle_api.client.asynchronous import AsyncHeddleClient
 from heddle_api.client.drift_info import DriftInfo
 from heddle_api.client.errors import ApiError, Unreachable
+from heddle_api.client.exporting import ArchiveInfo
 from heddle_api.client.heddle import HeddleClient
 from heddle_api.client.pictures import Picture
 from heddle_api.client.refitting import EvaluationInfo
@@ -35,6 +36,7 @@ __all__ = [
     "AliasInfo",
     "AliasMoveInfo",
     "ApiError",
+    "ArchiveInfo",
     "AsyncHeddleClient",
     "BaseAliasInfo",
     "BaseInfo",

@@ -197,7 +197,7 @@ class FittingCalls(OverseeingCalls):
         Args:
             status: only jobs in this status.
             dead_letter: only jobs whose attempts were used up (True), or only others (False).
-            job_type: only jobs of this type, such as "evaluate"; None: fits, refits and evaluations.
+            job_type: only jobs of this type, such as "evaluate"; None: all that was asked for.
         """
         query: dict[str, Any] = {"status": status} if status else {}
         if job_type is not None:

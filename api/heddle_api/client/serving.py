@@ -5,14 +5,14 @@ from typing import Literal
 
 import httpx
 
+from heddle_api.client.exporting import ExportingCalls
 from heddle_api.client.planes import segment
-from heddle_api.client.refitting import RefittingCalls
 from heddle_api.client.results import AdapterInfo, AliasInfo, AliasMoveInfo, Document, VersionInfo
 
 FileFormat = Literal["npz", "onnx", "editor"]
 
 
-class ServingCalls(RefittingCalls):
+class ServingCalls(ExportingCalls):
     """Calls of tenants on adapters, each named by its id or its name."""
 
     def adapters(self) -> list[AdapterInfo]:

@@ -44,7 +44,7 @@ CONTROL_TAGS: Final[Mapping[str, str]] = {
     "factor sets": "What can be edited: named factors with their levels or ranges; versioned, never changed.",
     "uploads": "Bytes sent straight to the object store, in presigned parts.",
     "labelled sets": "Images with labels: registered, validated row by row, ready or rejected.",
-    "jobs": "Fits, refits, evaluations and trainings: queued, followed, cancelled.",
+    "jobs": "Fits, refits, evaluations, exports, looks at drift and trainings: queued, followed, cancelled.",
     "fits": "Fits that are answered at once and store nothing.",
     "adapters": "What was fitted: versions, cards, files, approvals, and the aliases that serve them.",
     "feedback": "What became of edits: kept or not, and where their people left the sliders.",

@@ -1,9 +1,7 @@
 """Drift: sums over edited images arrive in flushes as usage does, each counted once, and add up by version and hour."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Float, and_, delete, func, literal_column, select, text, tuple_
@@ -15,7 +13,7 @@ from heddle_infra.database.adapters import PRODUCTION
 from heddle_infra.database.edge_models import DriftHourRow
 from heddle_infra.database.models import AdapterRow, AdapterVersionRow, AliasRow, FactorSetVersionRow, TenantRow
 from heddle_infra.database.paging import page
-from heddle_platform.drift import KEPT_HOURS, DriftSlot, DriftSums
+from heddle_platform.drift import KEPT_HOURS, DriftSlot, DriftSums, Watched, WatchedSums
 
 # The tenant's row is held: an erasure that raises its epoch comes before this and is heeded, or after it and takes the
 # rows away. In one order, so that two flushes never wait for each other in a ring.
@@ -46,36 +44,6 @@ _ADD: Final = """
             from unnest(drift_hours.levels, excluded.levels) with ordinality as pair (one, two, place))
 """
 _ROWS_AT_ONCE: Final = 50  # two or three milliseconds, in which the event loop does nothing else
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A version and what it was fitted on, as its card tells.
-
-    Attributes:
-        adapter_id, adapter_name, version: which.
-        images: labelled and unlabelled images of its fit; how many they amount to where labelled ones have weights.
-        factors: name, counts by level and whether it is readable, of each factor.
-        is_weighted: labelled images had weights, of which the counts know nothing.
-        factor_set: the factor set's document, which has the levels in their order.
-    """
-
-    adapter_id: str
-    adapter_name: str
-    version: int
-    images: int
-    factors: Sequence[Mapping[str, Any]]
-    is_weighted: bool
-    factor_set: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class WatchedSums:
-    """Sums of a version over a time, and its first and last hour in it."""
-
-    sums: DriftSums
-    first_hour: datetime
-    last_hour: datetime
 
 
 async def flush(session: AsyncSession, source: str, sequence: int, sums: Mapping[DriftSlot, DriftSums]) -> bool:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 USUAL_ROWS: Final = 256  # of a set that is not validated yet
 USUAL_LATENTS: Final = 64
+USUAL_COST: Final = float(USUAL_ROWS * USUAL_LATENTS)  # of a job on no labelled set
 QUANTUM: Final = float(USUAL_ROWS * USUAL_LATENTS)
 
 

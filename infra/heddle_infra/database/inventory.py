@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from heddle_infra.database import exports
 from heddle_infra.database.edge_models import EditBatchRow
 from heddle_infra.database.models import AdapterVersionRow, BaseRow, DatasetRow, JobRow, TenantRow, UploadRow
 from heddle_platform import keys
@@ -67,7 +68,7 @@ class Named:
 
     Attributes:
         needed: key -> the row that points at it; without the object that row is broken.
-        digests: folder -> the digests, of batches of edits the ids, that may stand in it.
+        digests: folder -> the digests, of batches of edits and exports the ids, that may stand in it.
         uploads: keys of uploaded bytes that are still wanted.
         multiparts: ids of multipart uploads that may still be sent to.
         working_since: since when the owner has jobs that may be writing; None: it has none.
@@ -131,6 +132,7 @@ async def of_tenant(session: AsyncSession, tenant_id: str) -> Named:
         "latents": frozenset(sets),
         "adapters": frozenset(adapters),
         "edit_batches": frozenset(batches.all()),
+        "exports": frozenset(await exports.kept(session, tenant_id)),
     }
     return Named(needed, digests, uploads, multiparts, since, bool(running))
 

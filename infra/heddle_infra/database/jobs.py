@@ -15,8 +15,10 @@ from heddle_platform.errors import Conflict, NotFound
 from heddle_platform.ids import new_id
 from heddle_platform.records import FINAL_STATUSES, Job, JobError, JobEvent, JobStatus, JobType
 
-TENANT_TYPES: tuple[JobType, ...] = ("fit", "refit", "evaluate")  # what a tenant queues, and sees where it lists all
-RETRYABLE_TYPES: tuple[JobType, ...] = (*TENANT_TYPES, "pretrain")
+TENANT_TYPES: tuple[JobType, ...] = ("fit", "refit", "evaluate", "export", "drift_check")
+"""What a tenant queues, and sees where it lists all."""
+OPERATOR_TYPES: tuple[JobType, ...] = ("pretrain",)
+RETRYABLE_TYPES: tuple[JobType, ...] = (*TENANT_TYPES, *OPERATOR_TYPES)
 OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scoring")
 _CLOSE: Final = """
     with ends as (
@@ -108,8 +110,10 @@ async def list_jobs(
     job_type: JobType | None = None,
     dead_letter: bool | None = None,
 ) -> tuple[list[Job], bool]:
-    """Return one page of the tenant's jobs, newest first; validations and erasures only where asked for by type."""
-    types = TENANT_TYPES if job_type is None else (job_type,)
+    """Return one page of the tenant's jobs, or for None of the operators', newest first; what queues itself only where
+    it is asked for by type."""
+    types = TENANT_TYPES if tenant_id is not None else OPERATOR_TYPES
+    types = types if job_type is None else (job_type,)
     query = select(JobRow).where(JobRow.tenant_id == tenant_id, JobRow.type.in_(types))
     if status:
         query = query.where(JobRow.status == status)

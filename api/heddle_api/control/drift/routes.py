@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from heddle_adapters.drift_report import DriftView
 from heddle_api.auth import Principal
 from heddle_api.control.context import CurrentControl, tenant_with
 from heddle_api.control.drift import service
-from heddle_api.control.drift.service import DriftView
 from heddle_api.control.page import AskedPage, Page
 from heddle_api.openapi.problems import response
 from heddle_platform.drift import MOST_HOURS, USUAL_HOURS

@@ -11,16 +11,15 @@ import structlog
 
 from heddle_api.control.context import Control
 from heddle_api.control.drift import service
-from heddle_infra.database import drift, outbox, platform_notes
+from heddle_infra.database import drift, platform_notes
+from heddle_infra.database.drift_told import forget_told, tell_once
 from heddle_platform.drift import USUAL_HOURS
 from heddle_platform.errors import Unavailable
 
 EVERY_SECONDS: Final = 3_600.0
 _LOOK_SECONDS: Final = 300.0  # how often a plane asks whether it is its turn
-_DAY_SECONDS: Final = 86_400.0
 _AT_ONCE: Final = 50
 _TURN: Final = "drift_turn"
-_TOLD: Final = "drifted/"
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +31,7 @@ async def watch_drift(control: Control) -> None:
         try:
             async with control.ports.database.platform_transaction() as session:
                 turn = await platform_notes.take_turn(session, _TURN, every_seconds=EVERY_SECONDS)
-                await platform_notes.forget(session, _TOLD, older_than_seconds=2 * _DAY_SECONDS)
+                await forget_told(session)
             if turn:
                 await tell_drifted(control)
         except Unavailable as error:
@@ -60,10 +59,9 @@ async def _tell(control: Control, tenant_id: str, versions: list[tuple[str, int]
     told = 0
     for view in views:
         if view.verdict == "drifted":
-            async with control.ports.database.platform_transaction() as session:
-                name = f"{_TOLD}{view.adapter_id}/{view.version}"
-                if await platform_notes.take_turn(session, name, every_seconds=_DAY_SECONDS):
-                    await outbox.emit(session, tenant_id, "adapter.drifted", view.model_dump(mode="json"))
+            document = view.model_dump(mode="json")
+            async with control.ports.database.transaction(tenant_id) as session:
+                if await tell_once(session, tenant_id, view.adapter_id, view.version, document):
                     _log.info("adapter_drifted", tenant_id=tenant_id, adapter=f"{view.adapter}@{view.version}")
                     told += 1
     return told

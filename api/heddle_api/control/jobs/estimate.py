@@ -9,10 +9,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal, require
 from heddle_api.control.jobs.service import FitParts, resolve_fit, resolve_refit
-from heddle_api.control.jobs.views import AnyNewJob, NewEvaluation, NewJob, NewPretraining, NewRefit
+from heddle_api.control.jobs.views import (
+    AnyNewJob,
+    NewDriftCheck,
+    NewEvaluation,
+    NewExport,
+    NewJob,
+    NewPretraining,
+    NewRefit,
+)
 from heddle_api.control.once import Reply
-from heddle_infra.database.fair_share import USUAL_LATENTS, USUAL_ROWS
+from heddle_infra.database import exports
+from heddle_infra.database.fair_share import USUAL_COST
 from heddle_infra.database.queue_order import OPERATORS, THOUGHT, in_order
+from heddle_infra.database.referred import referred
 from heddle_infra.database.refits import Parts, card_kind, resolve_evaluation
 from heddle_infra.database.throughput import Throughput, measured, measured_as, waiting_estimate
 from heddle_platform import keys
@@ -48,10 +58,16 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
     Raises:
         NotFound, Conflict, InvalidInput: as when it would be queued.
     """
-    rows, cached, tenant, cost = None, None, OPERATORS, float(USUAL_ROWS * USUAL_LATENTS)
+    rows, cached, tenant, cost = None, None, OPERATORS, USUAL_COST
     card = getattr(wanted, "card", "full")
     if isinstance(wanted, NewPretraining):
         await require("admin")(owner)
+    elif isinstance(wanted, NewExport):
+        tenant = owner.tenant
+        await exports.resolve(session, tenant, wanted.adapter)
+    elif isinstance(wanted, NewDriftCheck):
+        tenant = owner.tenant
+        await referred(session, tenant, wanted.adapter)
     else:
         tenant = owner.tenant
         parts = await _resolve(session, tenant, wanted)

@@ -7,9 +7,19 @@ from fastapi.responses import StreamingResponse
 
 from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.context import CurrentControl
-from heddle_api.control.jobs import estimate, service, stream
+from heddle_api.control.jobs import drift_checks, estimate, exports, service, stream
 from heddle_api.control.jobs.estimate import EstimateView
-from heddle_api.control.jobs.views import AnyNewJob, EventView, JobView, NewEvaluation, NewPretraining, NewRefit
+from heddle_api.control.jobs.exports import ArchiveView
+from heddle_api.control.jobs.views import (
+    AnyNewJob,
+    EventView,
+    JobView,
+    NewDriftCheck,
+    NewEvaluation,
+    NewExport,
+    NewPretraining,
+    NewRefit,
+)
 from heddle_api.control.negotiate import choose
 from heddle_api.control.once import OncePost
 from heddle_api.control.page import AskedPage, Page
@@ -33,8 +43,8 @@ JobsKey = Annotated[Principal, Depends(owner_of_jobs)]
 
 @router.post("", status_code=202, response_model=JobView, summary="Queue a job")
 async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
-    """Queue a fit, a refit or an evaluation (a tenant's key: each starts once its labelled set is validated), or a
-    pretraining (an operator's)."""
+    """Queue what a tenant asks for (a job on a labelled set starts once that is validated) or, with an operator's key,
+    the training of a base."""
     if isinstance(body, NewPretraining):
         await require("admin")(owner)
         return await post.once(owner, lambda session: service.create_pretraining(session, body, control.standings))
@@ -43,6 +53,10 @@ async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, p
         return await post.once(owner, lambda session: service.create_refit(session, control, tenant_id, body))
     if isinstance(body, NewEvaluation):
         return await post.once(owner, lambda session: service.create_evaluation(session, control, tenant_id, body))
+    if isinstance(body, NewDriftCheck):
+        return await post.once(owner, lambda session: drift_checks.create(session, control, tenant_id, body))
+    if isinstance(body, NewExport):
+        return await post.once(owner, lambda session: exports.create(session, control, tenant_id, body))
     return await post.once(owner, lambda session: service.create(session, control, tenant_id, body))
 
 
@@ -88,6 +102,12 @@ async def get_evaluation(job_id: str, owner: JobsKey, control: CurrentControl) -
     """Read all that an evaluation found: the job's result, and which levels were taken for which."""
     data = await service.evaluation(control, owner, job_id)
     return Response(data, media_type=_JSON, headers={"ETag": f'"{sha256_hex(data)}"'})
+
+
+@router.get("/{job_id}/export", summary="Find an export's archive")
+async def get_export(job_id: str, owner: JobsKey, control: CurrentControl) -> ArchiveView:
+    """Tell where an export's archive can be read for the next quarter of an hour, without a key."""
+    return await exports.archive(control, owner, job_id)
 
 
 @router.post("/{job_id}/cancel", response_model=JobView, summary="Cancel a job")

@@ -100,7 +100,7 @@ async def create(session: AsyncSession, control: Control, tenant_id: str, wanted
     )
     # small fits go in chunks: called for the first of a fleet, a dispatcher would start a chunk of one
     calls = "fit_queued" if wanted.card == "full" else None
-    return await _queued(session, control, job, parts.cost, calls=calls)
+    return await queued(session, control, job, parts.cost, calls=calls)
 
 
 async def create_refit(session: AsyncSession, control: Control, tenant_id: str, wanted: NewRefit) -> Reply:
@@ -112,7 +112,7 @@ async def create_refit(session: AsyncSession, control: Control, tenant_id: str, 
     await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1})
     parts = await resolve_refit(session, tenant_id, wanted)
     job = await refits.queue_refit(session, parts, trigger=wanted.trigger, priority=wanted.priority)
-    reply = await _queued(session, control, job, parts.cost, calls="fit_queued")
+    reply = await queued(session, control, job, parts.cost, calls="fit_queued")
     return replace(reply, target=f"{job.id} ({wanted.trigger})")  # the trail tells why without the job's row
 
 
@@ -125,7 +125,7 @@ async def create_evaluation(session: AsyncSession, control: Control, tenant_id: 
     await quotas.reserve(session, tenant_id, control.settings.quotas, {"queued_jobs": 1})
     parts = await refits.resolve_evaluation(session, tenant_id, wanted.adapter, wanted.dataset)
     job = await refits.queue_evaluation(session, parts, priority=wanted.priority)
-    return await _queued(session, control, job, parts.cost, calls="evaluation_queued")
+    return await queued(session, control, job, parts.cost, calls="evaluation_queued")
 
 
 async def resolve_refit(session: AsyncSession, tenant_id: str, wanted: NewRefit) -> refits.Parts:
@@ -144,7 +144,8 @@ async def resolve_refit(session: AsyncSession, tenant_id: str, wanted: NewRefit)
     )
 
 
-async def _queued(session: AsyncSession, control: Control, job: Job, cost: float, *, calls: str | None) -> Reply:
+async def queued(session: AsyncSession, control: Control, job: Job, cost: float, *, calls: str | None) -> Reply:
+    """Return what is replied to a job that this transaction queued."""
     standing = await control.standings.of_new(session, job, cost)
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
 
@@ -240,14 +241,13 @@ async def list_own(
     session: AsyncSession, tenant_id: str | None, turn: Turn, wanted: Wanted, standings: Standings
 ) -> Page[JobView]:
     """Return one page of the tenant's jobs, or of the operators'."""
-    job_type = wanted.job_type or ("pretrain" if tenant_id is None else None)
     found, more = await jobs.list_jobs(
         session,
         tenant_id,
         limit=turn.limit,
         after=turn.after_id("job"),
         status=wanted.status,
-        job_type=job_type,
+        job_type=wanted.job_type,
         dead_letter=wanted.dead_letter,
     )
     shown = [view(job, standing) for job, standing in zip(found, await standings.of(session, *found), strict=True)]
@@ -267,7 +267,7 @@ async def retry(session: AsyncSession, tenant_id: str | None, job_id: str, stand
 
 
 async def cancel(session: AsyncSession, tenant_id: str | None, job_id: str) -> Reply:
-    """Cancel a fit, a refit, an evaluation or a pretraining.
+    """Cancel what a tenant or an operator queued.
 
     Raises:
         NotFound: code `unknown_job`.

@@ -31,7 +31,14 @@ _WATCHED_SECONDS: Final = 5.0  # since the last reader, after which nobody looks
 _MEASURED_SECONDS: Final = 2.0  # what recent jobs took is believed so long, for it changes slowly
 _MEASURING_SHARE: Final = 10  # and asking takes this part of the time at most: of many jobs few may be of a kind
 _STANDING: Final = ("queued", "running", "scoring")
-_MEASURED: Final = (("fit", "full"), ("fit", "brief"), ("evaluate", "full"), ("pretrain", "full"))
+_MEASURED: Final = (
+    ("fit", "full"),
+    ("fit", "brief"),
+    ("evaluate", "full"),
+    ("export", "full"),
+    ("drift_check", "full"),
+    ("pretrain", "full"),
+)
 
 _log = structlog.get_logger(__name__)
 

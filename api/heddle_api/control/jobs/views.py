@@ -3,14 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from heddle_api.control.datasets.service import FactorSetRef
 from heddle_api.control.jobs.attempts import AttemptView
 from heddle_api.control.jobs.standing import NOWHERE, Standing
-from heddle_api.control.wire import Asked, DisplayName, Handle, Reference
+from heddle_api.control.wire import Asked, DisplayName, Handle, Reference, each_once
 from heddle_infra.database.refits import BY_HAND
-from heddle_platform.records import CardKind, Job, JobError, JobEvent, JobStatus, JobType
+from heddle_platform.drift import MOST_HOURS, USUAL_HOURS
+from heddle_platform.records import CardKind, ExportFormat, Job, JobError, JobEvent, JobStatus, JobType
 
 
 class NewJob(Asked):
@@ -110,7 +111,61 @@ class NewRefit(Asked):
     )
 
 
-AnyNewJob = Annotated[NewJob | NewRefit | NewEvaluation | NewPretraining, Field(discriminator="type")]
+_Versions = Annotated[list[Reference], Field(min_length=1, max_length=20)]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class NewExport(Asked):
+    """Files of versions to be made anew, checked against the platform's own arithmetic, and put into one archive."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"type": "export", "adapter": "avatars@production"},
+                {"type": "export", "adapter": ["avatars@3", "avatars@4"], "formats": ["editor", "onnx", "npz"]},
+            ]
+        },
+    )
+    type: Literal["export"]
+    adapter: Annotated[_Versions, BeforeValidator(_listed, json_schema_input_type=Reference | _Versions)] = Field(
+        description="name@alias or name@version; by the name alone the version in production, else the newest. Up to "
+        "20 of them in a list go into one archive."
+    )
+    formats: Annotated[list[ExportFormat], BeforeValidator(each_once)] = Field(
+        ["editor"],
+        min_length=1,
+        max_length=3,
+        json_schema_extra={"uniqueItems": True},
+        description="editor: one ONNX file that edits pictures, the base within; onnx: the adapter's graph; npz: its "
+        "matrices.",
+    )
+    priority: int = Field(
+        0, ge=-5, le=5, description="Which of your own jobs goes first; it moves nothing among tenants."
+    )
+
+
+class NewDriftCheck(Asked):
+    """A version's drift to be looked at now, as it is every hour."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "drift_check", "adapter": "avatars@production", "window_hours": 24}]},
+    )
+    type: Literal["drift_check"]
+    adapter: Reference = Field(
+        description="name@alias or name@version; by the name alone the version in production, else the newest."
+    )
+    window_hours: int = Field(USUAL_HOURS, ge=1, le=MOST_HOURS, description="How many hours to look back.")
+    priority: int = Field(
+        0, ge=-5, le=5, description="Which of your own jobs goes first; it moves nothing among tenants."
+    )
+
+
+AnyNewJob = Annotated[
+    NewJob | NewRefit | NewEvaluation | NewExport | NewDriftCheck | NewPretraining, Field(discriminator="type")
+]
 
 
 class BaseRef(BaseModel):
@@ -154,7 +209,9 @@ class JobView(BaseModel):
     )
     result: dict[str, Any] | None = Field(
         description="Of a finished fit or refit: adapter, version and card, or `unchanged` where the version before "
-        "stands; of an evaluation: scores per factor, held against the card; of a pretraining: base and card."
+        "stands; of an evaluation: scores per factor, held against the card; of an export: the archive, and each "
+        "version's files with how far they are from the platform's arithmetic; of a "
+        "drift check: what GET /v1/drift tells, and whether webhooks were told; of a pretraining: base and card."
     )
     created_at: datetime
     started_at: datetime | None

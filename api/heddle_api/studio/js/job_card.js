@@ -5,7 +5,7 @@ import { fill, h, notify } from "./dom.js";
 import { ahead, clock, counted, duration, moment, percent, plain, status } from "./words.js";
 
 export const OPEN = ["validating", "queued", "running", "scoring"];
-const NAMES = { fit: "Fit", refit: "Refit", pretrain: "Pretraining", sweep: "Sweep", evaluate: "Evaluation", export: "Export", erase: "Erasure", rollout: "Rollout", validate: "Check" };
+const NAMES = { fit: "Fit", refit: "Refit", pretrain: "Pretraining", sweep: "Sweep", evaluate: "Evaluation", export: "Export", drift_check: "Look at drift", erase: "Erasure", rollout: "Rollout", validate: "Check" };
 
 /**
  * @param {import("./api.js").Api} api
