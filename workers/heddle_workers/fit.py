@@ -98,7 +98,8 @@ def fit_set(
     with clock.timed("exporting_seconds"):
         packed, graph = pack(adapter), exported(adapter)
         runtime = trips.runtime
-        core = editor_core(adapter, Frame(runtime.image_size, runtime.mean_L, runtime.std_L))
+        digest = digest_of(packed)
+        core = editor_core(adapter, Frame(runtime.image_size, runtime.mean_L, runtime.std_L), digest)
         statistics = gather(
             trips.latents_NL[:labelled].astype("float64"),
             table.values_NF,
@@ -112,7 +113,7 @@ def fit_set(
     report("exporting", _DRAWING)
     with clock.timed("drawing_seconds"):
         pictures = draw_strips(adapter, table, trips) if strips and kind != "brief" else ()
-        findings = Findings(adapter, card, verdict, digest_of(packed), table, pictures)
+        findings = Findings(adapter, card, verdict, digest, table, pictures)
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")
     document = {**card.document(), "gate": gate}
@@ -124,7 +125,7 @@ def fit_set(
         CARD_FILE: canonical_json(document),
         **pages,
     }
-    return Fitted(digest_of(packed), verdict.verdict, gate, document, files, clock.seconds)
+    return Fitted(digest, verdict.verdict, gate, document, files, clock.seconds)
 
 
 def exported(adapter: Adapter) -> bytes:
