@@ -15,6 +15,7 @@ from heddle_platform.errors import DataCorrupt, NotFound
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
 from heddle_platform.manifest import Manifest
+from heddle_platform.settled import settle
 from heddle_workers.base_source import BaseSource, load_base
 from heddle_workers.fetch import fetch_bytes
 from heddle_workers.fitted import Fitted
@@ -69,6 +70,7 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
 
         report("fetching", 0.0)
         runtime = load_base(request.base)
+        settle()
 
         def fit(one: SmallFit, fetched: Future[tuple[Manifest, bytes]], unlogged: Report) -> Fitted:
             manifest, latents = fetched.result()

@@ -25,6 +25,7 @@ from heddle_platform.manifest import Manifest
 from heddle_platform.packs import unpacked
 from heddle_platform.ports import Part
 from heddle_platform.settings import LimitSettings
+from heddle_platform.settled import settle
 from heddle_workers.base_source import BaseSource, load_base
 from heddle_workers.encode import encode_rows
 from heddle_workers.fetch import fetch_bytes, fetched_file
@@ -283,6 +284,7 @@ def heddle_pretrain(request: PretrainRequest) -> Iterator[Progress | Failed | To
 def heddle_warm(seconds: float) -> Iterator[bool]:
     """Import what the other tasks need, and linger, so that every idle worker process takes one of these."""
     import_module("heddle_workers.fit")
+    settle()
     time.sleep(seconds)
     yield True
 
