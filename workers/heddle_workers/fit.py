@@ -1,20 +1,20 @@
 """The fit: latents and labels of a set to everything a version consists of, as bytes. Computes, and writes nothing."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import onnxruntime
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.artifact import digest_of, pack
-from heddle_adapters.brief import score_brief
+from heddle_adapters.brief import brief_steps
 from heddle_adapters.card import score_adapter
 from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
 from heddle_adapters.report import Card
 from heddle_adapters.statistics import gather, pack_statistics
+from heddle_adapters.steps import Steps, driven
 from heddle_platform.digest import canonical_json
 from heddle_platform.factors import FactorSet
 from heddle_platform.labels import LabelTable
@@ -75,22 +75,46 @@ def fit_set(
         InvalidInput: the labels allow no fit.
         DataCorrupt: the ONNX graph does not compute what the adapter computes; nothing of this may be served.
     """
+    if kind == "brief":
+        return driven(fit_briefly(table, factor_set, trips, report), trips.decoded)
     clock = Clock()
+    with clock.timed("scoring_seconds"):
+        adapter, card = score(
+            **_labelled(table, factor_set, trips, report),
+            round_trip=trips.decoded,
+            preserve_trip=trips.preserved,
+        )
+    return _written(adapter, card, table, trips, report, clock, strips=strips)
+
+
+def fit_briefly(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Steps[Fitted]:
+    """Do what `fit_set` does with a brief card, in steps: the pictures of several fits are drawn together."""
+    adapter, card = yield from brief_steps(**_labelled(table, factor_set, trips, report))
+    return _written(adapter, card, table, trips, report, Clock(), strips=False)
+
+
+def _labelled(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> dict[str, Any]:
+    """Return what a fit is scored from, as the arguments of `score_adapter` and `brief_steps`."""
     labelled = len(table.files)
     pool_ML = trips.latents_NL[labelled:]
-    with clock.timed("scoring_seconds"):
-        scorer = score_brief if kind == "brief" else partial(score, preserve_trip=trips.preserved)
-        adapter, card = scorer(
-            trips.latents_NL[:labelled].astype("float64"),
-            table.values_NF,
-            factor_set,
-            base_digest=trips.runtime.digest,
-            round_trip=trips.decoded,
-            pool_ML=pool_ML.astype("float64") if len(pool_ML) else None,
-            weight_N=table.weight_N,
-            pool_names=trips.images.files[labelled:],
-            progress=_scoring(report),
-        )
+    return {
+        "latents_NL": trips.latents_NL[:labelled].astype("float64"),
+        "values_NF": table.values_NF,
+        "factor_set": factor_set,
+        "base_digest": trips.runtime.digest,
+        "pool_ML": pool_ML.astype("float64") if len(pool_ML) else None,
+        "weight_N": table.weight_N,
+        "pool_names": trips.images.files[labelled:],
+        "progress": _scoring(report),
+    }
+
+
+def _written(
+    adapter: Adapter, card: Card, table: LabelTable, trips: RoundTrips, report: Report, clock: Clock, *, strips: bool
+) -> Fitted:
+    """Gate a scored adapter and write all its files."""
+    factor_set, labelled = adapter.factor_set, len(table.files)
+    pool_ML = trips.latents_NL[labelled:]
     report("gating", _GATING)
     verdict = judge(card, factor_set)
     adapter = adapter.with_refused(verdict.refused)
@@ -112,7 +136,7 @@ def fit_set(
         )
     report("exporting", _DRAWING)
     with clock.timed("drawing_seconds"):
-        pictures = draw_strips(adapter, table, trips) if strips and kind != "brief" else ()
+        pictures = draw_strips(adapter, table, trips) if strips else ()
         findings = Findings(adapter, card, verdict, digest, table, pictures)
         pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")
