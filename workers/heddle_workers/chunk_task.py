@@ -84,22 +84,20 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
 
         done: list[Done] = []
         told_at = time.monotonic()
-        groups = [request.fits[start : start + _TOGETHER] for start in range(0, len(request.fits), _TOGETHER)]
         with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
-            ahead = [pool.submit(_fetch, one) for one in groups[0]]
-            for place, group in enumerate(groups):
+            ahead = [pool.submit(_fetch, one) for one in request.fits[:_TOGETHER]]
+            for start in range(0, len(request.fits), _TOGETHER):
                 # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
-                unlogged = partial(_nothing_new, report, place / len(groups))
+                unlogged = partial(_nothing_new, report, start / len(request.fits))
                 unlogged("fitting", 0.0)
-                fetched, ahead = (
-                    ahead,
-                    [pool.submit(_fetch, one) for group in groups[place + 1 : place + 2] for one in group],
-                )
+                end = start + _TOGETHER
+                fetched, ahead = ahead, [pool.submit(_fetch, one) for one in request.fits[end : end + _TOGETHER]]
+                group = request.fits[start:end]
                 many = [begun(one, data, unlogged) for one, data in zip(group, fetched, strict=True)]
                 outcomes = driven_together(many, runtime.seen_again)
                 done += [Done(one.job_id, outcome) for one, outcome in zip(group, outcomes, strict=True)]
                 # a message costs as much as what it holds: some go together, and none waits for long
-                if time.monotonic() - told_at >= _TELL_SECONDS or place + 1 == len(groups):
+                if time.monotonic() - told_at >= _TELL_SECONDS or end >= len(request.fits):
                     tell(tuple(done))
                     done, told_at = [], time.monotonic()
         return len(request.fits)
