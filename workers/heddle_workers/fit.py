@@ -12,6 +12,7 @@ from heddle_adapters.card import score_adapter
 from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
+from heddle_adapters.playbook import Findings, card_page, playbook_page
 from heddle_adapters.report import Card
 from heddle_adapters.statistics import gather, pack_statistics
 from heddle_adapters.steps import Steps, driven
@@ -30,7 +31,6 @@ from heddle_workers.fitted import (
     STATISTICS_FILE,
     Fitted,
 )
-from heddle_workers.playbook import Findings, card_page, playbook_page
 from heddle_workers.progress import Report
 from heddle_workers.strips import draw_strips
 from heddle_workers.trips import RoundTrips
@@ -84,13 +84,16 @@ def fit_set(
             round_trip=trips.decoded,
             preserve_trip=trips.preserved,
         )
-    return _written(adapter, card, table, trips, report, clock, strips=strips)
+    return _written(adapter, card, table, trips, report, clock, pages=True, strips=strips)
 
 
 def fit_briefly(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Steps[Fitted]:
-    """Do what `fit_set` does with a brief card, in steps: the pictures of several fits are drawn together."""
+    """Do what `fit_set` does with a brief card, in steps: the pictures of several fits are drawn together.
+
+    Its pages are drawn by who asks for them (`playbook.drawn_page`): most pages of a fleet are never opened.
+    """
     adapter, card = yield from brief_steps(**_labelled(table, factor_set, trips, report))
-    return _written(adapter, card, table, trips, report, Clock(), strips=False)
+    return _written(adapter, card, table, trips, report, Clock(), pages=False)
 
 
 def _labelled(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> dict[str, Any]:
@@ -110,9 +113,17 @@ def _labelled(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, repor
 
 
 def _written(
-    adapter: Adapter, card: Card, table: LabelTable, trips: RoundTrips, report: Report, clock: Clock, *, strips: bool
+    adapter: Adapter,
+    card: Card,
+    table: LabelTable,
+    trips: RoundTrips,
+    report: Report,
+    clock: Clock,
+    *,
+    pages: bool,
+    strips: bool = False,
 ) -> Fitted:
-    """Gate a scored adapter and write all its files."""
+    """Gate a scored adapter and write its files."""
     factor_set, labelled = adapter.factor_set, len(table.files)
     pool_ML = trips.latents_NL[labelled:]
     report("gating", _GATING)
@@ -134,11 +145,12 @@ def _written(
             weight_N=table.weight_N,
             ridge=adapter.ridge,
         )
-    report("exporting", _DRAWING)
-    with clock.timed("drawing_seconds"):
-        pictures = draw_strips(adapter, table, trips) if strips else ()
-        findings = Findings(adapter, card, verdict, digest, table, pictures)
-        pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
+    drawn: dict[str, bytes] = {}
+    if pages:
+        report("exporting", _DRAWING)
+        with clock.timed("drawing_seconds"):
+            findings = Findings(adapter, card, verdict, digest, draw_strips(adapter, table, trips) if strips else ())
+            drawn = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")
     document = {**card.document(), "gate": gate}
     files = {
@@ -147,7 +159,7 @@ def _written(
         CORE_FILE: core,
         STATISTICS_FILE: pack_statistics(statistics),
         CARD_FILE: canonical_json(document),
-        **pages,
+        **drawn,
     }
     return Fitted(digest, verdict.verdict, gate, document, files, clock.seconds)
 
