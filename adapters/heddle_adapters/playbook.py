@@ -74,7 +74,9 @@ def playbook_page(findings: Findings) -> bytes:
 
 
 def drawn_page(name: str, adapter: bytes, card: bytes) -> bytes:
-    """Draw a page of a version from its stored files, the same bytes as at the fit's end: brief cards store none.
+    """Draw a page of a version from its stored files, for brief cards store none.
+
+    It says what it would have said at the fit's end; entries of protocols stand in the order of their names.
 
     Args:
         name: "card.html" or "playbook.html".
@@ -87,11 +89,14 @@ def drawn_page(name: str, adapter: bytes, card: bytes) -> bytes:
     try:
         document = json.loads(card)
         told, verdict = Card.model_validate(document), Verdict.model_validate(document["gate"])
+        # JSON knows no order of names; the card's factors do
+        factors = {factor.name: verdict.factors[factor.name] for factor in told.factors}
     except (ValueError, KeyError, TypeError) as error:
         raise DataCorrupt(
             f"the stored card ({len(card)} bytes) cannot be read ({type(error).__name__}); refit the adapter",
             code="card_corrupt",
         ) from error
+    verdict = verdict.model_copy(update={"factors": factors})
     return _render(name, Findings(unpack(adapter), told, verdict, digest_of(adapter), ()))
 
 

@@ -178,7 +178,7 @@ def test_pages_tell_which_looks_depend_on_each_other(study: Study) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_drawn_of_stored_files_is_the_page_of_the_fit(study: Study, name: str) -> None:
+def test_a_page_drawn_of_stored_files_says_what_the_fits_would(study: Study, name: str) -> None:
     files = study.fitted.files
     card = Card.model_validate_json(files["card.json"])
     at_the_fit = {"card.html": card_page, "playbook.html": playbook_page}[name](findings_of(study, card))
