@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.dependence import Dependence, dependence, smallest_detectable
@@ -152,6 +151,8 @@ def _pair(first_N: Floats, second_N: Floats, factors: Sequence[FactorSpec], firs
         level_N, number_N = (first_N, second_N) if isinstance(one, LevelledFactor) else (second_N, first_N)
         value = correlation_ratio(level_N.astype(np.int64), number_N) if rows > 2 else 0.0
         return Association(first, second, value, "correlation_ratio", rows, None, 0, 0)
+    from scipy.stats import spearmanr  # a third of a second, for pairs of numbers only
+
     known = rows > 2 and len(np.unique(first_N)) > 1 and len(np.unique(second_N)) > 1
     value = abs(float(spearmanr(first_N, second_N).statistic)) if known else 0.0
     return Association(first, second, value, "spearman", rows, None, 0, 0)

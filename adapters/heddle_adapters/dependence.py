@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc, ndtri
-from scipy.stats import rankdata
 
 from heddle_adapters.arrays import Floats, Integers, Singles
 from heddle_adapters.chance import holm
@@ -120,6 +119,8 @@ def block_of(values_N: Floats, factor: FactorSpec) -> Floats:
         angle = known * (2 * np.pi / factor.period)
         columns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     else:
+        from scipy.stats import rankdata  # a third of a second, for numbers only
+
         columns = rankdata(known)[:, None]
     block_NR = np.zeros((len(values_N), min(columns.shape)))
     if columns.size:

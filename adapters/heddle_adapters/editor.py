@@ -71,8 +71,13 @@ def to_editor(adapter: Adapter, frame: Frame, encoder: bytes, decoder: bytes) ->
     return data
 
 
-def editor_core(adapter: Adapter, frame: Frame) -> bytes:
-    """Return the editor with the base cut out, a valid graph of its own; see `heddle_platform.base.graft`."""
+def editor_core(adapter: Adapter, frame: Frame, digest: str | None = None) -> bytes:
+    """Return the editor with the base cut out, a valid graph of its own; see `heddle_platform.base.graft`.
+
+    Args:
+        adapter, frame: see `to_editor`.
+        digest: of the packed adapter, where the caller knows it.
+    """
     nodes = Nodes()
     pixels = nodes.op("Cast", "image", to=TensorProto.FLOAT)
     scaled = nodes.op("Div", pixels, nodes.floats(255.0))
@@ -86,7 +91,7 @@ def editor_core(adapter: Adapter, frame: Frame) -> bytes:
     both = nodes.op("Concat", moved, latent, axis=0)
     nodes.op("Add", nodes.op("Mul", both, spread), mean, name=DECODER_IN)
     _draw(nodes, pixels, _keeps_detail(nodes, adapter, edited))
-    return _model(nodes, adapter, frame)
+    return _model(nodes, adapter, frame, digest or digest_of(pack(adapter)))
 
 
 def _targets(nodes: Nodes, adapter: Adapter, latent: str) -> tuple[list[tuple[str, str]], str, str, str]:
@@ -209,7 +214,7 @@ def _draw(nodes: Nodes, pixels: str, keeps: str) -> None:
     nodes.op("Cast", picture, name="edited", to=TensorProto.UINT8)
 
 
-def _model(nodes: Nodes, adapter: Adapter, frame: Frame) -> bytes:
+def _model(nodes: Nodes, adapter: Adapter, frame: Frame, digest: str) -> bytes:
     batch, size, latents, factors = "batch", frame.image_size, adapter.latents, len(adapter.codings)
     kinds = {"image": TensorProto.UINT8, "edited": TensorProto.UINT8}
     shapes: dict[str, list[str | int | None]] = {
@@ -242,7 +247,7 @@ def _model(nodes: Nodes, adapter: Adapter, frame: Frame) -> bytes:
     helper.set_model_props(
         model,
         {
-            "heddle.adapter_digest": digest_of(pack(adapter)),
+            "heddle.adapter_digest": digest,
             "heddle.base_digest": adapter.base_digest,
             "heddle.edit_columns": canonical_json(vector_columns(adapter)).decode(),
             "heddle.factor_set": canonical_json(adapter.factor_set.document()).decode(),

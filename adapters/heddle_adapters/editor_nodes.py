@@ -1,5 +1,6 @@
 """A graph under construction: nodes with names of their own, constants stored once."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ class Nodes:
     def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node with one output; give it a name where others must find it."""
         output = name or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        fixed = tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in attributes.items())
+        self.nodes.append(_node(kind, inputs, output, fixed))
         return output
 
     def halves(self, joined: str) -> tuple[str, str]:
@@ -49,3 +51,8 @@ class Nodes:
             name = self._known[same] = f"constant_{len(self.constants)}"
             self.constants[name] = numpy_helper.from_array(values, name)
         return self._known[same]
+
+
+@lru_cache(maxsize=4096)  # the graphs of a fleet are mostly alike, and a graph takes copies of its nodes
+def _node(kind: str, inputs: tuple[str, ...], output: str, attributes: tuple[tuple[str, Any], ...]) -> NodeProto:
+    return helper.make_node(kind, list(inputs), [output], name=output, **dict(attributes))

@@ -64,6 +64,7 @@ def label_requests(
     lack = _lacks(values_NF, counted, least)
     short = int((np.triu(lack, 1) > 0).sum())
     firsts = np.cumsum([0, *(len(names) for _, names in counted)])
+    known = factor_set.names
     requests: list[LabelRequest] = []
     while len(requests) < MOST_REQUESTS and lack.size and lack.max() > 0:
         chosen = _combination(lack, firsts)
@@ -74,7 +75,7 @@ def label_requests(
         for place in chosen:
             owner = int(np.searchsorted(firsts, place, side="right") - 1)
             index, names = counted[owner]
-            levels[factor_set.names[index]] = names[place - firsts[owner]]
+            levels[known[index]] = names[place - firsts[owner]]
             read_as.append((index, float(place - firsts[owner])))
         pairs = int((np.triu(cells, 1) > 0).sum())
         requests.append(LabelRequest(levels, least - wanted, wanted, pairs, _named(pool_read_MF, read_as)))

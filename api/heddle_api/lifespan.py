@@ -7,6 +7,7 @@ import structlog
 
 from heddle_infra.wiring import Ports, open_ports
 from heddle_platform.settings import Settings
+from heddle_platform.settled import settle
 from heddle_platform.telemetry import configure_logging
 
 _log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ async def open_plane(process: str, settings: Settings | None = None) -> AsyncIte
     settings = settings or Settings.from_environment()
     configure_logging(process, settings.service.log_level)
     ports = open_ports(settings)
+    settle()
     _log.info("plane_started", process=process)
     try:
         yield ports

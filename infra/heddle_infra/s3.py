@@ -1,4 +1,7 @@
-"""The object store over S3: one bucket, any server that honours conditional writes (SeaweedFS, AWS, MinIO)."""
+"""The object store over S3: one bucket, any server that honours conditional writes (SeaweedFS, AWS, MinIO).
+
+boto3 speaks with it, except for whole objects of a store that is reached by plain HTTP (`s3_wire`).
+"""
 
 import secrets
 import threading
@@ -6,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from heddle_infra.plain_http import LOOPBACK
 from heddle_infra.s3_errors import translated
+from heddle_infra.s3_signing import S3Signer
+from heddle_infra.s3_wire import CONNECT_SECONDS, S3Wire, wire_of
 from heddle_platform import keys
 from heddle_platform.errors import InvalidInput, NotFound, PreconditionFailed, Unavailable
 from heddle_platform.ports import ObjectInfo, OpenMultipart, Part
@@ -15,20 +21,19 @@ from heddle_platform.settings import ObjectStoreSettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_CONNECT_SECONDS = 3.0
-
 
 class S3ObjectStore:
-    """Implements `heddle_platform.ports.ObjectStore` with boto3; thread-safe, picklable by its settings.
+    """Implements `heddle_platform.ports.ObjectStore`; thread-safe, picklable by its settings.
 
-    The client is made at first use, so that building the ports of a process neither imports boto3
+    boto3's client is made at first use, so that building the ports of a process neither imports boto3
     nor waits for a server.
     """
 
     def __init__(self, settings: ObjectStoreSettings) -> None:
         self._settings = settings
         self._bucket = settings.s3_bucket
+        self._signer = S3Signer(settings)
+        self._wire: S3Wire | None = wire_of(settings, self._signer)
         self._clients: dict[str, S3Client] = {}
         self._lock = threading.Lock()
 
@@ -41,6 +46,8 @@ class S3ObjectStore:
         A conditional write whose answer was lost is retried and then fails its own condition: harmless
         for content-addressed keys, where whatever lies there is what was to be written.
         """
+        if self._wire is not None:
+            return self._wire.put(key, data, if_absent=if_absent, if_version=if_version)
         condition: dict[str, Any] = {}
         if if_absent:
             condition["IfNoneMatch"] = "*"
@@ -55,6 +62,8 @@ class S3ObjectStore:
 
     def get(self, key: str) -> bytes:
         """Read an object whole; see `ObjectStore.get`."""
+        if self._wire is not None:
+            return self._wire.get(key)
         with translated(key):
             return self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
@@ -106,7 +115,8 @@ class S3ObjectStore:
 
     def presign_get(self, key: str, *, expires_seconds: int) -> str:
         """Return a URL at the public endpoint that reads one object; see `ObjectStore.presign_get`."""
-        return self._presign("get_object", {"Key": key}, expires_seconds)
+        endpoint = self._settings.s3_public_endpoint_url or self._settings.s3_endpoint_url
+        return self._signer.presigned(endpoint, key, expires_seconds=expires_seconds)
 
     def start_multipart(self, key: str) -> str:
         """Begin a multipart upload; see `ObjectStore.start_multipart`."""
@@ -224,14 +234,14 @@ def _connect(settings: ObjectStoreSettings, endpoint: str) -> "S3Client":
         config=Config(
             signature_version="s3v4",  # presigned URLs would be of version 2 otherwise
             s3={"addressing_style": "path"},  # bucket.127.0.0.1 is no host name
-            connect_timeout=min(_CONNECT_SECONDS, settings.s3_timeout_seconds),
+            connect_timeout=min(CONNECT_SECONDS, settings.s3_timeout_seconds),
             read_timeout=settings.s3_timeout_seconds,
             retries={"mode": "standard", "total_max_attempts": 3},
             max_pool_connections=32,
             # everything large is addressed by its SHA-256, which we check ourselves; older servers choke on trailers
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            proxies={} if urlsplit(endpoint).hostname in _LOOPBACK else None,
+            proxies={} if urlsplit(endpoint).hostname in LOOPBACK else None,
         ),
     )
 

@@ -35,14 +35,15 @@ def translated(key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _of_code(error.response.get("Error", {}).get("Code", ""), key) from error
+        raise of_code(error.response.get("Error", {}).get("Code", ""), key) from error
     except (BotoCoreError, HTTPError, OSError) as error:  # a connection lost while the body streams is urllib3's
         raise Unavailable(
             f"the object store cannot be reached ({type(error).__name__}); try again in a moment"
         ) from error
 
 
-def _of_code(code: str, key: str) -> HeddleError:
+def of_code(code: str, key: str) -> HeddleError:
+    """Return the error that a server's code, or its bare status, stands for; `key` is named in the sentence."""
     if code in _MISSING:
         return NotFound(f"the object store has no {key!r}")
     if code in _CONDITION:

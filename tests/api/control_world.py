@@ -249,10 +249,12 @@ async def claim_all(world: World) -> list[Job]:
         return await queue.claim(session, owner="test", limit=1000, lease_seconds=300, max_attempts=5)
 
 
-async def finish_fit(world: World, job: Job, verdict: GateVerdict, *, pack: bytes | None = None) -> int:
+async def finish_fit(
+    world: World, job: Job, verdict: GateVerdict, *, pack: bytes | None = None, matrices: bytes | None = None
+) -> int:
     """Play the worker that ends a fit: files first (`pack`: the lesser ones), then its rows in one transaction."""
     spec = job.spec
-    matrices = b"matrices of " + job.id.encode()
+    matrices = matrices or b"matrices of " + job.id.encode()
     contents = {
         "adapter.npz": matrices,
         "adapter.onnx": b"graph",

@@ -2,8 +2,15 @@
 
 import asyncio
 
+import numpy as np
+
+from heddle_adapters.artifact import pack
+from heddle_adapters.brief import score_brief
+from heddle_adapters.gate import judge
 from heddle_adapters.sealed_zip import zipped
 from heddle_infra.database import jobs, queue
+from heddle_platform.digest import canonical_json
+from heddle_platform.factors import parse_factor_set
 from heddle_platform.records import Job
 from tests.api.control_world import FACTORS, Person, World, claim_all, finish_fit
 
@@ -117,11 +124,33 @@ async def test_a_brief_fit_says_so_and_its_packed_pages_are_read_like_others(wor
     assert (await tenant.http.post("/v1/jobs", json={**FIT, "card": "short"})).status_code == 422
     [job] = await claimed(world, 1)
     assert job.spec["card"] == "brief"
-    pack = zipped({"card.html": b"<!doctype html><title>brief</title>", "adapter.onnx": b"graph"})
-    await finish_fit(world, job, "pass", pack=pack)
+    stored = zipped({"card.html": b"<!doctype html><title>brief</title>", "adapter.onnx": b"graph"})
+    await finish_fit(world, job, "pass", pack=stored)
     page = await tenant.http.get("/v1/adapters/avatars/versions/1/card", headers={"Accept": "text/html"})
     assert (page.status_code, page.content) == (200, b"<!doctype html><title>brief</title>")
     graph = await tenant.http.get("/v1/adapters/avatars/versions/1/download", params={"format": "onnx"})
     assert (graph.status_code, graph.content) == (200, b"graph")
     playbook = await tenant.http.get("/v1/adapters/avatars/versions/1/playbook")
     assert (playbook.status_code, playbook.json()["code"]) == (404, "unknown_file")
+    assert "playbook.html" in playbook.json()["detail"]
+
+
+async def test_the_pages_of_a_brief_fit_are_drawn_when_somebody_looks(world: World, tenant: Person) -> None:
+    await claim_all(world)
+    await world.publish_base()
+    await tenant.ready_dataset()
+    await tenant.http.post("/v1/jobs", json={**FIT, "card": "brief"})
+    [job] = await claimed(world, 1)
+    random, factor_set = np.random.default_rng(0), parse_factor_set(FACTORS)
+    latents_NL = random.normal(size=(120, 8))
+    values_NF = (latents_NL[:, :2] > 0).astype(np.float64)
+    adapter, card = score_brief(latents_NL, values_NF, factor_set, base_digest="b" * 64, round_trip=lambda seen: seen)
+    document = {**card.document(), "gate": judge(card, factor_set).model_dump(mode="json")}
+    await finish_fit(world, job, "pass", pack=zipped({"card.json": canonical_json(document)}), matrices=pack(adapter))
+    page = await tenant.http.get("/v1/adapters/avatars/versions/1/card", headers={"Accept": "text/html"})
+    playbook = await tenant.http.get("/v1/adapters/avatars/versions/1/playbook")
+    for answer in (page, playbook):
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/html")
+        assert answer.text.lower().startswith("<!doctype html>")
+        assert "glasses" in answer.text

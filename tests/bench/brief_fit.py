@@ -1,6 +1,6 @@
 """What a fit costs a worker: the work of a task, in this process and without Ray, store or network.
 
-    python -m tests.bench.brief_fit [--card brief] [--fits 100] [--rows 300] [--factors 4] [--threads 1] [--profile]
+    python -m tests.bench.brief_fit [--fits 100] [--rows 300] [--factors 4] [--together 4] [--threads 1] [--profile]
     python -m tests.bench.brief_fit --card full --fits 5 --rows 1000 --factors 6 --threads 2
 
 Each fit has a set of its own, drawn from avatars, and starts from the bytes that a task fetches: manifest, latents and,
@@ -21,6 +21,7 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
+from heddle_adapters.steps import Steps, driven_together
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
 from heddle_platform.base.runtime import BaseRuntime
 from heddle_platform.digest import sha256_hex
@@ -28,7 +29,7 @@ from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import pack_latents, unpack_latents
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.settings import LimitSettings
-from heddle_workers.fit import fit_set
+from heddle_workers.fit import fit_briefly, fit_set
 from heddle_workers.fitted import ADAPTER_FILE, CORE_FILE, GRAPH_FILE, STATISTICS_FILE, Fitted
 from heddle_workers.image_set import UnopenedSet, open_image_set
 from heddle_workers.packed import packed
@@ -68,12 +69,12 @@ def sets_of(pictures: Pictures, count: int, rows: int) -> Iterator[Stored]:
         yield Stored(manifest, pack_latents(pictures.latents_NL[part]), archive_of(pictures, part))
 
 
-def fit_brief(runtime: BaseRuntime, document: dict[str, object], one: Stored) -> Fitted:
+def fit_brief(runtime: BaseRuntime, document: dict[str, object], one: Stored) -> Steps[Fitted]:
     """Fit one set, as a chunk's task does."""
     manifest, factor_set = Manifest.from_bytes(one.manifest), parse_factor_set(document)
     latents_NL = unpack_latents(one.latents, rows=len(manifest.all))
     trips = RoundTrips(runtime, UnopenedSet(manifest.files), latents_NL, remember=False)
-    return packed(fit_set(manifest.table(factor_set), factor_set, trips, silent, kind="brief"))
+    return packed((yield from fit_briefly(manifest.table(factor_set), factor_set, trips, silent)))
 
 
 def fit_full(runtime: BaseRuntime, document: dict[str, object], one: Stored, threads: int) -> Fitted:
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=100)
     parser.add_argument("--rows", type=int, default=300)
     parser.add_argument("--factors", type=int, default=FACTORS)
+    parser.add_argument("--together", type=int, default=4, help="brief fits whose pictures are drawn together")
     parser.add_argument("--threads", type=int, default=1, help="that draw pictures of a full card")
     parser.add_argument("--profile", action="store_true", help="functions by the time spent in them")
     asked = parser.parse_args()
@@ -102,19 +104,24 @@ def main() -> None:
     sets = list(sets_of(pictures, asked.fits + warm, asked.rows))
     made, matrices, verdicts, stages = hashlib.sha256(), hashlib.sha256(), Counter[str](), Counter[str]()
 
-    def fit(one: Stored) -> Fitted:
-        if asked.card == "brief":
-            return fit_brief(runtime, pictures.factor_set, one)
-        return fit_full(runtime, pictures.factor_set, one, asked.threads)
+    def fit(some: list[Stored]) -> Iterator[Fitted]:
+        if asked.card == "full":
+            yield from (fit_full(runtime, pictures.factor_set, one, asked.threads) for one in some)
+            return
+        for start in range(0, len(some), asked.together):
+            group = [fit_brief(runtime, pictures.factor_set, one) for one in some[start : start + asked.together]]
+            for found in driven_together(group, runtime.seen_again):
+                if isinstance(found, Exception):
+                    raise found
+                yield found
 
-    for one in sets[:warm]:
-        fit(one)
+    for _ in fit(sets[:warm]):
+        pass
     profiler = cProfile.Profile()
     if asked.profile:
         profiler.enable()
     wall, processor = time.perf_counter(), time.process_time()
-    for one in sets[warm:]:
-        fitted = fit(one)
+    for fitted in fit(sets[warm:]):
         verdicts[fitted.verdict] += 1
         stages.update(fitted.seconds)
         for name in sorted(fitted.files):

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from heddle_adapters.figures import MOST_SHOWN, curve_figure, leak_figure, leakiest, spoken_leaks
 from heddle_adapters.report import Card
 from heddle_adapters.report_edits import STRENGTHS, CurveCard, CurvePoint, LeakCard
-from heddle_workers.figures import MOST_SHOWN, curve_figure, leak_figure, leakiest, spoken_leaks
 
 from .study import Study
 

@@ -9,8 +9,9 @@ import pytest
 
 from heddle_adapters.artifact import unpack
 from heddle_adapters.gate import judge
+from heddle_adapters.playbook import Findings, advice, card_page, drawn_page, playbook_page
 from heddle_adapters.report import AssociationCard, Card, InteractionCard
-from heddle_workers.playbook import Findings, advice, card_page, playbook_page
+from heddle_platform.errors import DataCorrupt
 
 from .study import HOSTILE, Study
 
@@ -38,7 +39,6 @@ def findings_of(study: Study, card: Card) -> Findings:
         card,
         judge(card, study.factor_set),
         study.fitted.digest,
-        study.table,
         (),
     )
 
@@ -175,3 +175,14 @@ def test_pages_tell_which_looks_depend_on_each_other(study: Study) -> None:
     assert "explains 0.0312 of what the additive model leaves; 2 of 16 pairs of levels" in spoken
     assert "too little" not in spoken
     assert HOSTILE not in shown + spoken
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_drawn_of_stored_files_says_what_the_fits_would(study: Study, name: str) -> None:
+    files = study.fitted.files
+    card = Card.model_validate_json(files["card.json"])
+    at_the_fit = {"card.html": card_page, "playbook.html": playbook_page}[name](findings_of(study, card))
+    assert drawn_page(name, files["adapter.npz"], files["card.json"]) == at_the_fit
+    for adapter, broken in ((files["adapter.npz"], b"{}"), (b"no adapter", files["card.json"])):
+        with pytest.raises(DataCorrupt):
+            drawn_page(name, adapter, broken)

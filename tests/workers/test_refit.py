@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from heddle_adapters.artifact import unpack
+from heddle_adapters.playbook import drawn_page
 from heddle_adapters.statistics import unpack_statistics
 from heddle_platform.digest import sha256_hex
 from heddle_platform.manifest import Manifest, ManifestImage
 from heddle_platform.settings import LimitSettings
 from heddle_workers.fit import fit_set
+from heddle_workers.fitted import Fitted
 from heddle_workers.image_set import open_image_set
 from heddle_workers.progress import silent
 from heddle_workers.refit import Before, refit_without
@@ -91,6 +93,10 @@ def test_what_cannot_be_fitted_is_said(study: Study) -> None:
     assert found.refused["code"] == "too_few_labels"
 
 
+def page_of(brief: Fitted) -> str:
+    return drawn_page("card.html", brief.files["adapter.npz"], brief.files["card.json"]).decode()
+
+
 def test_rows_leave_a_weighted_set_with_their_weights(study: Study) -> None:
     weight_N = np.random.default_rng(3).uniform(0.2, 4.0, LABELLED).round(3)
     table = replace(study.table, weight_N=weight_N)
@@ -100,9 +106,9 @@ def test_rows_leave_a_weighted_set_with_their_weights(study: Study) -> None:
     effective = round(float(weight_N.sum() ** 2 / np.square(weight_N).sum()), 1)
     assert fitted.card["protocol"]["weights"]["rows"] == LABELLED
     assert fitted.card["protocol"]["weights"]["effective_rows"] == effective
-    assert f"as evidence they amount to {effective}" in fitted.files["card.html"].decode()
+    assert f"as evidence they amount to {effective}" in page_of(fitted)
     assert "weights" not in plain.card["protocol"]
-    assert "as evidence" not in plain.files["card.html"].decode()
+    assert "as evidence" not in page_of(plain)
     manifest = manifest_of(study)
     rows = [
         row.model_copy(update={"labels": {**row.labels, "weight": repr(float(weight))}})

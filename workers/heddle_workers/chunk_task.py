@@ -1,7 +1,8 @@
-"""The task of a chunk: many small fits on one base, one after the other, each with an outcome of its own.
+"""The task of a chunk: many small fits on one base, a few at a time, each with an outcome of its own.
 
-It fetches what the next fits need while one is computed, and hands outcomes over twice a second. One fit that fails
-fails alone. Each is computed exactly as it would be by itself, so that its files are the same bytes.
+The pictures of a few fits are drawn together (`heddle_adapters.steps`); what the next ones need is fetched meanwhile,
+and outcomes are handed over twice a second. One fit that fails fails alone. Each is computed exactly as it would be by
+itself, so that its files are the same bytes.
 """
 
 import time
@@ -15,6 +16,7 @@ from heddle_platform.errors import DataCorrupt, NotFound
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
 from heddle_platform.manifest import Manifest
+from heddle_platform.settled import settle
 from heddle_workers.base_source import BaseSource, load_base
 from heddle_workers.fetch import fetch_bytes
 from heddle_workers.fitted import Fitted
@@ -24,7 +26,8 @@ from heddle_workers.tasks import MANIFEST_MAX_BYTES
 
 _LATENTS_MAX_BYTES: Final = 64 * 1024**2
 _TELL_SECONDS: Final = 0.5
-_AHEAD: Final = 3  # fits whose latents and labels are fetched before their turn
+_TOGETHER: Final = 4  # fits whose pictures are drawn together, and whose latents are fetched before their turn
+_FETCHES_AT_ONCE: Final = 3
 
 
 @dataclass(frozen=True)
@@ -63,36 +66,38 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
     """Fit a chunk; tells tuples of `Done`, one per fit, and ends with how many there were."""
 
     def work(report: Report, tell: Tell) -> int:
-        from heddle_workers.fit import fit_set
+        from heddle_adapters.steps import Steps, driven_together
+        from heddle_workers.fit import fit_briefly
         from heddle_workers.packed import packed
         from heddle_workers.trips import RoundTrips
 
         report("fetching", 0.0)
         runtime = load_base(request.base)
+        settle()
 
-        def fit(one: SmallFit, fetched: Future[tuple[Manifest, bytes]], unlogged: Report) -> Fitted:
+        def begun(one: SmallFit, fetched: Future[tuple[Manifest, bytes]], unlogged: Report) -> Steps[Fitted]:
             manifest, latents = fetched.result()
             factor_set = parse_factor_set(one.factor_set)
             images = UnopenedSet(manifest.files)
             trips = RoundTrips(runtime, images, unpack_latents(latents, rows=len(manifest.all)), remember=False)
-            return packed(fit_set(manifest.table(factor_set), factor_set, trips, unlogged, kind="brief"))
+            return packed((yield from fit_briefly(manifest.table(factor_set), factor_set, trips, unlogged)))
 
         done: list[Done] = []
         told_at = time.monotonic()
-        with ThreadPoolExecutor(_AHEAD) as pool:
-            ahead = [pool.submit(_fetch, one) for one in request.fits[:_AHEAD]]
-            for place, one in enumerate(request.fits):
-                # its stages are not told, for a message costs as much as a stage; but a stop is heeded at each
-                unlogged = partial(_nothing_new, report, place / len(request.fits))
+        with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
+            ahead = [pool.submit(_fetch, one) for one in request.fits[:_TOGETHER]]
+            for start in range(0, len(request.fits), _TOGETHER):
+                # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
+                unlogged = partial(_nothing_new, report, start / len(request.fits))
                 unlogged("fitting", 0.0)
-                if place + _AHEAD < len(request.fits):
-                    ahead.append(pool.submit(_fetch, request.fits[place + _AHEAD]))
-                try:
-                    done.append(Done(one.job_id, fit(one, ahead[place], unlogged)))
-                except Exception as error:  # its own failure, told as such
-                    done.append(Done(one.job_id, error))
+                end = start + _TOGETHER
+                fetched, ahead = ahead, [pool.submit(_fetch, one) for one in request.fits[end : end + _TOGETHER]]
+                group = request.fits[start:end]
+                many = [begun(one, data, unlogged) for one, data in zip(group, fetched, strict=True)]
+                outcomes = driven_together(many, runtime.seen_again)
+                done += [Done(one.job_id, outcome) for one, outcome in zip(group, outcomes, strict=True)]
                 # a message costs as much as what it holds: some go together, and none waits for long
-                if time.monotonic() - told_at >= _TELL_SECONDS or place + 1 == len(request.fits):
+                if time.monotonic() - told_at >= _TELL_SECONDS or end >= len(request.fits):
                     tell(tuple(done))
                     done, told_at = [], time.monotonic()
         return len(request.fits)

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from http.client import HTTPException
 from typing import BinaryIO
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
+from heddle_infra.plain_http import PlainHttp, TooLong, is_plain
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import DataCorrupt, TooLarge, Unavailable
 
 _TIMEOUT_SECONDS = 20.0
+_CONNECT_SECONDS = 3.0
 _CHUNK_BYTES = 1024**2
 
 
@@ -63,7 +67,7 @@ def fetch_bytes(url: str, *, max_bytes: int, sha256: str | None = None) -> bytes
         DataCorrupt: code `object_missing`, or `digest_mismatch` if the bytes are others.
         Unavailable: the store cannot be reached or the address expired.
     """
-    data = b"".join(_chunks(url, max_bytes))
+    data = _whole(url, max_bytes) if is_plain(url) else b"".join(_chunks(url, max_bytes))
     if sha256 is not None and (found := sha256_hex(data)) != sha256:
         raise DataCorrupt(f"an object has digest {found}, it must be {sha256}; ask support", code="digest_mismatch")
     return data
@@ -80,14 +84,45 @@ def _chunks(url: str, max_bytes: int) -> Iterator[bytes]:
     size = 0
     try:
         with _client().stream("GET", url) as response:
-            if response.status_code == httpx.codes.NOT_FOUND:
-                raise DataCorrupt("an object the job needs is not in the store any more", code="object_missing")
-            if response.status_code != httpx.codes.OK:
-                raise Unavailable(f"the object store answered {response.status_code}; the job will be tried again")
+            _check(response.status_code)
             for chunk in response.iter_bytes(_CHUNK_BYTES):
                 size += len(chunk)
                 if size > max_bytes:
-                    raise TooLarge(f"the object has more than {max_bytes} bytes", code="object_too_large")
+                    raise _too_large(max_bytes)
                 yield chunk
     except httpx.HTTPError as error:
-        raise Unavailable(f"the object store cannot be reached ({type(error).__name__})") from error
+        raise _away(error) from error
+
+
+def _whole(url: str, max_bytes: int) -> bytes:
+    """Read an object over a connection that stays open, which costs a third of a full client's time."""
+    split = urlsplit(url)
+    target = urlunsplit(("", "", split.path, split.query, ""))
+    try:
+        answer = _plain(split.netloc).request("GET", target, {}, most=max_bytes)
+    except TooLong as error:
+        raise _too_large(max_bytes) from error
+    except (OSError, HTTPException) as error:
+        raise _away(error) from error
+    _check(answer.status)
+    return answer.body
+
+
+@lru_cache(maxsize=4)
+def _plain(host: str) -> PlainHttp:
+    return PlainHttp(host, connect_seconds=_CONNECT_SECONDS, read_seconds=_TIMEOUT_SECONDS)
+
+
+def _check(status: int) -> None:
+    if status == httpx.codes.NOT_FOUND:
+        raise DataCorrupt("an object the job needs is not in the store any more", code="object_missing")
+    if status != httpx.codes.OK:
+        raise Unavailable(f"the object store answered {status}; the job will be tried again")
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the object has more than {max_bytes} bytes", code="object_too_large")
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable(f"the object store cannot be reached ({type(error).__name__})")

@@ -1,20 +1,21 @@
 """The fit: latents and labels of a set to everything a version consists of, as bytes. Computes, and writes nothing."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import onnxruntime
 
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.artifact import digest_of, pack
-from heddle_adapters.brief import score_brief
+from heddle_adapters.brief import brief_steps
 from heddle_adapters.card import score_adapter
 from heddle_adapters.editor import Frame, editor_core
 from heddle_adapters.export import check_parity, to_onnx
 from heddle_adapters.gate import judge
+from heddle_adapters.playbook import Findings, card_page, playbook_page
 from heddle_adapters.report import Card
 from heddle_adapters.statistics import gather, pack_statistics
+from heddle_adapters.steps import Steps, driven
 from heddle_platform.digest import canonical_json
 from heddle_platform.factors import FactorSet
 from heddle_platform.labels import LabelTable
@@ -30,7 +31,6 @@ from heddle_workers.fitted import (
     STATISTICS_FILE,
     Fitted,
 )
-from heddle_workers.playbook import Findings, card_page, playbook_page
 from heddle_workers.progress import Report
 from heddle_workers.strips import draw_strips
 from heddle_workers.trips import RoundTrips
@@ -75,22 +75,57 @@ def fit_set(
         InvalidInput: the labels allow no fit.
         DataCorrupt: the ONNX graph does not compute what the adapter computes; nothing of this may be served.
     """
+    if kind == "brief":
+        return driven(fit_briefly(table, factor_set, trips, report), trips.decoded)
     clock = Clock()
+    with clock.timed("scoring_seconds"):
+        adapter, card = score(
+            **_labelled(table, factor_set, trips, report),
+            round_trip=trips.decoded,
+            preserve_trip=trips.preserved,
+        )
+    return _written(adapter, card, table, trips, report, clock, pages=True, strips=strips)
+
+
+def fit_briefly(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> Steps[Fitted]:
+    """Do what `fit_set` does with a brief card, in steps: the pictures of several fits are drawn together.
+
+    Its pages are drawn by who asks for them (`playbook.drawn_page`): most pages of a fleet are never opened.
+    """
+    adapter, card = yield from brief_steps(**_labelled(table, factor_set, trips, report))
+    return _written(adapter, card, table, trips, report, Clock(), pages=False)
+
+
+def _labelled(table: LabelTable, factor_set: FactorSet, trips: RoundTrips, report: Report) -> dict[str, Any]:
+    """Return what a fit is scored from, as the arguments of `score_adapter` and `brief_steps`."""
     labelled = len(table.files)
     pool_ML = trips.latents_NL[labelled:]
-    with clock.timed("scoring_seconds"):
-        scorer = score_brief if kind == "brief" else partial(score, preserve_trip=trips.preserved)
-        adapter, card = scorer(
-            trips.latents_NL[:labelled].astype("float64"),
-            table.values_NF,
-            factor_set,
-            base_digest=trips.runtime.digest,
-            round_trip=trips.decoded,
-            pool_ML=pool_ML.astype("float64") if len(pool_ML) else None,
-            weight_N=table.weight_N,
-            pool_names=trips.images.files[labelled:],
-            progress=_scoring(report),
-        )
+    return {
+        "latents_NL": trips.latents_NL[:labelled].astype("float64"),
+        "values_NF": table.values_NF,
+        "factor_set": factor_set,
+        "base_digest": trips.runtime.digest,
+        "pool_ML": pool_ML.astype("float64") if len(pool_ML) else None,
+        "weight_N": table.weight_N,
+        "pool_names": trips.images.files[labelled:],
+        "progress": _scoring(report),
+    }
+
+
+def _written(
+    adapter: Adapter,
+    card: Card,
+    table: LabelTable,
+    trips: RoundTrips,
+    report: Report,
+    clock: Clock,
+    *,
+    pages: bool,
+    strips: bool = False,
+) -> Fitted:
+    """Gate a scored adapter and write its files."""
+    factor_set, labelled = adapter.factor_set, len(table.files)
+    pool_ML = trips.latents_NL[labelled:]
     report("gating", _GATING)
     verdict = judge(card, factor_set)
     adapter = adapter.with_refused(verdict.refused)
@@ -98,7 +133,8 @@ def fit_set(
     with clock.timed("exporting_seconds"):
         packed, graph = pack(adapter), exported(adapter)
         runtime = trips.runtime
-        core = editor_core(adapter, Frame(runtime.image_size, runtime.mean_L, runtime.std_L))
+        digest = digest_of(packed)
+        core = editor_core(adapter, Frame(runtime.image_size, runtime.mean_L, runtime.std_L), digest)
         statistics = gather(
             trips.latents_NL[:labelled].astype("float64"),
             table.values_NF,
@@ -109,11 +145,12 @@ def fit_set(
             weight_N=table.weight_N,
             ridge=adapter.ridge,
         )
-    report("exporting", _DRAWING)
-    with clock.timed("drawing_seconds"):
-        pictures = draw_strips(adapter, table, trips) if strips and kind != "brief" else ()
-        findings = Findings(adapter, card, verdict, digest_of(packed), table, pictures)
-        pages = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
+    drawn: dict[str, bytes] = {}
+    if pages:
+        report("exporting", _DRAWING)
+        with clock.timed("drawing_seconds"):
+            findings = Findings(adapter, card, verdict, digest, draw_strips(adapter, table, trips) if strips else ())
+            drawn = {CARD_PAGE: card_page(findings), PLAYBOOK_PAGE: playbook_page(findings)}
     gate = verdict.model_dump(mode="json")
     document = {**card.document(), "gate": gate}
     files = {
@@ -122,9 +159,9 @@ def fit_set(
         CORE_FILE: core,
         STATISTICS_FILE: pack_statistics(statistics),
         CARD_FILE: canonical_json(document),
-        **pages,
+        **drawn,
     }
-    return Fitted(digest_of(packed), verdict.verdict, gate, document, files, clock.seconds)
+    return Fitted(digest, verdict.verdict, gate, document, files, clock.seconds)
 
 
 def exported(adapter: Adapter) -> bytes:

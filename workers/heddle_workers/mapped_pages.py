@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from heddle_adapters.gate import Verdict
+from heddle_adapters.playbook import rendered
 from heddle_adapters.transport import Loss
 from heddle_workers.fitted import CARD_PAGE, PLAYBOOK_PAGE
-from heddle_workers.playbook import rendered
 
 
 def carried_sentence(loss: Loss, from_version: int) -> str:

@@ -21,6 +21,7 @@ from heddle_platform.errors import HeddleError, Unavailable
 from heddle_platform.ports import Cache
 from heddle_platform.records import JobType
 from heddle_platform.settings import RaySettings
+from heddle_platform.settled import settle
 from heddle_workers.cluster import Cluster
 from heddle_workers.dispatch import Dispatcher
 from heddle_workers.drift_job import DriftCheckWork
@@ -132,6 +133,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
         asyncio.create_task(keep_noting(ports, cluster, owner, lambda: dispatcher.held)),
         asyncio.create_task(keep_reconciling(ports)),
     )
+    settle()
     log.info("dispatcher_ready", owner=owner)
     try:
         await dispatcher.run(stop)

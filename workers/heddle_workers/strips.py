@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.edit import detail_of, edit_latents
 from heddle_adapters.fit import fit_adapter
+from heddle_adapters.playbook import Picture, Strip
 from heddle_platform import pixels
 from heddle_platform.base.runtime import to_uint8
 from heddle_platform.edits import EditRequest
@@ -24,23 +24,6 @@ _MOST_LEVELS: Final = 6
 _STEPS: Final = 5  # of a number over its usable range
 _HEIGHT: Final = 96  # pixels of a picture on the page
 _WIDEST: Final = 2.0  # width over height
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture and what was asked of it; `webp` is base64, a seventh of the bytes of PNG."""
-
-    caption: str
-    webp: str
-
-
-@dataclass(frozen=True)
-class Strip:
-    """One image before, and after each edit of one factor."""
-
-    factor: str
-    before: Picture
-    after: tuple[Picture, ...]
 
 
 def draw_strips(adapter: Adapter, table: LabelTable, trips: RoundTrips) -> tuple[Strip, ...]:

@@ -25,6 +25,7 @@ from heddle_platform.manifest import Manifest
 from heddle_platform.packs import unpacked
 from heddle_platform.ports import Part
 from heddle_platform.settings import LimitSettings
+from heddle_platform.settled import settle
 from heddle_workers.base_source import BaseSource, load_base
 from heddle_workers.encode import encode_rows
 from heddle_workers.fetch import fetch_bytes, fetched_file
@@ -39,6 +40,8 @@ MANIFEST_MAX_BYTES = 512 * 1024**2
 LATENTS_MAX_BYTES = 2 * 1024**3
 _CHECKPOINT_MAX_BYTES = 16 * 1024**3
 ARTIFACT_MAX_BYTES = 256 * 1024**2
+# what full cards import when they come to it, and brief ones do without: .6 s that no first fit shall wait for
+_FULL_CARDS_ASK_FOR = ("scipy.stats", "sklearn.ensemble", "sklearn.linear_model")
 
 
 @dataclass(frozen=True)
@@ -282,7 +285,9 @@ def heddle_pretrain(request: PretrainRequest) -> Iterator[Progress | Failed | To
 
 def heddle_warm(seconds: float) -> Iterator[bool]:
     """Import what the other tasks need, and linger, so that every idle worker process takes one of these."""
-    import_module("heddle_workers.fit")
+    for name in ("heddle_workers.fit", *_FULL_CARDS_ASK_FOR):
+        import_module(name)
+    settle()
     time.sleep(seconds)
     yield True
 

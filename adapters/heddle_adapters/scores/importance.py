@@ -1,10 +1,11 @@
-"""How much each code matters for a factor, by three families of model; what DCI is made of."""
+"""How much each code matters for a factor, by three families of model; what DCI is made of.
+
+scikit-learn is imported by what uses it: it takes half a second and 60 MB, and most fits score no model.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, GradientBoostingClassifier
-from sklearn.linear_model import Lasso
 
 from heddle_adapters.arrays import Floats
 from heddle_adapters.one_thread import one_thread
@@ -32,6 +33,8 @@ def by_forest(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Learnt
 
     Skill is R squared, or accuracy above the commonest level's over what was left; 0 within twice its noise.
     """
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
     settings = {"n_estimators": TREES, "min_samples_leaf": LEAF, "max_features": 1.0, "random_state": 0, "n_jobs": 1}
     taught, judged = codes_NL[cut.taught].astype(np.float32), codes_NL[cut.judged].astype(np.float32)
     if kind in ORDERED or kind == "periodic":
@@ -52,6 +55,8 @@ def by_forest(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Learnt
 
 def by_boosting(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Learnt:
     """Gradient-boosted classifiers with scikit-learn's defaults, as disentanglement_lib; skill is plain accuracy."""
+    from sklearn.ensemble import GradientBoostingClassifier
+
     levels_N = filled_levels(factor_N)
     if len(np.unique(levels_N[cut.taught])) < 2:
         return Learnt(np.zeros(codes_NL.shape[1]), float((levels_N[cut.judged] == levels_N[cut.taught][0]).mean()))
@@ -63,6 +68,8 @@ def by_boosting(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Lear
 
 def by_lasso(codes_NL: Floats, factor_N: Floats, kind: str, cut: Cut) -> Learnt:
     """Absolute weights of a Lasso on the standardised factor (both columns of a periodic one); skill is R squared."""
+    from sklearn.linear_model import Lasso
+
     target_NP = standardised(on_circle(factor_N) if kind == "periodic" else factor_N[:, None])
     importance_L, read = np.zeros(codes_NL.shape[1]), []
     with one_thread():

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from heddle_adapters.arrays import Floats, Integers
 from heddle_adapters.one_thread import one_thread
@@ -88,6 +87,8 @@ def _by_ridge(live_NM: Floats, fold_N: Integers) -> Floats:
 
 
 def _by_trees(live_NM: Floats, fold_N: Integers) -> Floats:
+    from sklearn.ensemble import HistGradientBoostingRegressor  # half a second, for this estimator only
+
     result_NM = np.empty_like(live_NM)
     for fold in np.unique(fold_N):
         held_N = fold_N == fold
@@ -96,6 +97,7 @@ def _by_trees(live_NM: Floats, fold_N: Integers) -> Floats:
             if others_NM.shape[1] == 0:
                 result_NM[held_N, index] = live_NM[~held_N, index].mean()
                 continue
-            model = HistGradientBoostingRegressor(random_state=0).fit(others_NM[~held_N], live_NM[~held_N, index])
-            result_NM[held_N, index] = model.predict(others_NM[held_N])
+            with one_thread():  # again, for the import has brought a library of its own
+                model = HistGradientBoostingRegressor(random_state=0).fit(others_NM[~held_N], live_NM[~held_N, index])
+                result_NM[held_N, index] = model.predict(others_NM[held_N])
     return result_NM

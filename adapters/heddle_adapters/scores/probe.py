@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 
 from heddle_adapters.arrays import Floats
 from heddle_adapters.one_thread import one_thread
@@ -83,6 +82,8 @@ def _columns(factor_N: Floats, kind: str) -> Floats:
 def _read(taught_NL: Floats, truth_N: Floats, judged_NL: Floats, *, number: bool) -> Floats:
     if truth_N.min() == truth_N.max():
         return np.full(len(judged_NL), truth_N[0])
+    from sklearn.linear_model import RidgeClassifierCV, RidgeCV  # half a second, for this score only
+
     model = RidgeCV(alphas=_RIDGES) if number else RidgeClassifierCV(alphas=_RIDGES)
     with one_thread():
         return np.asarray(model.fit(taught_NL, truth_N).predict(judged_NL), dtype=np.float64)

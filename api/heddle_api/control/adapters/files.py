@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from fastapi import Response
 
+from heddle_adapters.playbook import drawn_page
 from heddle_api.control.adapters.service import find_version
 from heddle_api.control.context import Control
 from heddle_api.control.negotiate import choose
@@ -21,7 +22,8 @@ from heddle_platform.records import Adapter, AdapterVersion
 JSON, HTML = "application/json", "text/html"
 # the pages hold names that tenants chose: even if one slipped through their escaping, nothing would run or load
 _PAGE_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
-_DOWNLOADS: Final = {"onnx": "adapter.onnx", "npz": "adapter.npz"}
+_ADAPTER, _CARD = "adapter.npz", "card.json"
+_DOWNLOADS: Final = {"onnx": "adapter.onnx", "npz": _ADAPTER}
 _CORE: Final = "editor.core"
 Format = Literal["onnx", "npz", "editor"]
 
@@ -90,7 +92,19 @@ async def _find(control: Control, tenant_id: str, reference: str, number: int | 
 
 async def _page(control: Control, version: AdapterVersion, file: str) -> Response:
     headers = {"Content-Security-Policy": _PAGE_POLICY, "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
-    return Response(await _read(control, version, file), media_type=HTML, headers=headers)
+    return Response(await _stored_or_drawn(control, version, file), media_type=HTML, headers=headers)
+
+
+async def _stored_or_drawn(control: Control, version: AdapterVersion, file: str) -> bytes:
+    """Return a page; a fit with a brief card stored none, and it is drawn of what it stored."""
+    try:
+        return await _read(control, version, file)
+    except NotFound as missing:
+        try:
+            adapter, card = await _read(control, version, _ADAPTER), await _read(control, version, _CARD)
+        except NotFound:
+            raise missing from None
+        return await asyncio.to_thread(drawn_page, file, adapter, card)
 
 
 async def _read(control: Control, version: AdapterVersion, file: str) -> bytes:

@@ -3,6 +3,7 @@
 They ask nothing of the network, run no script, hold no clock, and escape every word a tenant chose.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,18 +13,35 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from heddle_adapters.adapter import Adapter
+from heddle_adapters.artifact import digest_of, unpack
+from heddle_adapters.figures import curve_figure, leak_figure, leakiest
 from heddle_adapters.gate import Verdict
 from heddle_adapters.gate_check import Check
 from heddle_adapters.report import Card, FactorCard
-from heddle_platform.labels import LabelTable
-from heddle_workers.figures import curve_figure, leak_figure, leakiest
-from heddle_workers.strips import Strip
+from heddle_platform.errors import DataCorrupt
 
 ENOUGH_OF_A_LEVEL: Final = 20  # labelled images
 READS_WELL: Final = 0.95
 GOOD_LEAKAGE: Final = 0.10  # science: at most .20 passes, at most .10 is good
 CLEAR_ASSOCIATION: Final = 0.16  # what 300 labels detect with 80 % power
 RARE_CELL: Final = 5  # images per pair of levels
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture and what was asked of it; `webp` is base64, a seventh of the bytes of PNG."""
+
+    caption: str
+    webp: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One image before, and after each edit of one factor."""
+
+    factor: str
+    before: Picture
+    after: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,6 @@ class Findings:
         card: its report card.
         verdict: the gate's.
         digest: the adapter's address.
-        table: the labels it was fitted on.
         strips: pictures before and after.
     """
 
@@ -43,7 +60,6 @@ class Findings:
     card: Card
     verdict: Verdict
     digest: str
-    table: LabelTable
     strips: tuple[Strip, ...]
 
 
@@ -55,6 +71,33 @@ def card_page(findings: Findings) -> bytes:
 def playbook_page(findings: Findings) -> bytes:
     """Return in words why the adapter is what it is, as one HTML file."""
     return _render("playbook.html", findings)
+
+
+def drawn_page(name: str, adapter: bytes, card: bytes) -> bytes:
+    """Draw a page of a version from its stored files, for brief cards store none.
+
+    It says what it would have said at the fit's end; entries of protocols stand in the order of their names.
+
+    Args:
+        name: "card.html" or "playbook.html".
+        adapter: adapter.npz.
+        card: card.json, which holds the gate.
+
+    Raises:
+        DataCorrupt: a file cannot be read.
+    """
+    try:
+        document = json.loads(card)
+        told, verdict = Card.model_validate(document), Verdict.model_validate(document["gate"])
+        # JSON knows no order of names; the card's factors do
+        factors = {factor.name: verdict.factors[factor.name] for factor in told.factors}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataCorrupt(
+            f"the stored card ({len(card)} bytes) cannot be read ({type(error).__name__}); refit the adapter",
+            code="card_corrupt",
+        ) from error
+    verdict = verdict.model_copy(update={"factors": factors})
+    return _render(name, Findings(unpack(adapter), told, verdict, digest_of(adapter), ()))
 
 
 def rendered(template: str, **told: Any) -> bytes:
@@ -135,7 +178,7 @@ def _advice_on_leakage(card: Card, factor: FactorCard, leakage: float, other: Fa
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("heddle_workers"), PackageLoader("heddle_platform")]),
+        loader=ChoiceLoader([PackageLoader("heddle_adapters"), PackageLoader("heddle_platform")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
