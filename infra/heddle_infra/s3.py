@@ -1,18 +1,17 @@
 """The object store over S3: one bucket, any server that honours conditional writes (SeaweedFS, AWS, MinIO).
 
-boto3 speaks with it, except for whole objects of a store that is reached by plain HTTP (`s3_wire`).
+boto3 speaks with it, except for whole objects and URLs that read them (`s3_wire`), which are asked by the thousand.
 """
 
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from heddle_infra.plain_http import LOOPBACK
 from heddle_infra.s3_errors import translated
-from heddle_infra.s3_signing import S3Signer
-from heddle_infra.s3_wire import CONNECT_SECONDS, S3Wire, wire_of
+from heddle_infra.s3_wire import CONNECT_SECONDS, LOOPBACK, S3Wire
 from heddle_platform import keys
 from heddle_platform.errors import InvalidInput, NotFound, PreconditionFailed, Unavailable
 from heddle_platform.ports import ObjectInfo, OpenMultipart, Part
@@ -25,15 +24,13 @@ if TYPE_CHECKING:
 class S3ObjectStore:
     """Implements `heddle_platform.ports.ObjectStore`; thread-safe, picklable by its settings.
 
-    boto3's client is made at first use, so that building the ports of a process neither imports boto3
+    What speaks with the server is made at first use, so that building the ports of a process neither imports boto3
     nor waits for a server.
     """
 
     def __init__(self, settings: ObjectStoreSettings) -> None:
         self._settings = settings
         self._bucket = settings.s3_bucket
-        self._signer = S3Signer(settings)
-        self._wire: S3Wire | None = wire_of(settings, self._signer)
         self._clients: dict[str, S3Client] = {}
         self._lock = threading.Lock()
 
@@ -46,26 +43,11 @@ class S3ObjectStore:
         A conditional write whose answer was lost is retried and then fails its own condition: harmless
         for content-addressed keys, where whatever lies there is what was to be written.
         """
-        if self._wire is not None:
-            return self._wire.put(key, data, if_absent=if_absent, if_version=if_version)
-        condition: dict[str, Any] = {}
-        if if_absent:
-            condition["IfNoneMatch"] = "*"
-        elif if_version is not None:
-            condition["IfMatch"] = f'"{if_version}"'
-        with translated(key):
-            try:
-                answer = self._client().put_object(Bucket=self._bucket, Key=key, Body=data, **condition)
-            except self._client().exceptions.NoSuchKey as error:  # AWS's word for If-Match on a missing key
-                raise PreconditionFailed(f"{key!r} does not exist, so it has no version to replace") from error
-        return _unquoted(answer["ETag"])
+        return self._wire.put(key, data, if_absent=if_absent, if_version=if_version)
 
     def get(self, key: str) -> bytes:
         """Read an object whole; see `ObjectStore.get`."""
-        if self._wire is not None:
-            return self._wire.get(key)
-        with translated(key):
-            return self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        return self._wire.get(key)
 
     def head(self, key: str) -> ObjectInfo | None:
         """Return what is known of an object, or None; see `ObjectStore.head`."""
@@ -115,8 +97,7 @@ class S3ObjectStore:
 
     def presign_get(self, key: str, *, expires_seconds: int) -> str:
         """Return a URL at the public endpoint that reads one object; see `ObjectStore.presign_get`."""
-        endpoint = self._settings.s3_public_endpoint_url or self._settings.s3_endpoint_url
-        return self._signer.presigned(endpoint, key, expires_seconds=expires_seconds)
+        return self._wire.presigned(key, expires_seconds=expires_seconds)
 
     def start_multipart(self, key: str) -> str:
         """Begin a multipart upload; see `ObjectStore.start_multipart`."""
@@ -205,6 +186,10 @@ class S3ObjectStore:
             "answers 412, such as SeaweedFS, AWS S3 or MinIO",
             code="object_store_unconditional",
         )
+
+    @cached_property
+    def _wire(self) -> S3Wire:
+        return S3Wire(self._settings)
 
     def _presign(self, operation: str, params: dict[str, Any], expires_seconds: int) -> str:
         client = self._client(self._settings.s3_public_endpoint_url)

@@ -1,5 +1,6 @@
 """Fetching by presigned address, from a real HTTP server on loopback."""
 
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -56,3 +57,14 @@ def test_a_store_that_is_away_or_hangs_up_may_come_back(server: str) -> None:
         fetch_bytes(f"http://127.0.0.1:{free_port()}/body", max_bytes=1)
     with pytest.raises(Unavailable):
         fetch_bytes(f"{server}/short", max_bytes=len(BODY))
+
+
+def test_what_goes_wrong_names_no_signature(caplog: pytest.LogCaptureFixture) -> None:
+    secret = sha256_hex(b"signature")
+    target = f"body?X-Amz-Signature={secret}"
+    with serving({target: BODY}, cut=target) as hangs_up:
+        for address in (f"http://127.0.0.1:{free_port()}", hangs_up):
+            with pytest.raises(Unavailable) as caught:
+                fetch_bytes(f"{address}/{target}", max_bytes=len(BODY))
+            assert secret not in "".join(traceback.format_exception(caught.value))
+    assert secret not in caplog.text

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from http.client import HTTPException
+from http import HTTPStatus
 from typing import BinaryIO
-from urllib.parse import urlsplit, urlunsplit
 
-import httpx
+import urllib3
+from urllib3.exceptions import HTTPError
 
-from heddle_infra.plain_http import PlainHttp, TooLong, is_plain
+from heddle_infra.s3_wire import CONNECT_SECONDS, connection_options, reason_of
 from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import DataCorrupt, TooLarge, Unavailable
 
 _TIMEOUT_SECONDS = 20.0
-_CONNECT_SECONDS = 3.0
 _CHUNK_BYTES = 1024**2
 
 
@@ -67,62 +66,41 @@ def fetch_bytes(url: str, *, max_bytes: int, sha256: str | None = None) -> bytes
         DataCorrupt: code `object_missing`, or `digest_mismatch` if the bytes are others.
         Unavailable: the store cannot be reached or the address expired.
     """
-    data = _whole(url, max_bytes) if is_plain(url) else b"".join(_chunks(url, max_bytes))
+    data = b"".join(_chunks(url, max_bytes))
     if sha256 is not None and (found := sha256_hex(data)) != sha256:
         raise DataCorrupt(f"an object has digest {found}, it must be {sha256}; ask support", code="digest_mismatch")
     return data
 
 
 @lru_cache(maxsize=1)
-def _client() -> httpx.Client:
-    """Return this process's client: making one takes longer than most of what it fetches."""
-    # trust_env off: the store is reached directly, whatever proxies the machine knows
-    return httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False)
+def _connections() -> urllib3.PoolManager:
+    # the store is reached directly, whatever proxies the machine knows
+    return urllib3.PoolManager(**connection_options(connect_seconds=CONNECT_SECONDS, read_seconds=_TIMEOUT_SECONDS))
 
 
 def _chunks(url: str, max_bytes: int) -> Iterator[bytes]:
     size = 0
     try:
-        with _client().stream("GET", url) as response:
-            _check(response.status_code)
-            for chunk in response.iter_bytes(_CHUNK_BYTES):
+        with _connections().urlopen("GET", url, redirect=False, preload_content=False) as response:
+            _check(response.status)
+            if (response.length_remaining or 0) > max_bytes:
+                raise _too_large(max_bytes)
+            for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
                 size += len(chunk)
                 if size > max_bytes:
                     raise _too_large(max_bytes)
                 yield chunk
-    except httpx.HTTPError as error:
-        raise _away(error) from error
-
-
-def _whole(url: str, max_bytes: int) -> bytes:
-    """Read an object over a connection that stays open, which costs a third of a full client's time."""
-    split = urlsplit(url)
-    target = urlunsplit(("", "", split.path, split.query, ""))
-    try:
-        answer = _plain(split.netloc).request("GET", target, {}, most=max_bytes)
-    except TooLong as error:
-        raise _too_large(max_bytes) from error
-    except (OSError, HTTPException) as error:
-        raise _away(error) from error
-    _check(answer.status)
-    return answer.body
-
-
-@lru_cache(maxsize=4)
-def _plain(host: str) -> PlainHttp:
-    return PlainHttp(host, connect_seconds=_CONNECT_SECONDS, read_seconds=_TIMEOUT_SECONDS)
+    except HTTPError as error:
+        reason = reason_of(error)
+        raise Unavailable(f"the object store cannot be reached ({type(reason).__name__})") from reason
 
 
 def _check(status: int) -> None:
-    if status == httpx.codes.NOT_FOUND:
+    if status == HTTPStatus.NOT_FOUND:
         raise DataCorrupt("an object the job needs is not in the store any more", code="object_missing")
-    if status != httpx.codes.OK:
+    if status != HTTPStatus.OK:
         raise Unavailable(f"the object store answered {status}; the job will be tried again")
 
 
 def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the object has more than {max_bytes} bytes", code="object_too_large")
-
-
-def _away(error: Exception) -> Unavailable:
-    return Unavailable(f"the object store cannot be reached ({type(error).__name__})")
