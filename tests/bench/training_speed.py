@@ -101,7 +101,7 @@ def pictures(batch: int) -> tuple[Tensor, Tensor]:
     drawn = corpus.parts[0].at(0.0).images
     images = to_float(np.stack([drawn[row] for row in range(len(drawn))]))
     whole = images[: len(images) // batch * batch]
-    return whole.unflatten(0, (-1, batch)), to_float(corpus.held_out[0].images)
+    return whole.reshape(-1, batch, *images.shape[1:]), to_float(corpus.held_out[0].images)
 
 
 def join(store: str, rank: int) -> Group:

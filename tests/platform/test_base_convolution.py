@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from heddle_platform.base.convolution import ConvolutionConfig, by_phases
+from heddle_platform.base.convolution import ConvolutionConfig, Doubling, by_phases
 from heddle_platform.base.network import Network, PatchConfig, network_config
 
 TINY: dict[str, dict[str, Any]] = {
@@ -61,6 +61,21 @@ def test_four_phases_are_the_transposed_convolution(channels: int) -> None:
     given = (small, *layer.parameters())
     for mine, torchs in zip(*(torch.autograd.grad(each.sin().sum(), given) for each in (got, wanted)), strict=True):
         torch.testing.assert_close(mine, torchs)
+
+
+def test_a_bias_apart_gives_the_same_pictures_and_gradients() -> None:
+    torch.manual_seed(0)
+    layer, small = Doubling(5, 7), torch.randn(3, 5, 4, 4)
+    torch.nn.init.normal_(layer.bias)  # type: ignore[arg-type]
+    found = []
+    for training in (True, False):
+        layer.train(training).zero_grad()
+        drawn = layer(small)
+        drawn.square().sum().backward()
+        found.append([drawn, *(weight.grad.clone() for weight in layer.parameters())])
+    assert found[0][0].shape == (3, 7, 8, 8)
+    for apart, inside in zip(*found, strict=True):
+        torch.testing.assert_close(apart, inside)
 
 
 def test_an_image_does_not_see_its_batch() -> None:
