@@ -65,14 +65,12 @@ def test_four_phases_are_the_transposed_convolution(channels: int) -> None:
 
 def test_a_bias_apart_gives_the_same_pictures_and_gradients() -> None:
     torch.manual_seed(0)
-    layer, small = Doubling(5, 7), torch.randn(3, 5, 4, 4)
+    layer, small = Doubling(5, 7).double(), torch.randn(3, 5, 4, 4, dtype=torch.float64, requires_grad=True)
     torch.nn.init.normal_(layer.bias)  # type: ignore[arg-type]
     found = []
     for training in (True, False):
-        layer.train(training).zero_grad()
-        drawn = layer(small)
-        drawn.square().sum().backward()
-        found.append([drawn, *(weight.grad.clone() for weight in layer.parameters())])
+        drawn = layer.train(training)(small)
+        found.append([drawn, *torch.autograd.grad(drawn.square().sum(), (small, *layer.parameters()))])
     assert found[0][0].shape == (3, 7, 8, 8)
     for apart, inside in zip(*found, strict=True):
         torch.testing.assert_close(apart, inside)

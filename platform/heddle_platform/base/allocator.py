@@ -8,22 +8,20 @@ import ctypes
 import platform
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of <malloc.h>
-_NEVER_TRIM = 2**31 - 1
-_LARGEST_ON_HEAP = 2**30
-_GROWTH = 64 * 2**20
+_NEVER = 2**31 - 1
+_ON_HEAP, _ON_OLDER_HEAP = 2**30, 2**25  # bytes; before 2.35 glibc refuses more than the second
+_GROWTH = 2**26  # bytes by which the heap grows
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep what it frees, for good; does nothing where the C library is not glibc.
+    """Let this process keep what it frees; does nothing where the C library is not glibc.
 
-    Only for processes that train: one that idles afterwards holds its peak. `malloc_trim` still gives it back.
+    Only for processes that train: afterwards they hold their peak until somebody calls `malloc_trim`.
     """
     if platform.libc_ver()[0] != "glibc":
         return
-    library = ctypes.CDLL(None)
-    for parameter, value in (
-        (_MMAP_THRESHOLD, _LARGEST_ON_HEAP),
-        (_TRIM_THRESHOLD, _NEVER_TRIM),
-        (_TOP_PAD, _GROWTH),
-    ):
-        library.mallopt(parameter, value)
+    set_option = ctypes.CDLL(None).mallopt
+    if not set_option(_MMAP_THRESHOLD, _ON_HEAP):
+        set_option(_MMAP_THRESHOLD, _ON_OLDER_HEAP)
+    set_option(_TRIM_THRESHOLD, _NEVER)
+    set_option(_TOP_PAD, _GROWTH)
