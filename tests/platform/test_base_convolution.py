@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from heddle_platform.base.convolution import ConvolutionConfig, Doubling, by_phases
+from heddle_platform.base.convolution import ConvolutionConfig, by_phases
 from heddle_platform.base.network import Network, PatchConfig, network_config
 
 TINY: dict[str, dict[str, Any]] = {
@@ -61,19 +61,6 @@ def test_four_phases_are_the_transposed_convolution(channels: int) -> None:
     given = (small, *layer.parameters())
     for mine, torchs in zip(*(torch.autograd.grad(each.sin().sum(), given) for each in (got, wanted)), strict=True):
         torch.testing.assert_close(mine, torchs)
-
-
-def test_a_bias_apart_gives_the_same_pictures_and_gradients() -> None:
-    torch.manual_seed(0)
-    layer, small = Doubling(5, 7).double(), torch.randn(3, 5, 4, 4, dtype=torch.float64, requires_grad=True)
-    torch.nn.init.normal_(layer.bias)  # type: ignore[arg-type]
-    found = []
-    for training in (True, False):
-        drawn = layer.train(training)(small)
-        found.append([drawn, *torch.autograd.grad(drawn.square().sum(), (small, *layer.parameters()))])
-    assert found[0][0].shape == (3, 7, 8, 8)
-    for apart, inside in zip(*found, strict=True):
-        torch.testing.assert_close(apart, inside)
 
 
 def test_an_image_does_not_see_its_batch() -> None:

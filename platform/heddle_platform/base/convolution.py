@@ -82,24 +82,6 @@ def by_phases(x_BCHW: Tensor, transposed: nn.ConvTranspose2d) -> Tensor:
     return whole[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
 
-class Doubling(nn.ConvTranspose2d):
-    """A transposed convolution of this file's kernel that adds its bias afterwards while it trains.
-
-    Where its gradient includes a bias's, oneDNN computes the rest more slowly: measured on one core, forward and back,
-    a layer of the standard pair takes 1.2 to 1.8 times as long with the bias inside, in float32 and in bfloat16.
-    """
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__(before, after, _KERNEL, _STRIDE, _PADDING)
-
-    def forward(self, x_BCHW: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Double the picture's side."""
-        if not self.training or self.bias is None:
-            return super().forward(x_BCHW, output_size)
-        drawn = nn.functional.conv_transpose2d(x_BCHW, self.weight, stride=_STRIDE, padding=_PADDING)
-        return drawn.add_(self.bias[:, None, None])
-
-
 class ConvolutionEncoder(nn.Module):
     """Images [B, C, H, W] in 0..1 -> (mean, logvar), both [B, L]."""
 
@@ -137,7 +119,9 @@ class ConvolutionDecoder(nn.Module):
         self.inner = config.depths[-1]
         self.hidden = nn.Linear(config.latents, config.hidden)
         self.spread = nn.Linear(config.hidden, self.inner * _LAST_SIDE**2)
-        self.convolutions = nn.ModuleList(Doubling(before, after) for before, after in pairwise(channels[:-1]))
+        self.convolutions = nn.ModuleList(
+            nn.ConvTranspose2d(before, after, _KERNEL, _STRIDE, _PADDING) for before, after in pairwise(channels[:-1])
+        )
         self.paint = nn.ConvTranspose2d(channels[-2], channels[-1], _KERNEL, _STRIDE, _PADDING)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.apply(_start)
