@@ -121,7 +121,9 @@ class TokenMixing(nn.Module):
         """Mix tokens."""
         tokens, batch, width = x_TBD.shape
         flat = x_TBD.reshape(tokens, batch * width)
-        mixed = self.fall @ nn.functional.gelu(self.rise @ flat + self.bias)
+        risen = self.rise @ flat
+        # In the product's precision, as a linear layer's bias: else the hidden tokens become single precision again.
+        mixed = self.fall @ nn.functional.gelu(risen + self.bias.to(risen.dtype))
         return mixed.reshape(tokens, batch, width)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 import torch
 
+from heddle_platform.base.allocator import keep_freed_memory
 from heddle_platform.base.batches import BatchSource, step_generator
 from heddle_platform.base.bundle import write_bundle
 from heddle_platform.base.card import BaseCard, make_card, write_card
@@ -139,6 +140,7 @@ def complete_training(
         InvalidInput: see `train`; code `uneven_shares`: the processes cannot share a batch evenly.
     """
     torch.set_num_threads(recipe.threads)
+    keep_freed_memory()
     whole, parts = (recipe.optimiser.batch // 2, "pairs") if recipe.needs_pairs else (recipe.optimiser.batch, "images")
     if whole % surroundings.peers.size:
         # A mean of means is the mean only of equal shares, and a share must hold an image's partner too.

@@ -62,14 +62,16 @@ class _Energy(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient_B: Tensor) -> tuple[Tensor, None]:
         (difference_BCHW,) = context.saved_tensors
+        scale_B111 = 2 * gradient_B.view(-1, 1, 1, 1)
+        if not context.edge:
+            return difference_BCHW * scale_B111, None
         pull_BCHW = difference_BCHW.clone()
-        if context.edge:
-            for dim in (-2, -1):
-                size = difference_BCHW.shape[dim] - 1
-                step = difference_BCHW.narrow(dim, 1, size) - difference_BCHW.narrow(dim, 0, size)
-                pull_BCHW.narrow(dim, 1, size).add_(step, alpha=context.edge)
-                pull_BCHW.narrow(dim, 0, size).sub_(step, alpha=context.edge)
-        return pull_BCHW.mul_(2 * gradient_B.view(-1, 1, 1, 1)), None
+        for dim in (-2, -1):
+            size = difference_BCHW.shape[dim] - 1
+            step = difference_BCHW.narrow(dim, 1, size) - difference_BCHW.narrow(dim, 0, size)
+            pull_BCHW.narrow(dim, 1, size).add_(step, alpha=context.edge)
+            pull_BCHW.narrow(dim, 0, size).sub_(step, alpha=context.edge)
+        return pull_BCHW.mul_(scale_B111), None
 
 
 def energy(difference_BCHW: Tensor, edge: float) -> Tensor:
