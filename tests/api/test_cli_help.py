@@ -75,7 +75,10 @@ def test_options_are_called_the_same_everywhere() -> None:
     ("typed", "offered"),
     [
         ("heddle ada", {"adapters"}),
-        ("heddle adapters ", {"list", "versions", "card", "approve", "alias", "rollback", "history", "download"}),
+        (
+            "heddle adapters ",
+            {"list", "versions", "card", "approve", "alias", "rollback", "history", "download", "export"},
+        ),
         ("heddle fit --car", {"--card"}),
         ("heddle fit --card ", {"full", "brief"}),
     ],
