@@ -46,6 +46,7 @@ def serve(directory: Path, port: int, redis_url: str) -> None:
     from heddle_platform.base.bundle import default_bundle_path, load_bundle
     from heddle_platform.digest import sha256_hex
     from heddle_platform.settings import CacheSettings, LimitSettings, SecuritySettings, ServiceSettings
+    from heddle_platform.settled import settle
     from heddle_platform.telemetry import configure_logging
 
     configure_logging("edge")
@@ -88,7 +89,9 @@ def serve(directory: Path, port: int, redis_url: str) -> None:
             ServiceSettings(),
         )
 
-    uvicorn.run(create_app(ports), port=port, access_log=False, log_config=None)
+    app = create_app(ports)
+    settle()  # as a plane does when it starts
+    uvicorn.run(app, port=port, access_log=False, log_config=None)
 
 
 def prepare(directory: Path, count: int, size: int) -> list[bytes]:

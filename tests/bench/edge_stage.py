@@ -90,6 +90,7 @@ def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
     from heddle_platform import keys
     from heddle_platform.base.bundle import default_bundle_path, load_bundle
     from heddle_platform.settings import CacheSettings, LimitSettings, QuotaSettings, SecuritySettings, ServiceSettings
+    from heddle_platform.settled import settle
     from heddle_platform.telemetry import configure_logging
 
     configure_logging("edge")
@@ -137,7 +138,9 @@ def serve(directory: Path, port: int, redis_url: str, tenants: int) -> None:
             QuotaSettings(quota_requests_per_second=4_000, quota_burst=100_000),  # the load is one tenant's
         )
 
-    uvicorn.run(create_app(ports), port=port, access_log=False, log_config=None)
+    app = create_app(ports)
+    settle()  # as a plane does when it starts
+    uvicorn.run(app, port=port, access_log=False, log_config=None)
 
 
 @dataclass(frozen=True)
