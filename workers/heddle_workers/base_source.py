@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from heddle_platform.base.bundle import parse_bundle
+from heddle_platform.base.bundle import BaseBundle, parse_bundle
 from heddle_platform.errors import DataCorrupt
 from heddle_workers.fetch import fetch_bytes
 
@@ -39,6 +39,16 @@ def load_base(source: BaseSource) -> "BaseRuntime":
     """
     from heddle_platform.base.runtime import BaseRuntime  # here: the dispatcher names bases and never runs one
 
+    return BaseRuntime.from_bundle(fetch_bundle(source), threads=1)
+
+
+def fetch_bundle(source: BaseSource) -> BaseBundle:
+    """Fetch a base's files.
+
+    Raises:
+        DataCorrupt: the files are not the base of that digest.
+        Unavailable: the store cannot be reached.
+    """
     files = {name: fetch_bytes(url, max_bytes=_FILE_MAX_BYTES) for name, url in source.urls.items()}
     bundle = parse_bundle(files)
     if bundle.digest != source.digest:
@@ -46,4 +56,4 @@ def load_base(source: BaseSource) -> "BaseRuntime":
             f"the base in the store has digest {bundle.digest}, the job asks for {source.digest}; publish it again",
             code="digest_mismatch",
         )
-    return BaseRuntime.from_bundle(bundle, threads=1)
+    return bundle

@@ -55,7 +55,7 @@ def export_version(packed: bytes, bundle: BaseBundle, formats: Sequence[ExportFo
         files["npz"] = packed
     if "onnx" in formats:
         files["onnx"] = graph = to_onnx(adapter)
-        parity["onnx"] = {"difference": check_parity(adapter, _runner(graph))}
+        parity["onnx"] = {"difference": check_parity(adapter, runner(graph))}
     if "editor" in formats:
         files["editor"], parity["editor"] = _editor(adapter, bundle)
     return VersionFiles(files, parity)
@@ -65,7 +65,7 @@ def _editor(adapter: Adapter, bundle: BaseBundle) -> tuple[bytes, dict[str, Any]
     base = BaseRuntime.from_bundle(bundle)
     frame = Frame(base.image_size, base.mean_L, base.std_L)
     editor = to_editor(adapter, frame, bundle.files[ENCODER], bundle.files[DECODER])
-    found = check_editor(adapter, base, _runner(editor))
+    found = check_editor(adapter, base, runner(editor))
     told = {
         "pixel_steps_of_255": found.pixel,
         "readings": found.readings,
@@ -75,7 +75,8 @@ def _editor(adapter: Adapter, bundle: BaseBundle) -> tuple[bytes, dict[str, Any]
     return editor, told
 
 
-def _runner(graph: bytes) -> Callable[[Arrays], dict[str, NDArray[Any]]]:
+def runner(graph: bytes) -> Callable[[Arrays], dict[str, NDArray[Any]]]:
+    """Return what computes a graph's outputs by name from its inputs by name, on one thread of a processor."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from heddle_platform.archive import zip_entry
-from heddle_platform.base.bundle import BaseBundle, parse_bundle
+from heddle_platform.base.bundle import BaseBundle
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import DataCorrupt
 from heddle_platform.ports import Part
 from heddle_platform.records import ExportFormat
-from heddle_workers.base_source import BaseSource
+from heddle_workers.base_source import BaseSource, fetch_bundle
 from heddle_workers.fetch import fetch_bytes
 from heddle_workers.progress import Failed, Progress, Report, streamed
 from heddle_workers.prune import send_parts
 from heddle_workers.tasks import ARTIFACT_MAX_BYTES
 
 LIST_FILE: Final = "export.json"
-_BASE_FILE_MAX_BYTES: Final = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def heddle_export(request: ExportRequest) -> Iterator[Progress | Failed | Archiv
             with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
                 for index, one in enumerate(ordered):
                     if held is None or held[0] != one.base.digest:
-                        held = one.base.digest, _bundle(one.base)
+                        held = one.base.digest, fetch_bundle(one.base)
                     report("exporting", index / len(ordered))
                     listed[one.adapter, one.version] = _add(archive, one, held[1], request.formats)
                 versions = tuple(listed[one.adapter, one.version] for one in request.versions)
@@ -115,14 +114,3 @@ def _add(
         "files": files,
         "parity": made.parity,
     }
-
-
-def _bundle(source: BaseSource) -> BaseBundle:
-    files = {name: fetch_bytes(url, max_bytes=_BASE_FILE_MAX_BYTES) for name, url in source.urls.items()}
-    bundle = parse_bundle(files)
-    if bundle.digest != source.digest:
-        raise DataCorrupt(
-            f"the base in the store has digest {bundle.digest}, the export asks for {source.digest}",
-            code="digest_mismatch",
-        )
-    return bundle

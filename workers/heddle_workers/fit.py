@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-import onnxruntime
-
 from heddle_adapters.adapter import Adapter
 from heddle_adapters.artifact import digest_of, pack
 from heddle_adapters.brief import brief_steps
@@ -21,6 +19,7 @@ from heddle_platform.factors import FactorSet
 from heddle_platform.labels import LabelTable
 from heddle_platform.records import CardKind
 from heddle_workers.clock import Clock
+from heddle_workers.export import runner
 from heddle_workers.fitted import (
     ADAPTER_FILE,
     CARD_FILE,
@@ -171,13 +170,7 @@ def exported(adapter: Adapter) -> bytes:
         DataCorrupt: it does not, within 1e-5 at batch 1, 2, 7 and 64.
     """
     graph = to_onnx(adapter)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    check_parity(adapter, lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)))
+    check_parity(adapter, runner(graph))
     return graph
 
 
