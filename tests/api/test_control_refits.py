@@ -107,7 +107,7 @@ async def test_a_stored_evaluation_that_was_changed_is_not_told(world: World, te
     key = keys.evaluation(job.tenant, "5" * 64, "a" * 64, sha256_hex(data))
     world.objects.put(key, data.replace(b"0.9", b"1.0"))
     answer = await tenant.http.get(f"/v1/jobs/{job.id}/evaluation")
-    assert (answer.status_code, b"36" in answer.content) == (500, False)
+    assert (answer.status_code, answer.json()["code"], b"confusion" in answer.content) == (500, "internal_error", False)
 
 
 @pytest.mark.parametrize(
