@@ -18,10 +18,12 @@ class Counted(MemoryCache):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[set[str]] = []
+        self.wrote = asyncio.Event()
 
     async def set_many(self, values: Mapping[str, tuple[bytes, int]]) -> None:
         self.written.append(set(values))
         await super().set_many(values)
+        self.wrote.set()
 
 
 def remembering(cache: MemoryCache) -> Remembered:
@@ -44,8 +46,7 @@ async def test_edits_are_written_together_and_their_latents_known_meanwhile() ->
     assert np.array_equal(found.latents_L, LATENTS_L)
     assert (await remembered.latent("latent-1", 4)) is not None
     async with asyncio.timeout(5):
-        while not cache.written:
-            await asyncio.sleep(0.005)  # nothing but time makes it write
+        await cache.wrote.wait()  # nothing but time makes it write
     await remembered.settle()
     assert cache.written == [{"edit-1", "latent-1", "edit-2"}]
     assert (await remembered.edited("edit-1")) == image()
