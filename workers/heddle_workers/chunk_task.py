@@ -71,11 +71,12 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
         from heddle_workers.packed import packed
         from heddle_workers.trips import RoundTrips
 
-        report("fetching", 0.0)
+        # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
+        unlogged = partial(_nothing_new, report)
         runtime = load_base(request.base)
         settle()
 
-        def begun(one: SmallFit, fetched: Future[tuple[Manifest, bytes]], unlogged: Report) -> Steps[Fitted]:
+        def begun(one: SmallFit, fetched: Future[tuple[Manifest, bytes]]) -> Steps[Fitted]:
             manifest, latents = fetched.result()
             factor_set = parse_factor_set(one.factor_set)
             images = UnopenedSet(manifest.files)
@@ -87,13 +88,10 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
         with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
             ahead = [pool.submit(_fetch, one) for one in request.fits[:_TOGETHER]]
             for start in range(0, len(request.fits), _TOGETHER):
-                # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
-                unlogged = partial(_nothing_new, report, start / len(request.fits))
-                unlogged("fitting", 0.0)
                 end = start + _TOGETHER
                 fetched, ahead = ahead, [pool.submit(_fetch, one) for one in request.fits[end : end + _TOGETHER]]
                 group = request.fits[start:end]
-                many = [begun(one, data, unlogged) for one, data in zip(group, fetched, strict=True)]
+                many = [begun(one, data) for one, data in zip(group, fetched, strict=True)]
                 outcomes = driven_together(many, runtime.seen_again)
                 done += [Done(one.job_id, outcome) for one, outcome in zip(group, outcomes, strict=True)]
                 # a message costs as much as what it holds: some go together, and none waits for long
@@ -105,8 +103,8 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
     yield from streamed_telling(work)
 
 
-def _nothing_new(report: Report, share: float, _stage: str, _share: float) -> None:
-    report("fitting", share)
+def _nothing_new(report: Report, _stage: str, _share: float) -> None:
+    report("fitting", 0.0)
 
 
 def _fetch(one: SmallFit) -> tuple[Manifest, bytes]:
