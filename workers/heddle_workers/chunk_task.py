@@ -1,7 +1,7 @@
 """The task of a chunk: many small fits on one base, a few at a time, each with an outcome of its own.
 
 The pictures of a few fits are drawn together (`heddle_adapters.steps`); what the next ones need is fetched meanwhile,
-and outcomes are handed over twice a second. One fit that fails fails alone. Each is computed exactly as it would be by
+and outcomes are handed over once a second. One fit that fails fails alone. Each is computed exactly as it would be by
 itself, so that its files are the same bytes.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from heddle_platform.base.allocator import keep_freed_memory
 from heddle_platform.errors import DataCorrupt, NotFound
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
@@ -25,7 +26,7 @@ from heddle_workers.progress import Failed, Progress, Report, Tell, Told, stream
 from heddle_workers.tasks import MANIFEST_MAX_BYTES
 
 _LATENTS_MAX_BYTES: Final = 64 * 1024**2
-_TELL_SECONDS: Final = 0.5
+_TELL_SECONDS: Final = 1.0
 _TOGETHER: Final = 4  # fits whose pictures are drawn together, and whose latents are fetched before their turn
 _FETCHES_AT_ONCE: Final = 3
 
@@ -73,6 +74,7 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
 
         # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
         unlogged = partial(_nothing_new, report)
+        keep_freed_memory()
         runtime = load_base(request.base)
         settle()
 
