@@ -63,7 +63,7 @@ class BaseRuntime:
             parted: cut each graph where its dense layers end, see `cut`: `seen_again` of many takes an eighth less on
                 processors. It asks for the onnx library.
         """
-        graphs = {name: (bundle.files[name],) for name in (ENCODER, DECODER)}
+        graphs: dict[str, tuple[bytes, ...]] = {name: (bundle.files[name],) for name in (ENCODER, DECODER)}
         if parted and _providers() == [_CPU]:
             from heddle_platform.base.cut import cut
 
