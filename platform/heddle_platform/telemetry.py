@@ -109,6 +109,7 @@ def configure_logging(process: str, level: str = "info") -> None:
     structlog.contextvars.bind_contextvars(process=process)
 
 
+@lru_cache(maxsize=1)
 def code_version() -> str:
     """Version of heddle that runs."""
     try:

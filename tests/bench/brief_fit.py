@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="functions by the time spent in them")
     asked = parser.parse_args()
     pictures = draw(max(1_000, asked.rows + 200), asked.factors)
-    runtime = BaseRuntime.from_bundle(load_bundle(default_bundle_path()))
+    runtime = BaseRuntime.from_bundle(load_bundle(default_bundle_path()), parted=True)
     warm = 5 if asked.card == "brief" else 1
     sets = list(sets_of(pictures, asked.fits + warm, asked.rows))
     made, matrices, verdicts, stages = hashlib.sha256(), hashlib.sha256(), Counter[str](), Counter[str]()

@@ -94,3 +94,12 @@ def test_seen_again_is_decoding_rounding_and_encoding(runtime: BaseRuntime, avat
     np.testing.assert_array_equal(runtime.seen_again(latents), again)
     with pytest.raises(InvalidInput, match="not finite"):
         runtime.seen_again(np.full((1, runtime.latents), np.nan, dtype=np.float32))
+
+
+@pytest.mark.parametrize("count", [1, 2, 25, 130])
+def test_parted_graphs_draw_and_see_the_same_to_the_last_bit(runtime: BaseRuntime, count: int) -> None:
+    parted = BaseRuntime.from_bundle(load_bundle(default_bundle_path()), parted=True)
+    latents = np.random.default_rng(count).normal(size=(count, runtime.latents)).astype(np.float32)
+    np.testing.assert_array_equal(parted.seen_again(latents), runtime.seen_again(latents))
+    np.testing.assert_array_equal(parted.decode(latents), runtime.decode(latents))
+    assert parted.seen_again(latents[:0]).shape == (0, runtime.latents)

@@ -40,6 +40,7 @@ async def test_many_fits_go_as_one_task_and_a_set_is_encoded_once(world: World) 
     dataset = await a_ready_set(world)
     assert world.cluster.ran.count("heddle_encode") == 1
     world.cluster.ran.clear()
+    world.cluster.cancels = 0
     queued = [await world.queue_fit(dataset, f"adapter-{index}", card="brief") for index in range(7)]
     broken = await broken_fit(world, dataset)
     async with running(world.dispatcher(SMALL)):
@@ -48,6 +49,7 @@ async def test_many_fits_go_as_one_task_and_a_set_is_encoded_once(world: World) 
     assert (failed.status, failed.error and failed.error.code) == ("failed", "labels_do_not_fit")
     assert all(job.result is not None for job in done)
     assert world.cluster.ran == ["heddle_fit_chunk"], "one task for all, and nothing encoded again"
+    assert world.cluster.cancels == 0, "a task that told all ends by itself"
     digests = set()
     for index in range(7):
         [version] = await world.versions(f"adapter-{index}")

@@ -50,11 +50,12 @@ _FINAL = ("succeeded", "awaiting_approval", "failed", "cancelled")
 
 
 class CountingCluster(Cluster):
-    """A cluster that remembers the names of the tasks it was asked to run."""
+    """A cluster that remembers the names of the tasks it was asked to run, and how many it was to cancel."""
 
     def __init__(self, settings: RaySettings) -> None:
         super().__init__(settings)
         self.ran: list[str] = []
+        self.cancels = 0
 
     async def run(
         self,
@@ -68,6 +69,10 @@ class CountingCluster(Cluster):
     ) -> Result:
         self.ran.append(task.__name__)
         return await super().run(task, request, report, cpus=cpus, gpus=gpus, told=told)
+
+    async def _cancel(self, submitted: asyncio.Future[Any]) -> None:
+        self.cancels += 1
+        await super()._cancel(submitted)
 
 
 @lru_cache(maxsize=1)

@@ -39,7 +39,7 @@ def load_base(source: BaseSource) -> "BaseRuntime":
     """
     from heddle_platform.base.runtime import BaseRuntime  # here: the dispatcher names bases and never runs one
 
-    return BaseRuntime.from_bundle(fetch_bundle(source), threads=1)
+    return BaseRuntime.from_bundle(fetch_bundle(source), threads=1, parted=True)
 
 
 def fetch_bundle(source: BaseSource) -> BaseBundle:

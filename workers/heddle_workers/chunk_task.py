@@ -1,7 +1,7 @@
 """The task of a chunk: many small fits on one base, a few at a time, each with an outcome of its own.
 
 The pictures of a few fits are drawn together (`heddle_adapters.steps`); what the next ones need is fetched meanwhile,
-and outcomes are handed over twice a second. One fit that fails fails alone. Each is computed exactly as it would be by
+and outcomes are handed over once a second. One fit that fails fails alone. Each is computed exactly as it would be by
 itself, so that its files are the same bytes.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from heddle_platform.base.allocator import keep_freed_memory
 from heddle_platform.errors import DataCorrupt, NotFound
 from heddle_platform.factors import parse_factor_set
 from heddle_platform.latents import unpack_latents
@@ -25,7 +26,7 @@ from heddle_workers.progress import Failed, Progress, Report, Tell, Told, stream
 from heddle_workers.tasks import MANIFEST_MAX_BYTES
 
 _LATENTS_MAX_BYTES: Final = 64 * 1024**2
-_TELL_SECONDS: Final = 0.5
+_TELL_SECONDS: Final = 1.0
 _TOGETHER: Final = 4  # fits whose pictures are drawn together, and whose latents are fetched before their turn
 _FETCHES_AT_ONCE: Final = 3
 
@@ -71,11 +72,13 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
         from heddle_workers.packed import packed
         from heddle_workers.trips import RoundTrips
 
-        report("fetching", 0.0)
+        # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
+        unlogged = partial(_nothing_new, report)
+        keep_freed_memory()
         runtime = load_base(request.base)
         settle()
 
-        def begun(one: SmallFit, fetched: Future[tuple[Manifest, bytes]], unlogged: Report) -> Steps[Fitted]:
+        def begun(one: SmallFit, fetched: Future[tuple[Manifest, bytes]]) -> Steps[Fitted]:
             manifest, latents = fetched.result()
             factor_set = parse_factor_set(one.factor_set)
             images = UnopenedSet(manifest.files)
@@ -87,13 +90,10 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
         with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
             ahead = [pool.submit(_fetch, one) for one in request.fits[:_TOGETHER]]
             for start in range(0, len(request.fits), _TOGETHER):
-                # their stages are not told, for a message costs as much as a stage; but a stop is heeded at each
-                unlogged = partial(_nothing_new, report, start / len(request.fits))
-                unlogged("fitting", 0.0)
                 end = start + _TOGETHER
                 fetched, ahead = ahead, [pool.submit(_fetch, one) for one in request.fits[end : end + _TOGETHER]]
                 group = request.fits[start:end]
-                many = [begun(one, data, unlogged) for one, data in zip(group, fetched, strict=True)]
+                many = [begun(one, data) for one, data in zip(group, fetched, strict=True)]
                 outcomes = driven_together(many, runtime.seen_again)
                 done += [Done(one.job_id, outcome) for one, outcome in zip(group, outcomes, strict=True)]
                 # a message costs as much as what it holds: some go together, and none waits for long
@@ -105,8 +105,8 @@ def heddle_fit_chunk(request: ChunkRequest) -> Iterator[Progress | Failed | Told
     yield from streamed_telling(work)
 
 
-def _nothing_new(report: Report, share: float, _stage: str, _share: float) -> None:
-    report("fitting", share)
+def _nothing_new(report: Report, _stage: str, _share: float) -> None:
+    report("fitting", 0.0)
 
 
 def _fetch(one: SmallFit) -> tuple[Manifest, bytes]:

@@ -25,7 +25,7 @@ from heddle_workers.base_source import BaseSource
 from heddle_workers.chunk_task import ChunkRequest, Done, SmallFit, heddle_fit_chunk
 from heddle_workers.cluster import Cluster, WorkerLost
 from heddle_workers.fitted import Fitted
-from heddle_workers.progress import Report, silent
+from heddle_workers.progress import silent
 from heddle_workers.store import base_source, presign
 
 _CHUNK_CPUS: Final = 1.0
@@ -37,7 +37,11 @@ log = structlog.get_logger()
 class _Member:
     job: Job
     outcome: asyncio.Future[Fitted]
-    report: Report = silent
+
+    @property
+    def left(self) -> bool:
+        """Whether nobody waits for it any more, though it was not told."""
+        return self.outcome.cancelled()
 
 
 @dataclass(eq=False)
@@ -48,8 +52,10 @@ class _Chunk:
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
-    def waited_for(self) -> bool:
-        return any(not member.outcome.done() for member in self.members.values())
+    def abandoned(self) -> bool:
+        """Whether nobody waits any more for work that is not done; a task that told all ends by itself."""
+        members = self.members.values()
+        return all(member.outcome.done() for member in members) and any(member.left for member in members)
 
 
 class Chunks:
@@ -81,7 +87,7 @@ class Chunks:
             for start in range(0, len(some), self._most):
                 self._start(some[start : start + self._most])
 
-    async def fit(self, job: Job, report: Report) -> Fitted:
+    async def fit(self, job: Job) -> Fitted:
         """Return what the job's fit found; cancelling this takes it out of its chunk.
 
         Raises:
@@ -92,13 +98,12 @@ class Chunks:
             self._start([job])
         chunk = self._chunks[job.id]
         member = chunk.members[job.id]
-        member.report = report
         try:
             return await member.outcome
         finally:
             self._chunks.pop(job.id, None)
             member.outcome.cancel()
-            if not chunk.waited_for and chunk.task is not None:
+            if chunk.abandoned and chunk.task is not None:
                 chunk.task.cancel()
 
     def _start(self, jobs: Sequence[Job]) -> None:

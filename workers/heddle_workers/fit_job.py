@@ -108,7 +108,7 @@ class FitWork:
     async def _run_small(self, job: Job, report: Report) -> Ending:
         encoded, clock = 0, Clock()
         try:
-            fitted = await self._chunks.fit(job, report)
+            fitted = await self._chunks.fit(job)
         except NotEncoded:
             # the first fit of a set: encoded by itself, and then a chunk of one
             material = await material_for(self._database, self._objects, job)
@@ -120,7 +120,7 @@ class FitWork:
                     material,
                     lambda stage, share: report(stage, _ENCODED * share),
                 )
-            fitted = await self._chunks.fit(job, report)
+            fitted = await self._chunks.fit(job)
         fitted = await self._production.held_against(job.tenant, job.spec["adapter"], fitted)
         files = await self._storing.ask((job.tenant, fitted))
         log.info("adapter_fitted", verdict=fitted.verdict, digest=fitted.digest, **fitted.seconds)

@@ -1,7 +1,8 @@
-"""The C library's allocator while a base trains: memory that one step freed stays for the next.
+"""The C library's allocator while a base trains or small fits run: memory that one step freed stays for the next.
 
 glibc hands large blocks back to the system as soon as they are freed. A step frees its activations and asks for as much
-again milliseconds later: a thousand and more page faults a step, each of them a page to clear.
+again milliseconds later: a thousand and more page faults a step, each of them a page to clear; and over three thousand
+a small fit, in a process that is told to give back what it frees.
 """
 
 import ctypes
@@ -16,7 +17,7 @@ _GROWTH = 2**26  # bytes by which the heap grows
 def keep_freed_memory() -> None:
     """Let this process keep what it frees; does nothing where the C library is not glibc.
 
-    Only for processes that train: afterwards they hold their peak until somebody calls `malloc_trim`.
+    Only for work that ends in a `malloc_trim`, or with its process: until then it holds its peak.
     """
     if platform.libc_ver()[0] != "glibc":
         return
