@@ -156,14 +156,7 @@ async def create_pretraining(session: AsyncSession, wanted: NewPretraining, stan
     Raises:
         InvalidInput: code `invalid_recipe`: it names no base, or is far too long for one.
     """
-    size = len(canonical_json(wanted.recipe))
-    if size > _RECIPE_MAX_BYTES:
-        raise InvalidInput(
-            f"the recipe has {size} bytes, at most {_RECIPE_MAX_BYTES} are taken; a recipe names its corpus and does "
-            "not hold it",
-            code="invalid_recipe",
-            param="recipe",
-        )
+    check_size(wanted.recipe, "recipe", "invalid_recipe")
     name = wanted.recipe.get("name")
     if not isinstance(name, str) or not name:
         raise InvalidInput(
@@ -173,6 +166,22 @@ async def create_pretraining(session: AsyncSession, wanted: NewPretraining, stan
     job = await jobs.create(session, None, job_type="pretrain", spec=spec, dataset_id=None)
     [standing] = await standings.of(session, job)
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls="pretraining_queued")
+
+
+def check_size(document: dict[str, Any], field: str, code: str) -> None:
+    """Refuse a recipe, or what holds one, that is far too long.
+
+    Raises:
+        InvalidInput: with this code.
+    """
+    size = len(canonical_json(document))
+    if size > _RECIPE_MAX_BYTES:
+        raise InvalidInput(
+            f"the {field} has {size} bytes, at most {_RECIPE_MAX_BYTES} are taken; a recipe names its corpus and does "
+            "not hold it",
+            code=code,
+            param=field,
+        )
 
 
 def _fit_spec(adapter: str, factor_set: FactorSetVersion, dataset: Dataset, base: Base) -> dict[str, Any]:
