@@ -75,7 +75,7 @@ def test_what_is_missing_is_named() -> None:
         {"network": {"kind": "convolution"}},
         {"after": {"kind": "flow"}},
         {"terms": [{"kind": "mmd", "prior": {"shape": "uniform"}}, {"kind": "reconstruction", "sigma": "fitted"}]},
-        {"labels": {"moves": None}},
+        {"labels": {"images": 30, "moves": None}},
     ],
 )
 def test_nothing_is_refused_that_a_recipe_takes(change: dict[str, Any]) -> None:
