@@ -1,6 +1,8 @@
 """A recipe's outline says what `Recipe` says, without torch."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,14 @@ def test_what_is_missing_is_named() -> None:
 )
 def test_nothing_is_refused_that_a_recipe_takes(change: dict[str, Any]) -> None:
     assert read_recipe(outlined({**RECIPE, **change})) == read_recipe({**RECIPE, **change})
+
+
+def test_a_plan_is_judged_and_a_folder_read_without_torch() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'ray', 'onnx', 'sklearn', 'optuna'): sys.modules[name] = None\n"
+        "import heddle_platform.base.sweeps.asked, heddle_platform.base.sweeps.folder\n"
+        f"heddle_platform.base.outline.outlined({RECIPE!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

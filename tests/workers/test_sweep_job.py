@@ -121,7 +121,7 @@ async def test_killed_half_way_it_goes_on_and_ends_with_the_same_trainings(
         alone = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
         assert setting.trials[0].measurement is not None
         assert setting.trials[0].measurement.kl_per_latent == tuple(alone["kl_per_latent"]), "as if never killed"
-    await until_told(lambda: nothing_kept(world, job))
+    assert await until_told(lambda: nothing_kept(world, job))
     await nothing_is_orphaned(world)
     await found(world, done)
 

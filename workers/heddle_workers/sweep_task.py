@@ -3,12 +3,16 @@
 A process of its own, for Tune keeps its trainings as long as its process lives: killed, it takes them along at once.
 """
 
+import fcntl
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -28,6 +32,9 @@ _KEEP_SECONDS: Final = 2.0
 _NOTE_SECONDS: Final = 10.0
 _NOT_KEPT: Final = frozenset({SETTINGS, "lock", PROGRESS, FAILURE, RESULT, BEST, REPORT})
 _WORDS: Final = 300
+_ROOM: Final = "heddle-sweep-job-"
+_HELD: Final = "held"
+_ENTER_SECONDS: Final = 10.0  # between making a room and holding it
 
 
 def heddle_sweep(request: SweepRequest) -> Iterator[Progress | Failed | Told | Swept]:
@@ -35,10 +42,25 @@ def heddle_sweep(request: SweepRequest) -> Iterator[Progress | Failed | Told | S
 
     def work(report: Report, tell: Tell) -> Swept:
         report("fetching", 0.0)
-        with tempfile.TemporaryDirectory(prefix="heddle-sweep-", ignore_cleanup_errors=True) as name:
-            return _sweep(request, Path(name), report, tell)
+        with _room() as room:
+            return _sweep(request, room, report, tell)
 
     yield from streamed_telling(work)
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    """A folder for one sweep; those that killed ones left on this machine are taken away."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_ROOM}*"):
+        with suppress(OSError), (left / _HELD).open("r+") as held:  # who is held is at work
+            if time.time() - os.fstat(held.fileno()).st_mtime > _ENTER_SECONDS:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+    # what a training that is being killed still writes is no error
+    room = tempfile.TemporaryDirectory(prefix=_ROOM, ignore_cleanup_errors=True)
+    with room as name, (Path(name) / _HELD).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield Path(name)
 
 
 def _sweep(request: SweepRequest, room: Path, report: Report, tell: Tell) -> Swept:
@@ -74,11 +96,14 @@ def _driver(plan_file: Path, folder: Path, cpus: float, errors: Path) -> Iterato
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=told,
+            env={**os.environ, "TMPDIR": str(errors.parent)},  # Tune's scratch goes with the room
+            start_new_session=True,
         )
     try:
         yield process
     finally:
-        process.kill()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # those that render for it, too
         process.wait()
         if process.stdin is not None:
             process.stdin.close()

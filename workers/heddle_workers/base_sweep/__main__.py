@@ -6,6 +6,7 @@ cluster, and whoever started it (the task of a job) is told by files of the fold
 
 import argparse
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -178,7 +179,7 @@ def _failed(error: HeddleError, out: Path, *, told: bool) -> int:
 def _end_with_input() -> None:
     """Who started this holds its standard input open, and is gone once that ends: a killed task leaves no sweep."""
     sys.stdin.buffer.read()
-    os._exit(INTERRUPTED)
+    os.killpg(0, signal.SIGKILL)  # those that render for it, too
 
 
 def _told(result: SweepResult, out: Path) -> str:

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from heddle_platform.base.sweeps.plan import SweepPlan
-from heddle_platform.base.sweeps.verdict import SettingResult, Trial
 from heddle_platform.errors import HeddleError, InvalidInput, Unavailable
 from heddle_platform.whole_file import write_whole
 
 if TYPE_CHECKING:
+    from heddle_platform.base.sweeps.plan import SweepPlan
+    from heddle_platform.base.sweeps.verdict import SettingResult, Trial
     from heddle_workers.base_sweep.trial import Job
 
 PROGRESS: Final = "progress.json"
@@ -50,7 +50,7 @@ class ToldView:
         before: what earlier attempts left.
     """
 
-    def __init__(self, folder: Path, plan: SweepPlan, before: list[SettingResult]) -> None:
+    def __init__(self, folder: Path, plan: "SweepPlan", before: "list[SettingResult]") -> None:
         from heddle_workers.base_sweep.show import Tally
 
         self._path, self._tally = folder / PROGRESS, Tally(plan, before)
@@ -74,7 +74,7 @@ class ToldView:
         self._tally.step(job, step)
         self._sweeping(at_once=False)
 
-    def ended(self, job: "Job", trial: Trial) -> None:
+    def ended(self, job: "Job", trial: "Trial") -> None:
         """Tell of every end."""
         self._tally.end(job, trial)
         self._note(trial.criterion)

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from heddle_platform.base.faults import faults_of
 from heddle_platform.base.readings import Measurement
-from heddle_platform.base.slices import SLICE_PARTS
 from heddle_platform.base.sweeps.space import Dimension, Value, varied
 from heddle_platform.errors import InvalidInput
 
@@ -253,6 +252,8 @@ def _read_whole(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _check_labels(plan: SweepPlan, corpus: dict[str, Any]) -> None:
+    from heddle_platform.base.slices import SLICE_PARTS  # which imports the corpus
+
     there = corpus["held_out"] * min(SLICE_PARTS, len(corpus["images"]) + len(corpus["sources"]))
     if there < plan.criterion.labels:
         raise InvalidInput(
