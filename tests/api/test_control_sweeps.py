@@ -142,7 +142,7 @@ async def test_another_job_has_no_report(world: World) -> None:
         ({"space": {"optimiser.batch": list(range(1, 302))}}, "too_many_trainings", "plan.space"),
         ({"space": {f"optimiser.{n}": list(range(1, 99)) for n in ("batch", "warmup_steps", "clip_norm")}}, None, None),
         ({"trials": 251}, "too_many_trainings", "plan.trials"),
-        ({"seeds": [1, 1]}, "invalid_sweep", "plan.sweep"),
+        ({"seeds": [1, 1]}, "invalid_sweep", "plan"),
         ({"criterion": {"score": "mig", "labels": 900}}, "invalid_sweep", "plan.criterion.labels"),
         ({"criterion": {"score": "beauty", "labels": 200}}, "invalid_sweep", "plan.criterion.score"),
         ({"steps": 0}, "invalid_sweep", "plan.steps"),

@@ -73,13 +73,15 @@ def joined_ray(address: str) -> Iterator[JoinedNode]:
     """
     import ray
 
+    from heddle_workers.nodes import view_of
+
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:
         raise Unavailable(f"Ray at {address} cannot be joined: {str(error)[:200]}") from error
     try:
         own_id = ray.get_runtime_context().get_node_id()
-        node = next(each for each in ray.nodes() if each["NodeID"] == own_id)
-        yield JoinedNode(max(1, int(node["Resources"].get("CPU", 1))), f"node:{node['NodeManagerAddress']}")
+        node = next(each for each in view_of(address)["nodes"] if own_id.startswith(each["id"]))
+        yield JoinedNode(max(1, int(node["cpus"])), f"node:{node['address']}")
     finally:
         ray.shutdown()

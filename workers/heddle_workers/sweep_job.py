@@ -128,7 +128,12 @@ class _KeptFolder:
             await asyncio.to_thread(self._objects.put, index, canonical_json(new))
         gone = [*(set(self._keys.values()) - set(new.values())), *self._old_indices]
         self._keys, self._old_indices = new, []
-        await asyncio.to_thread(lambda: [self._objects.delete(key) for key in gone])
+
+        def delete() -> None:
+            for key in gone:
+                self._objects.delete(key)
+
+        await asyncio.to_thread(delete)
 
     def _put_files(self, changed: FolderChanged) -> None:
         for sha256, data in changed.new.items():

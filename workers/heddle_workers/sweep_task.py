@@ -4,6 +4,7 @@ A process of its own, for Tune keeps its trainings as long as its process lives:
 """
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -11,16 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from heddle_platform.base.sweeps.folder import BEST, REPORT, RESULT, SETTINGS
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import HeddleError
 from heddle_workers.base_sweep.told import FAILURE, PROGRESS, SweepProgress, read_failure, read_progress
+from heddle_workers.cluster import WorkerLost
 from heddle_workers.fetch import fetch_bytes
 from heddle_workers.pretrained import Noted
 from heddle_workers.progress import Failed, Progress, Report, Tell, Told, streamed_telling
@@ -169,35 +174,31 @@ class _Courier:
 
 
 def _result(folder: Path, errors: Path) -> Swept:
-    import yaml
-
-    from heddle_platform.base.sweeps.verdict import SweepResult
-    from heddle_workers.cluster import WorkerLost
-
     failure: HeddleError | None = read_failure(folder)
     if failure is not None:
         raise failure
     try:
-        result = SweepResult.model_validate_json((folder / RESULT).read_bytes())
+        # plain: what reads it into its own kind imports torch, which this process needs for nothing else
+        result = json.loads((folder / RESULT).read_bytes())
     except FileNotFoundError:
         words = errors.read_text(encoding="utf-8", errors="replace").strip()[-_WORDS:]
         raise WorkerLost(f"the sweep's process ended without a result: {words or 'it was killed'}") from None
-    if not result.complete:
+    if not result["complete"]:
         raise WorkerLost("the sweep was interrupted")
-    trials = [trial for setting in result.settings for trial in setting.trials]
+    statuses = Counter(trial["status"] for setting in result["settings"] for trial in setting["trials"])
+    criterion = {name: result["plan"]["criterion"][name] for name in ("score", "labels")}
     figures = {
-        "name": result.name,
-        "settings": len(result.settings),
-        "trainings": {
-            status: sum(trial.status == status for trial in trials) for status in ("finished", "stopped", "failed")
-        },
-        "criterion": {"score": result.plan["criterion"]["score"], "labels": result.plan["criterion"]["labels"]},
+        "name": result["name"],
+        "settings": len(result["settings"]),
+        "trainings": {status: statuses[status] for status in ("finished", "stopped", "failed")},
+        "criterion": criterion,
         "chosen": None,
-        "why": result.why,
+        "why": result["why"],
     }
-    if (best := result.best) is not None:
-        figures["criterion"] |= {"value": best.criterion, "low": best.low, "high": best.high}
-        figures["chosen"] = best.setting
-        figures["recipe"] = yaml.safe_load((folder / BEST).read_text(encoding="utf-8"))
-    documents = [(folder / name).read_bytes() for name in (REPORT, RESULT)]
-    return Swept(figures, result.best is not None, result.why, *documents)
+    for best in result["settings"]:
+        if best["number"] == result["chosen"]:
+            criterion |= {"value": best["criterion"], "low": best["low"], "high": best["high"]}
+            figures["chosen"] = best["setting"]
+            figures["recipe"] = yaml.safe_load((folder / BEST).read_text(encoding="utf-8"))
+    report, document = ((folder / name).read_bytes() for name in (REPORT, RESULT))
+    return Swept(figures, figures["chosen"] is not None, result["why"], report, document)

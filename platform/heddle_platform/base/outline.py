@@ -5,7 +5,10 @@ It knows every field, kind and range; what fields forbid each other only `config
 """
 
 import json
+import math
+import operator
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +28,13 @@ _WORDS: Final = {
     "object": "a mapping", "array": "a list", "string": "a text", "null": "null", "boolean": "true or false",
     "number": "a number", "integer": "a whole number",
 }  # fmt: skip
+
+_LIMITS: Final[dict[str, tuple[str, Callable[[float, float], bool]]]] = {
+    "minimum": ("at least", operator.ge),
+    "maximum": ("at most", operator.le),
+    "exclusiveMinimum": ("above", operator.gt),
+    "exclusiveMaximum": ("below", operator.lt),
+}
 
 
 @lru_cache(maxsize=1)
@@ -104,7 +114,7 @@ class _Reader:
                 filled[name] = field.get("default", {})
                 if isinstance(filled[name], dict):  # a mapping's default may leave its own out
                     filled[name] = self.fill(field, filled[name], (*where, name))
-        for name in value.keys() - known.keys():
+        for name in sorted(value.keys() - known.keys(), key=str):
             if others is False:
                 self._fault((*where, str(name)), f"there is no such field; there are {', '.join(known)}")
             else:
@@ -114,8 +124,9 @@ class _Reader:
         return filled
 
     def _fill_entries(self, rule: dict[str, Any], value: list[Any], where: tuple[str, ...]) -> list[Any]:
-        if not rule.get("minItems", 0) <= len(value) <= rule.get("maxItems", len(value)):
-            self._fault(where, f"{len(value)} entries, at least {rule.get('minItems', 0)} are wanted")
+        least, most = rule.get("minItems", 0), rule.get("maxItems", math.inf)
+        if not least <= len(value) <= most:
+            self._fault(where, f"there are {len(value)} entries, {least} to {most} are wanted")
         firsts, rest = rule.get("prefixItems", []), rule.get("items", {})
         rules = [*firsts, *[rest] * (len(value) - len(firsts))]
         return [
@@ -140,13 +151,8 @@ class _Reader:
             return
         if rule["type"] == "integer" and not number.is_integer():
             self._fault(where, "Input should be a whole number")
-        for name, words, holds in (
-            ("minimum", "at least", lambda limit: number >= limit),
-            ("maximum", "at most", lambda limit: number <= limit),
-            ("exclusiveMinimum", "above", lambda limit: number > limit),
-            ("exclusiveMaximum", "below", lambda limit: number < limit),
-        ):
-            if name in rule and not holds(rule[name]):
+        for name, (words, holds) in _LIMITS.items():
+            if name in rule and not holds(number, rule[name]):
                 self._fault(where, f"Input should be {words} {rule[name]}, not {value}")
 
     def _resolved(self, rule: dict[str, Any]) -> dict[str, Any]:

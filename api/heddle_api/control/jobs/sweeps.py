@@ -36,7 +36,8 @@ async def judge(wanted: NewSweep, limits: LimitSettings) -> None:
     try:
         await asyncio.to_thread(judge_plan, wanted.plan, most_trainings=limits.sweep_max_trainings)
     except InvalidInput as error:
-        raise InvalidInput(error.message, code=error.code, param=f"plan.{error.param}") from error
+        param = "plan" if error.param == "sweep" else f"plan.{error.param}"  # a fault of no field alone
+        raise InvalidInput(error.message, code=error.code, param=param) from error
 
 
 async def create(session: AsyncSession, control: Control, wanted: NewSweep) -> Reply:
