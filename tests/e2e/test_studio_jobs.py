@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from heddle_platform.digest import sha256_hex
 from tests.e2e.studio_page import opened
@@ -12,6 +12,11 @@ from tests.e2e.studio_stage import finished_sweep
 from tests.e2e.wire import Wire
 
 pytestmark = pytest.mark.timeout(240)
+
+
+def answering(answer: dict[str, Any]) -> Callable[[Route], None]:
+    """Play an object store that answers so."""
+    return lambda route: route.fulfill(**answer)
 
 
 def test_an_archive_is_taken_home_whole_or_not_at_all(open_studio: Callable[..., Any], approved: Wire) -> None:
@@ -36,7 +41,7 @@ def test_an_archive_is_taken_home_whole_or_not_at_all(open_studio: Callable[...,
             ({"status": 200, "body": "PK and no more", "headers": everywhere}, "arrived damaged and was not saved"),
             ({"status": 403, "body": "", "headers": everywhere}, "The object store answered 403"),
         ):
-            page.route(f"**/exports/{job['id']}/**", lambda route, answer=answer: route.fulfill(**answer))
+            page.route(f"**/exports/{job['id']}/**", answering(answer))
             button.click()
             expect(page.get_by_text(said)).to_be_visible()
             page.unroute(f"**/exports/{job['id']}/**")

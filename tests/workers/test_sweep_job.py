@@ -136,6 +136,8 @@ async def test_cancelled_it_stops_with_its_trainings_and_leaves_nothing(world: W
         process = await head.until_running("heddle_sweep")
         await until_told(under_way, seconds=600)
         [driver] = process.children()
+        room = Path(next(each for each in driver.cmdline() if each.startswith("--plan=")).partition("=")[2]).parent
+        assert room.exists()
         trainings = head.tasks("run_trial") or head.tasks("ImplicitFunc")
         assert trainings
         async with world.database.platform_transaction() as session:
@@ -146,6 +148,7 @@ async def test_cancelled_it_stops_with_its_trainings_and_leaves_nothing(world: W
         await until(lambda: not any(training.is_running() for training in trainings))
         assert await until_told(lambda: nothing_kept(world, job))
     assert (done.status, done.result) == ("cancelled", None)
+    assert not room.exists()
 
 
 async def test_what_no_setting_survives_fails_and_the_report_says_why(world: World) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 
 import yaml
 
-from heddle_platform.base.sweeps.folder import BEST, REPORT, RESULT, SETTINGS
+from heddle_platform.base.sweeps.folder import BEST, LOCK, REPORT, RESULT, SETTINGS
 from heddle_platform.digest import canonical_json, sha256_hex
 from heddle_platform.errors import HeddleError
 from heddle_workers.base_sweep.told import FAILURE, PROGRESS, SweepProgress, read_failure, read_progress
@@ -35,10 +35,11 @@ _FILE_MAX_BYTES: Final = 16 * 1024**3
 _LOOK_SECONDS: Final = 0.2
 _KEEP_SECONDS: Final = 2.0
 _NOTE_SECONDS: Final = 10.0
-_NOT_KEPT: Final = frozenset({SETTINGS, "lock", PROGRESS, FAILURE, RESULT, BEST, REPORT})
+_NOT_KEPT: Final = frozenset({SETTINGS, LOCK, PROGRESS, FAILURE, RESULT, BEST, REPORT})
 _WORDS: Final = 300
 _ROOM: Final = "heddle-sweep-job-"
 _HELD: Final = "held"
+_LET_GO_SECONDS: Final = 0.8
 _ENTER_SECONDS: Final = 10.0  # between making a room and holding it
 
 
@@ -109,9 +110,22 @@ def _driver(plan_file: Path, folder: Path, cpus: float, errors: Path) -> Iterato
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)  # those that render for it, too
-        process.wait()
+            process.wait()
+            _until_let_go(folder)
         if process.stdin is not None:
             process.stdin.close()
+
+
+def _until_let_go(folder: Path) -> None:
+    """Wait, for a moment at most, until no training writes any more: Ray ends them a little after their driver."""
+    end = time.monotonic() + _LET_GO_SECONDS
+    for lock in folder.glob(f"trials/*/{LOCK}"):
+        with lock.open("r+") as held:
+            while time.monotonic() < end:
+                with suppress(BlockingIOError):
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(_LET_GO_SECONDS / 40)
 
 
 class _Listener:

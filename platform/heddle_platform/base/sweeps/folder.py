@@ -26,11 +26,11 @@ RESULT: Final = "sweep.json"
 BEST: Final = "best.yaml"
 REPORT: Final = "report.html"
 SETTINGS: Final = "settings.jsonl"
+LOCK: Final = "lock"
 
 _PLAN: Final = "plan.json"
 _TRIALS: Final = "trials"
 _OUTCOME: Final = "outcome.json"
-_LOCK: Final = "lock"
 
 
 class Outcome(BaseModel):
@@ -102,7 +102,7 @@ class TrialFolder:
     def held(self) -> Iterator[None]:
         """Wait until no other process trains here: one that outlived a killed sweep may do so for a moment."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / _LOCK).open("w") as lock:
+        with (self.path / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -122,7 +122,7 @@ class SweepFolder:
     def __init__(self, path: Path, plan: SweepPlan, *, anew: bool = False) -> None:
         self.path, self.plan = path.resolve(), plan
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / _LOCK).open("w")
+        self._lock = (self.path / LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
