@@ -1,4 +1,8 @@
-"""Single flight: what several callers ask for at once is done once."""
+"""Single flight: what several callers ask for at once is done once.
+
+The first caller does it itself, in its own task: a task of its own would cost the event loop four more turns, and in
+each of them a busy edge first does what else is waiting.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,32 +15,33 @@ class SingleFlight(Generic[_Result]):
     """Shares one run among all who ask for its key while it runs."""
 
     def __init__(self) -> None:
-        self._running: dict[str, asyncio.Task[_Result]] = {}
+        self._running: dict[str, asyncio.Future[_Result]] = {}
 
     def __contains__(self, key: str) -> bool:
-        task = self._running.get(key)
-        return task is not None and not task.done()
+        return key in self._running
 
     async def run(self, key: str, make: Callable[[], Awaitable[_Result]]) -> _Result:
         """Return what `make` gives, or what a run of the same key under way gives.
 
-        A caller that is cancelled does not cancel the run for the others; an error reaches all of them.
+        An error reaches all who wait. If the caller that runs it is cancelled, the next one begins anew; one that only
+        waits leaves without a trace.
         """
-        task = self._running.get(key)
-        # one that is over and not tidied away yet is no run: who tries again after its error would never let go of the
-        # event loop, and it would never be tidied away
-        if task is None or task.done():
-            task = asyncio.ensure_future(_awaited(make))
-            self._running[key] = task
-            task.add_done_callback(lambda done: self._finish(key, done))
-        return await asyncio.shield(task)
-
-    def _finish(self, key: str, task: "asyncio.Task[_Result]") -> None:
-        if self._running.get(key) is task:
+        while (flight := self._running.get(key)) is not None:
+            await asyncio.wait([flight])
+            if not flight.cancelled():
+                return flight.result()
+        flight = self._running[key] = asyncio.get_running_loop().create_future()
+        try:
+            result = await make()
+        except asyncio.CancelledError:
+            flight.cancel()
+            raise
+        except BaseException as error:
+            flight.set_exception(error)
+            flight.exception()  # marks it as seen: perhaps nobody waits
+            raise
+        else:
+            flight.set_result(result)
+            return result
+        finally:
             del self._running[key]
-        if not task.cancelled():
-            task.exception()  # marks it as seen, should all callers be gone
-
-
-async def _awaited(make: Callable[[], Awaitable[_Result]]) -> _Result:
-    return await make()

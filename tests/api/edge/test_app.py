@@ -46,7 +46,10 @@ async def test_probes_and_metrics(edge: Edge) -> None:
 async def test_with_the_cache_away_edits_go_on_and_latents_are_held_here(edge: Edge) -> None:
     image = edge.world.fitted.images[0]
     edge.world.cache.away = True
-    without = [await edge.edit(image, set={"glasses": level}) for level in ("none", "round")]
+    without = []
+    for level in ("none", "round"):
+        without.append(await edge.edit(image, set={"glasses": level}))
+        await edge.state["edits"].settle()
     assert [answer.headers["x-cache"] for answer in without] == ["miss", "latent"]
     assert "heddle_cache_failures_total 4.0" in (await edge.get("/metrics")).text  # a look and a write, twice
     edge.world.cache.away = False

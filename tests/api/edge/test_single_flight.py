@@ -37,15 +37,21 @@ async def test_callers_of_one_key_share_a_run_and_others_do_not() -> None:
     assert await flights.run("a", work) == 2  # a finished run is not remembered
 
 
-async def test_a_caller_that_leaves_does_not_end_the_run() -> None:
+async def test_a_caller_that_leaves_takes_nothing_from_the_others() -> None:
     flights: SingleFlight[int] = SingleFlight()
     work = Work()
-    first, second = (asyncio.create_task(flights.run("a", work)) for _ in range(2))
+    first, second, third, fourth = (asyncio.create_task(flights.run("a", work)) for _ in range(4))
     await asyncio.sleep(0)
-    first.cancel()
+    third.cancel()  # only waits
     await asyncio.sleep(0)
+    assert (third.cancelled(), work.runs) == (True, 1)
+    first.cancel()  # runs it
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert work.runs == 2
     work.end.set()
-    assert await second == 1
+    assert (await second, await fourth) == (2, 2)
+    assert "a" not in flights
 
 
 async def test_an_error_reaches_every_caller_and_the_next_starts_anew() -> None:

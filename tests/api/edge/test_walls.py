@@ -71,9 +71,11 @@ async def keys_of(redis: Redis) -> set[str]:
 
 async def test_every_key_of_the_cache_is_of_one_tenant_and_one_epoch(cached_edge: Edge, redis: Redis) -> None:
     assert await traffic(cached_edge, "tenant") == "miss"
+    await cached_edge.state["edits"].settle()
     first = await keys_of(redis)
     assert await traffic(cached_edge, "tenant") == "hit"
     assert await traffic(cached_edge, "other") == "miss"  # the same bytes, and yet nothing is shared
+    await cached_edge.state["edits"].settle()
     found = await keys_of(redis)
     by_tenant = {who: {key for key in found if key.startswith(cache_prefix(who))} for who in (TENANT, OTHER)}
     assert found == by_tenant[TENANT] | by_tenant[OTHER]
@@ -84,6 +86,7 @@ async def test_every_key_of_the_cache_is_of_one_tenant_and_one_epoch(cached_edge
     cached_edge.world.source.change(epochs={TENANT: 2, OTHER: 1})
     await cached_edge.state["readiness"].refresh()
     assert await traffic(cached_edge, "tenant") == "miss"
+    await cached_edge.state["edits"].settle()
     assert first & await keys_of(redis) == first & found
     assert await traffic(cached_edge, "other") == "hit"
 
