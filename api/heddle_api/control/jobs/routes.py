@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.context import CurrentControl
-from heddle_api.control.jobs import drift_checks, estimate, exports, service, stream, sweeps
+from heddle_api.control.jobs import drift_checks, estimate, exports, pretrainings, service, stream, sweeps
 from heddle_api.control.jobs.estimate import EstimateView
 from heddle_api.control.jobs.exports import ArchiveView
 from heddle_api.control.jobs.views import (
@@ -48,7 +48,7 @@ async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, p
     the training of a base or a sweep over recipes."""
     if isinstance(body, NewPretraining):
         await require("admin")(owner)
-        return await post.once(owner, lambda session: service.create_pretraining(session, body, control.standings))
+        return await post.once(owner, lambda session: pretrainings.create(session, control, body))
     if isinstance(body, NewSweep):
         await require("admin")(owner)
         return await post.once(owner, lambda session: sweeps.create(session, control, body))

@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal
 from heddle_api.control.context import Control
-from heddle_api.control.jobs.service import check_size, queued
+from heddle_api.control.jobs.pretrainings import check_size
+from heddle_api.control.jobs.service import queued
 from heddle_api.control.jobs.views import NewSweep
 from heddle_api.control.negotiate import choose
 from heddle_api.control.once import Reply
