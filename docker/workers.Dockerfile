@@ -22,7 +22,7 @@ COPY workers ./workers
 COPY api ./api
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && wheel="$(ls /wheels/heddle-*.whl)" \
-    && /opt/heddle/bin/pip install --no-cache-dir --no-compile --constraint constraints.txt "${wheel}[workers]"
+    && /opt/heddle/bin/pip install --no-cache-dir --no-compile --constraint constraints.txt "${wheel}[sweeps]"
 
 FROM python:3.11.14-slim-bookworm
 RUN apt-get update \

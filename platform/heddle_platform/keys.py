@@ -51,6 +51,31 @@ def pretrain_checkpoint(job_id: str, step: int) -> str:
     return f"{pretrain_prefix(job_id)}{step:012d}.pt"
 
 
+def sweep_prefix(job_id: str) -> str:
+    """Return the prefix of what a sweep goes on from, with its closing slash."""
+    return f"operator/sweep/{_part(job_id)}/"
+
+
+def sweep_index(job_id: str, attempt: int) -> str:
+    """Return the key of an attempt's list of the sweep's files; keys sort as attempts do."""
+    return f"{sweep_prefix(job_id)}index-{attempt:06d}.json"
+
+
+def sweep_file(job_id: str, attempt: int, sha256: str) -> str:
+    """Return the key of a file with this SHA-256 that an attempt stored."""
+    return f"{sweep_prefix(job_id)}files/{attempt:06d}-{_part(sha256)}"
+
+
+def sweep_report_prefix(job_id: str) -> str:
+    """Return the prefix of what a sweep found, with its closing slash."""
+    return f"operator/sweep_reports/{_part(job_id)}/"
+
+
+def sweep_report(job_id: str, sha256: str, kind: str) -> str:
+    """Return the key of what a sweep found, a file of this SHA-256 and kind (`html`, `json`)."""
+    return f"{sweep_report_prefix(job_id)}{_part(sha256)}.{_part(kind)}"
+
+
 def tenant_prefix(tenant_id: str) -> str:
     """Return the prefix below which everything of the tenant lies, with its closing slash."""
     return f"tenants/{_part(tenant_id)}/"

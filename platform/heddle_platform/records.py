@@ -11,7 +11,9 @@ Scope = Literal["factors", "data", "jobs", "adapters", "approve", "edits", "feed
 ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 TENANT_SCOPES: tuple[Scope, ...] = tuple(scope for scope in ALL_SCOPES if scope != "admin")
 
-JobType = Literal["fit", "refit", "evaluate", "export", "drift_check", "validate", "pretrain", "erase", "rollout"]
+JobType = Literal[
+    "fit", "refit", "evaluate", "export", "drift_check", "validate", "pretrain", "sweep", "erase", "rollout"
+]
 ExportFormat = Literal["editor", "onnx", "npz"]
 JobStatus = Literal[
     "validating", "queued", "running", "scoring", "awaiting_approval", "succeeded", "failed", "cancelled"

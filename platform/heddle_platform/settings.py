@@ -96,12 +96,13 @@ class SecuritySettings(_Concern):
 
 
 class LimitSettings(_Concern):
-    """Bounds on what a tenant may send; every one is named in the error that refuses more."""
+    """Bounds on what may be sent; every one is named in the error that refuses more."""
 
     upload_max_bytes: int = Field(2 * 1024**3, ge=1)
     upload_part_bytes: int = Field(16 * 1024**2, ge=5 * 1024**2)
     upload_ttl_seconds: int = Field(24 * 3600, ge=60)
     dataset_max_images: int = Field(100_000, ge=1)
+    sweep_max_trainings: int = Field(500, ge=1)  # settings times seeds of a job
     image_max_bytes: int = Field(20 * 1024**2, ge=1)
     image_max_pixels: int = Field(25_000_000, ge=1)
     edit_queue_max: int = Field(256, ge=1)
@@ -145,7 +146,7 @@ class DispatchSettings(_Concern):
         """Seconds after which a job of this type is stopped."""
         if job_type == "rollout":  # as long as there are tenants; each of its tasks is short
             return self.rollout_timeout_seconds
-        return self.pretrain_timeout_seconds if job_type == "pretrain" else self.task_timeout_seconds
+        return self.pretrain_timeout_seconds if job_type in ("pretrain", "sweep") else self.task_timeout_seconds
 
 
 class ReconcileSettings(_Concern):

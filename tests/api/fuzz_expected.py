@@ -24,7 +24,7 @@ _PARAMETERS: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 }
 _JOB: Final = (
     ("403", "422"),
-    "a fit is a tenant's to ask for, a pretraining an operator's; a recipe is read by what trains",
+    "a fit is a tenant's to ask for, a pretraining or a sweep an operator's; a recipe is more than a schema says",
 )
 _PUBLIC_URL: Final = (("422",), "whether an address is one of the public internet is more than a pattern can say")
 _FORM: Final = (

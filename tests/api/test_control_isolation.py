@@ -28,6 +28,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/jobs/{job}/events", None),
     ("GET", "/v1/jobs/{job}/evaluation", None),
     ("GET", "/v1/jobs/{job}/export", None),
+    ("GET", "/v1/jobs/{job}/report", None),
     ("POST", "/v1/jobs/{job}/cancel", None),
     ("POST", "/v1/jobs/{job}/retry", None),
     ("GET", "/v1/erasure_requests/{era}", None),

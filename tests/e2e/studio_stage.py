@@ -1,9 +1,10 @@
-"""What the studio shows and no call of a tenant brings about: a second base, and a job that its workers gave up."""
+"""What the studio shows and no call of a tenant brings about: a second base, a job given up, a sweep that ended."""
 
 import asyncio
 import io
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -13,13 +14,17 @@ from heddle_infra import local
 from heddle_infra.database import jobs
 from heddle_infra.database.engine import Database
 from heddle_infra.database.models import JobRow
+from heddle_infra.s3 import S3ObjectStore
+from heddle_platform import keys
 from heddle_platform.base.bundle import default_bundle_path, load_bundle
+from heddle_platform.digest import sha256_hex
 from heddle_platform.records import JobError
-from heddle_platform.settings import DatabaseSettings
+from heddle_platform.settings import DatabaseSettings, ObjectStoreSettings
 from tests.e2e.wire import Wire
 from tests.turned_base import turned_base
 
 ATTEMPTS = 3
+REPORT = Path(__file__).parents[2] / "docs/sweeps/beta.html"
 
 
 def publish_turned(stack: Any) -> str:
@@ -70,5 +75,28 @@ async def _bury(url: str, tenant_id: str, like: str) -> str:
         await jobs.close(session, job.id, status="failed", error=error)
         await jobs.bury(session, job.id)
         await session.execute(update(JobRow).where(JobRow.id == job.id).values(attempt=ATTEMPTS))
+    await database.close()
+    return job.id
+
+
+def finished_sweep(stack: Any) -> str:
+    """Record a sweep as if it had ended with the report that the documentation shows; as in `dead_letter`."""
+    url = local.stack_settings(stack.data_dir)["HEDDLE_DATABASE_URL"]
+    objects = S3ObjectStore(ObjectStoreSettings(**stack.object_store))
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _swept(url, objects)).result()
+
+
+async def _swept(url: str, objects: S3ObjectStore) -> str:
+    report = REPORT.read_bytes()
+    digest = sha256_hex(report)
+    database = Database(DatabaseSettings(database_url=SecretStr(url)))
+    async with database.platform_transaction() as session:
+        job = await jobs.create(session, None, job_type="sweep", spec={"plan": {}}, dataset_id=None)
+        objects.put(keys.sweep_report(job.id, digest, "html"), report)
+        place = {"url": f"/v1/jobs/{job.id}/report", "sha256": {"html": digest, "json": digest}}
+        why = "beta 12 was chosen of 3 settings for the highest median MIG over 3 seeds, measured with 200 labels."
+        result = {"name": "beta", "chosen": {"terms.kl.schedule.weight": "12"}, "why": why, "report": place}
+        await jobs.close(session, job.id, status="succeeded", result=result)
     await database.close()
     return job.id

@@ -36,6 +36,7 @@ from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.progress import Report
 from heddle_workers.refit_job import RefitWork
 from heddle_workers.rewrite import Rewriter
+from heddle_workers.sweep_job import SweepWork
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.work import Work
 from tests.set_rows import set_rows
@@ -142,6 +143,7 @@ class World:
             "export": ExportWork(self.database, self.objects, self.cluster, self.limits),
             "drift_check": DriftCheckWork(self.database, self.cluster),
             "pretrain": PretrainWork(self.database, self.objects, self.cache, self.cluster, TrackingSettings()),
+            "sweep": SweepWork(self.database, self.objects, self.cluster),
             "erase": self.erasures(),
         }
         return Dispatcher(self.database, works or real, settings, owner=new_id("req"))

@@ -191,7 +191,7 @@ class Cluster:
                     report(message.stage, message.share)
                 elif isinstance(message, Told):
                     if told is not None:
-                        await told(message.message)
+                        await self._hand_over(told, message.message, name, submitted)
                 elif isinstance(message, Failed):
                     raise message.error
                 else:
@@ -201,12 +201,28 @@ class Cluster:
         except (RayError, ConnectionError) as error:
             raise WorkerLost(f"the worker of {name} was lost ({type(error).__name__})") from error
         except asyncio.CancelledError:
-            # aside: the tenant who cancelled shall not wait until the task has noticed
-            cancelling = asyncio.create_task(self._cancel(submitted), name=f"cancel {name}")
-            self._cancelling.add(cancelling)
-            cancelling.add_done_callback(self._cancelling.discard)
+            self._cancel_aside(name, submitted)
             raise
         raise WorkerLost(f"the task {name} ended without a result")
+
+    async def _hand_over(
+        self,
+        told: Callable[[Any], Awaitable[None]],
+        message: Any,
+        name: str,
+        submitted: asyncio.Future[Any],
+    ) -> None:
+        try:
+            await told(message)
+        except Exception:  # a store is away, or the lease lost: nobody would hear the task any more
+            self._cancel_aside(name, submitted)
+            raise
+
+    def _cancel_aside(self, name: str, submitted: asyncio.Future[Any]) -> None:
+        # aside: the tenant who cancelled shall not wait until the task has noticed
+        cancelling = asyncio.create_task(self._cancel(submitted), name=f"cancel {name}")
+        self._cancelling.add(cancelling)
+        cancelling.add_done_callback(self._cancelling.discard)
 
     def _submit(self, name: str, task: Any, request: Any, cpus: float, gpus: float) -> Any:
         if name not in self._remote:

@@ -1,10 +1,11 @@
-"""A Ray that lives as long as one command, on loopback: for trainings without a stack."""
+"""Ray for one command: its own on loopback, for trainings without a stack, or a cluster that it joins as a driver."""
 
 import logging
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from heddle_infra.local.environment import RAY_LOOPBACK
@@ -44,5 +45,43 @@ def own_ray(cpus: int) -> Iterator[None]:
             break
     try:
         yield
+    finally:
+        ray.shutdown()
+
+
+@dataclass(frozen=True)
+class JoinedNode:
+    """The node of a cluster that a process runs on.
+
+    Attributes:
+        cpus: it has, at least 1.
+        resource: of which whoever asks for a little is put on this node.
+    """
+
+    cpus: int
+    resource: str
+
+
+@contextmanager
+def joined_ray(address: str) -> Iterator[JoinedNode]:
+    """Join a cluster; at the end, whatever ends the process, Ray ends what it started there.
+
+    Args:
+        address: host:port of the cluster's head.
+    Raises:
+        Unavailable: it cannot be joined.
+    """
+    import ray
+
+    from heddle_workers.nodes import view_of
+
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except Exception as error:
+        raise Unavailable(f"Ray at {address} cannot be joined: {str(error)[:200]}") from error
+    try:
+        own_id = ray.get_runtime_context().get_node_id()
+        node = next(each for each in view_of(address)["nodes"] if own_id.startswith(each["id"]))
+        yield JoinedNode(max(1, int(node["cpus"])), f"node:{node['address']}")
     finally:
         ray.shutdown()

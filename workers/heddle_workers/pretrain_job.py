@@ -10,22 +10,23 @@ from typing import Any, Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from heddle_infra.database import bases, jobs, queue
+from heddle_infra.database import bases, jobs
 from heddle_infra.database.engine import Database
 from heddle_infra.database.serving import CHANGED_CHANNEL
 from heddle_infra.tracking import MlflowTracker, open_tracker
 from heddle_platform import keys
 from heddle_platform.base.bundle import CARD_HTML
 from heddle_platform.base.readings import Measurement
-from heddle_platform.errors import HeddleError, Unavailable
+from heddle_platform.errors import Unavailable
 from heddle_platform.ports import Cache, ObjectStore
 from heddle_platform.records import Job, JobError
 from heddle_platform.settings import TrackingSettings
 from heddle_platform.telemetry import code_version
 from heddle_workers.cluster import Cluster
+from heddle_workers.note import note_event
 from heddle_workers.pretrained import Kept, Measured, Noted, Pretrained, PretrainRequest
 from heddle_workers.progress import Report
-from heddle_workers.store import presign, put_addressed, put_first
+from heddle_workers.store import forget_below, presign, put_addressed, put_first, unbroken
 from heddle_workers.tasks import heddle_pretrain
 from heddle_workers.work import Ending, closed
 
@@ -100,33 +101,16 @@ class PretrainWork:
     async def _told(self, job: Job, tracker: MlflowTracker | None, message: Any) -> None:
         match message:
             case Kept(step, data):
-                await self._keep_whole(job.id, step, data)
+                await unbroken(asyncio.to_thread(self._keep, job.id, step, data))
             case Noted(kind, data):
-                await self._note(job, kind, data)
+                await note_event(self._database, job, kind, data)
             case Measured(measurement, traversal):
-                await self._note(job, "measured", measurement)
+                await note_event(self._database, job, "measured", measurement)
                 if tracker is not None:
                     await asyncio.to_thread(tracker.measured, Measurement.model_validate(measurement), traversal)
 
-    async def _note(self, job: Job, kind: str, data: dict[str, Any]) -> None:
-        try:
-            async with self._database.transaction(job.tenant_id) as session:
-                await queue.fence(session, job.id, job.attempt)
-                await jobs.add_event(session, job.id, kind, data)
-        except Unavailable as error:
-            log.warning("event_lost", type=kind, detail=str(error))  # the training goes on
-
     def _checkpoints(self, job_id: str) -> list[str]:
         return [info.key for info in self._objects.list(keys.pretrain_prefix(job_id))]
-
-    async def _keep_whole(self, job_id: str, step: int, data: bytes) -> None:
-        keeping = asyncio.ensure_future(asyncio.to_thread(self._keep, job_id, step, data))
-        try:
-            await asyncio.shield(keeping)
-        except asyncio.CancelledError:
-            # its thread goes on: what it wrote after a cancelled job was tidied up, nobody would delete
-            await asyncio.wait([keeping])
-            raise
 
     def _keep(self, job_id: str, step: int, data: bytes) -> None:
         self._objects.put(keys.pretrain_checkpoint(job_id, step), data)
@@ -141,11 +125,4 @@ class PretrainWork:
         await self._forget(job)
 
     async def _forget(self, job: Job) -> None:
-        def delete() -> None:
-            for key in self._checkpoints(job.id):
-                self._objects.delete(key)
-
-        try:
-            await asyncio.to_thread(delete)
-        except HeddleError as error:
-            log.warning("checkpoints_not_deleted", code=error.code)
+        await forget_below(self._objects, keys.pretrain_prefix(job.id))

@@ -34,6 +34,7 @@ from heddle_workers.pretrain_job import PretrainWork
 from heddle_workers.refit_job import RefitWork
 from heddle_workers.rewrite import Rewriter
 from heddle_workers.rollout_job import RolloutWork
+from heddle_workers.sweep_job import SweepWork
 from heddle_workers.validation_job import ValidationWork
 from heddle_workers.watch import keep_noting, keep_reconciling
 from heddle_workers.work import Work
@@ -112,6 +113,7 @@ async def _work(ports: Ports, cluster: Cluster, stop: asyncio.Event) -> Verdict:
         "export": ExportWork(ports.database, ports.objects, cluster, settings.limits),
         "drift_check": DriftCheckWork(ports.database, cluster),
         "pretrain": PretrainWork(ports.database, ports.objects, ports.cache, cluster, settings.tracking),
+        "sweep": SweepWork(ports.database, ports.objects, cluster),
         "rollout": RolloutWork(ports.database, ports.objects, ports.cache, cluster, settings.limits),
         "erase": ErasureWork(
             ports.database,

@@ -1,18 +1,23 @@
 """Storing: how the dispatcher writes immutable objects, and hands out addresses to read them."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+import structlog
 
 from heddle_platform import keys
 from heddle_platform.base.bundle import FILES, MANIFEST
 from heddle_platform.digest import sha256_hex
-from heddle_platform.errors import PreconditionFailed
+from heddle_platform.errors import HeddleError, PreconditionFailed
 from heddle_platform.ports import ObjectStore
 from heddle_workers.base_source import BaseSource
 from heddle_workers.fitted import ADAPTER_FILE, Fitted
 from heddle_workers.tasks import SetSource
 from heddle_workers.together import together
 from heddle_workers.work import PRESIGNED_SECONDS
+
+log = structlog.get_logger()
 
 
 async def put_addressed(objects: ObjectStore, key: str, data: bytes) -> str:
@@ -98,3 +103,29 @@ async def base_source(objects: ObjectStore, name: str, digest: str) -> BaseSourc
     files = (*FILES, MANIFEST)
     urls = await presign(objects, [keys.base_file(name, digest, file) for file in files])
     return BaseSource(digest, dict(zip(files, urls, strict=True)))
+
+
+async def unbroken(writing: Coroutine[Any, Any, None]) -> None:
+    """Write something; who is cancelled meanwhile waits for its end.
+
+    A thread that writes goes on: what it wrote after a cancelled job was tidied up, nobody would delete.
+    """
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+async def forget_below(objects: ObjectStore, prefix: str) -> None:
+    """Delete what a job that is over went on from; while the store is away it stays, and the reconciler finds it."""
+
+    def delete() -> None:
+        for info in list(objects.list(prefix)):
+            objects.delete(info.key)
+
+    try:
+        await asyncio.to_thread(delete)
+    except HeddleError as error:
+        log.warning("files_not_deleted", prefix=prefix, code=error.code)

@@ -156,6 +156,11 @@ def _sentence(job: JobInfo) -> str:
         return escape(f"{named}: {job.result['verdict']}; {job.result['reasons'][0]}")
     if job.status == "succeeded" and job.type == "export":
         return f"{named} was exported: see `heddle jobs show {job.id} --json`"
+    if job.status == "succeeded" and job.type == "pretrain" and job.result is not None:
+        base = job.result["base"]
+        return escape(f"{base['name']} was trained and published as {base['id']}: see `heddle base show {base['id']}`")
+    if job.status == "succeeded" and job.type == "sweep" and job.result is not None:
+        return escape(job.result["why"])
     if job.status == "succeeded" and job.result is not None and job.result.get("unchanged"):
         return escape(f"{named}: {job.result['reasons'][0]}")
     if job.status == "succeeded":

@@ -130,6 +130,30 @@ class OperatingCalls(Planes):
         body: Document = {"type": "pretrain", "recipe": dict(recipe), "workers": workers}
         return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
 
+    def sweep(self, plan: Mapping[str, Any]) -> JobInfo:
+        """Queue the training of a recipe in many settings, of which one is chosen (needs an operator's key).
+
+        Args:
+            plan: recipe, space, seeds, steps, criterion, as `heddle base sweep` takes it, its recipe in place.
+
+        Raises:
+            ApiError: 422 `invalid_sweep`, `invalid_recipe`, `too_many_trainings`, `unknown_corpus`; `param` names the
+                field.
+        """
+        body: Document = {"type": "sweep", "plan": dict(plan)}
+        return JobInfo.model_validate(self._control.json("POST", "/v1/jobs", body))
+
+    def sweep_report(self, job_id: str) -> Document:
+        """Read all that a sweep found: `sweep.json`."""
+        path = f"/v1/jobs/{segment(job_id)}/report"
+        found: Document = self._control.send("GET", path, headers={"Accept": "application/json"}).json()
+        return found
+
+    def sweep_report_page(self, job_id: str) -> str:
+        """Read what a sweep found as a page."""
+        path = f"/v1/jobs/{segment(job_id)}/report"
+        return self._control.send("GET", path, headers={"Accept": "text/html"}).text
+
 
 def _alias_path(name: str, alias: str) -> str:
     return f"/v1/bases/{segment(name)}/aliases/{segment(alias)}"

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import exports
 from heddle_infra.database.edge_models import EditBatchRow
+from heddle_infra.database.jobs import OPERATOR_TYPES
 from heddle_infra.database.models import AdapterVersionRow, BaseRow, DatasetRow, JobRow, TenantRow, UploadRow
 from heddle_platform import keys
 from heddle_platform.base.bundle import FILES, MANIFEST
@@ -172,7 +173,8 @@ async def of_bases(session: AsyncSession) -> dict[str, str]:
 
 
 async def of_operators(session: AsyncSession) -> tuple[set[str], set[str], set[str]]:
-    """Return keys of operators' uploads, ids of their open multiparts, and ids of trainings that are not over."""
+    """Return keys of operators' uploads, ids of their open multiparts, and prefixes below which their jobs' files lie:
+    what those that are not over go on from, and what sweeps found."""
     uploads = await session.execute(
         select(UploadRow.id, UploadRow.multipart_id, UploadRow.status).where(UploadRow.tenant_id.is_(None))
     )
@@ -181,8 +183,10 @@ async def of_operators(session: AsyncSession) -> tuple[set[str], set[str], set[s
         found.add(keys.operator_upload(row.id))
         if row.status == "open":
             multiparts.add(row.multipart_id)
-    trainings = await session.scalars(select(JobRow.id).where(JobRow.type == "pretrain", JobRow.status.in_(_OPEN)))
-    return found, multiparts, set(trainings.all())
+    going_on = await session.scalars(select(JobRow.id).where(JobRow.type.in_(OPERATOR_TYPES), JobRow.status.in_(_OPEN)))
+    prefixes = {prefix(job_id) for job_id in going_on.all() for prefix in (keys.pretrain_prefix, keys.sweep_prefix)}
+    sweeps = await session.scalars(select(JobRow.id).where(JobRow.type == "sweep"))
+    return found, multiparts, prefixes | {keys.sweep_report_prefix(job_id) for job_id in sweeps.all()}
 
 
 async def contradictions(

@@ -17,7 +17,7 @@ from heddle_platform.records import FINAL_STATUSES, Job, JobError, JobEvent, Job
 
 TENANT_TYPES: tuple[JobType, ...] = ("fit", "refit", "evaluate", "export", "drift_check")
 """What a tenant queues, and sees where it lists all."""
-OPERATOR_TYPES: tuple[JobType, ...] = ("pretrain",)
+OPERATOR_TYPES: tuple[JobType, ...] = ("pretrain", "sweep")
 RETRYABLE_TYPES: tuple[JobType, ...] = (*TENANT_TYPES, *OPERATOR_TYPES)
 OPEN_STATUSES: tuple[JobStatus, ...] = ("validating", "queued", "running", "scoring")
 _CLOSE: Final = """

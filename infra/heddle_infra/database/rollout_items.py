@@ -14,6 +14,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_infra.database import versions
+from heddle_infra.database.jobs import OPERATOR_TYPES
 from heddle_infra.database.models import (
     AdapterVersionRow,
     ApprovalRow,
@@ -209,8 +210,8 @@ def _is(rollout_id: str, item: RolloutItem) -> tuple[Any, ...]:
 
 
 async def others_wait(session: AsyncSession) -> bool:
-    """Tell whether a job that is no rollout and no pretraining wants to run."""
+    """Tell whether a job of a tenant's wants to run."""
     query = select(JobRow.id).where(
-        JobRow.type.not_in(("rollout", "pretrain")), JobRow.status.in_(("queued", "running", "scoring"))
+        JobRow.type.not_in(("rollout", *OPERATOR_TYPES)), JobRow.status.in_(("queued", "running", "scoring"))
     )
     return await session.scalar(query.limit(1)) is not None

@@ -1,7 +1,7 @@
-"""What belongs to no tenant held against the store: bases, operators' uploads, checkpoints of trainings, probes.
+"""What belongs to no tenant held against the store: bases, operators' uploads, files of trainings and sweeps, probes.
 
 Nothing of it is claimed from the queue, so nothing tells when its writers are at rest: it is reported, and only what
-cannot come back by itself is taken away (probes, checkpoints of trainings that are over, uploads without a row).
+cannot come back by itself is taken away (probes, files of trainings that are over, uploads without a row).
 """
 
 import asyncio
@@ -26,15 +26,15 @@ async def hold_shared(database: Database, objects: ObjectStore, seen: Seen, *, b
     )
     async with database.platform_transaction() as session:
         bases = await inventory.of_bases(session)
-        uploads, multiparts, trainings = await inventory.of_operators(session)
+        uploads, multiparts, job_prefixes = await inventory.of_operators(session)
     seen.objects += len(listed)
     seen.rows += len(bases)
     base_folders = {key.rpartition("/")[0] for key in bases}
-    checkpoints = tuple(keys.pretrain_prefix(job_id) for job_id in trainings)
+    of_jobs = tuple(job_prefixes)
 
     def named(info: ObjectInfo) -> bool:
         folder = info.key.rpartition("/")[0]
-        return folder in base_folders or info.key in uploads or info.key.startswith(checkpoints)
+        return folder in base_folders or info.key in uploads or info.key.startswith(of_jobs)
 
     def delete(key: str) -> bool:
         if repair and not key.startswith(keys.BASES):

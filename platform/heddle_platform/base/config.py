@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from heddle_platform.base.augment import AugmentConfig
 from heddle_platform.base.corpus import CorpusConfig
+from heddle_platform.base.faults import faults_of
 from heddle_platform.base.isolation.isolated import AfterConfig
 from heddle_platform.base.labelled import LabelsConfig
 from heddle_platform.base.network import NetworkConfig, PatchConfig
@@ -46,8 +47,6 @@ TermConfig = Annotated[
     | InvarianceConfig,
     Field(discriminator="kind"),
 ]
-
-_MOST_FAULTS = 5
 
 
 class OptimiserConfig(BaseModel):
@@ -137,13 +136,6 @@ def read_recipe(document: Any, name: str = "the recipe") -> Recipe:
         raise InvalidInput(
             f"{name} is not a base recipe: {faults_of(error, 'recipe')}", code="invalid_recipe", param="recipe"
         ) from error
-
-
-def faults_of(error: ValidationError, whole: str) -> str:
-    """The first faults of a document, by field; `whole` names the document where no field is at fault."""
-    faults = [f"{'.'.join(str(part) for part in fault['loc']) or whole}: {fault['msg']}" for fault in error.errors()]
-    more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
-    return f"{'; '.join(faults[:_MOST_FAULTS])}{more}"
 
 
 def beta_of(recipe: dict[str, Any]) -> float | None:

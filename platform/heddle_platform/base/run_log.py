@@ -9,11 +9,13 @@ A tracker (MLflow) may be told the same; the folder is written either way, so th
 
 import json
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from heddle_platform.base.config import Recipe
 from heddle_platform.base.readings import Measurement
 from heddle_platform.telemetry import code_version
+
+if TYPE_CHECKING:
+    from heddle_platform.base.config import Recipe
 
 RUN = "run.json"
 METRICS = "metrics.jsonl"
@@ -54,7 +56,7 @@ class RunLog:
         tracker: is told the same.
     """
 
-    def __init__(self, recipe: Recipe, out_dir: Path | None, tracker: RunTracker | None) -> None:
+    def __init__(self, recipe: "Recipe", out_dir: Path | None, tracker: RunTracker | None) -> None:
         self.measurements: list[Measurement] = []
         self._out_dir, self._tracker = out_dir, tracker
         document = recipe.model_dump(mode="json")

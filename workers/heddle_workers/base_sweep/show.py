@@ -63,13 +63,19 @@ class Tally:
         return min(1.0, behind / (self.wanted * self.plan.steps))
 
     @property
+    def seconds_left(self) -> float | None:
+        """How long it will take; None before this leg took a step."""
+        if not self._taken:
+            return None
+        return self.wanted * self.plan.steps * (1 - self.share) * (time.monotonic() - self._start) / self._taken
+
+    @property
     def note(self) -> str:
         """Trainings and time left, in words."""
         told = f"{self.ended} of {self.wanted} trainings"
-        if not self._taken:
+        if self.seconds_left is None:
             return told
-        left = self.wanted * self.plan.steps * (1 - self.share) * (time.monotonic() - self._start) / self._taken
-        minutes, seconds = divmod(round(left), 60)
+        minutes, seconds = divmod(round(self.seconds_left), 60)
         return f"{told}  {minutes}:{seconds:02d} left"
 
 

@@ -29,21 +29,21 @@ _QUIET: Final = {
 }
 
 
-def run_jobs(desk: Desk, view: View, *, concurrent: int, threads: int) -> None:
+def run_jobs(desk: Desk, view: View, *, concurrent: int, resources: dict[str, float]) -> None:
     """Run all that the desk hands out; Ray must be there.
 
     Args:
         desk: hands out and takes back.
         view: is told.
         concurrent: trainings at once.
-        threads: CPUs each of them reserves.
+        resources: what each of them reserves.
     """
     os.environ.update(_QUIET)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     plan = desk.plan
     with tempfile.TemporaryDirectory(prefix="heddle-sweep-") as scratch:
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(run_trial, plan=plan), {"cpu": threads}),
+            tune.with_resources(tune.with_parameters(run_trial, plan=plan), tune.PlacementGroupFactory([resources])),
             tune_config=tune.TuneConfig(
                 search_alg=_Asker(desk, view),
                 scheduler=_scheduler(desk),

@@ -8,6 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from heddle_api.auth import Principal, require
+from heddle_api.control.context import Control
+from heddle_api.control.jobs import sweeps
 from heddle_api.control.jobs.service import FitParts, resolve_fit, resolve_refit
 from heddle_api.control.jobs.views import (
     AnyNewJob,
@@ -17,6 +19,7 @@ from heddle_api.control.jobs.views import (
     NewJob,
     NewPretraining,
     NewRefit,
+    NewSweep,
 )
 from heddle_api.control.once import Reply
 from heddle_infra.database import exports
@@ -26,7 +29,6 @@ from heddle_infra.database.referred import referred
 from heddle_infra.database.refits import Parts, card_kind, resolve_evaluation
 from heddle_infra.database.throughput import Throughput, measured, measured_as, waiting_estimate
 from heddle_platform import keys
-from heddle_platform.ports import ObjectStore
 
 
 class Basis(BaseModel):
@@ -52,7 +54,7 @@ class EstimateView(BaseModel):
     based_on: Basis = Field(description="What the estimate rests on.")
 
 
-async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal, wanted: AnyNewJob) -> Reply:
+async def estimate(session: AsyncSession, control: Control, owner: Principal, wanted: AnyNewJob) -> Reply:
     """Estimate a job; nothing is stored.
 
     Raises:
@@ -62,6 +64,9 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
     card = getattr(wanted, "card", "full")
     if isinstance(wanted, NewPretraining):
         await require("admin")(owner)
+    elif isinstance(wanted, NewSweep):
+        await require("admin")(owner)
+        await sweeps.judge(wanted, control.settings.limits)
     elif isinstance(wanted, NewExport):
         tenant = owner.tenant
         await exports.resolve(session, tenant, wanted.adapter)
@@ -76,7 +81,7 @@ async def estimate(session: AsyncSession, objects: ObjectStore, owner: Principal
             card = await card_kind(session, parts.version)
         if parts.dataset.digest is not None:
             key = keys.latents(tenant, parts.dataset.digest, parts.base.digest)
-            cached = await asyncio.to_thread(objects.head, key) is not None
+            cached = await asyncio.to_thread(control.objects.head, key) is not None
     order = await in_order(session, thought=(tenant, cost))
     place = next(place for place, (job_id, _) in enumerate(order) if job_id == THOUGHT)
     found = await measured(session, measured_as(wanted.type), card)

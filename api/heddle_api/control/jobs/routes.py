@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from heddle_api.auth import Caller, Principal, documented, require
 from heddle_api.control.context import CurrentControl
-from heddle_api.control.jobs import drift_checks, estimate, exports, service, stream
+from heddle_api.control.jobs import drift_checks, estimate, exports, pretrainings, service, stream, sweeps
 from heddle_api.control.jobs.estimate import EstimateView
 from heddle_api.control.jobs.exports import ArchiveView
 from heddle_api.control.jobs.views import (
@@ -19,6 +19,7 @@ from heddle_api.control.jobs.views import (
     NewExport,
     NewPretraining,
     NewRefit,
+    NewSweep,
 )
 from heddle_api.control.negotiate import choose
 from heddle_api.control.once import OncePost
@@ -44,10 +45,13 @@ JobsKey = Annotated[Principal, Depends(owner_of_jobs)]
 @router.post("", status_code=202, response_model=JobView, summary="Queue a job")
 async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
     """Queue what a tenant asks for (a job on a labelled set starts once that is validated) or, with an operator's key,
-    the training of a base."""
+    the training of a base or a sweep over recipes."""
     if isinstance(body, NewPretraining):
         await require("admin")(owner)
-        return await post.once(owner, lambda session: service.create_pretraining(session, body, control.standings))
+        return await post.once(owner, lambda session: pretrainings.create(session, control, body))
+    if isinstance(body, NewSweep):
+        await require("admin")(owner)
+        return await post.once(owner, lambda session: sweeps.create(session, control, body))
     tenant_id = owner.tenant
     if isinstance(body, NewRefit):
         return await post.once(owner, lambda session: service.create_refit(session, control, tenant_id, body))
@@ -63,7 +67,7 @@ async def create_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, p
 @router.post("/estimate", response_model=EstimateView, summary="Estimate a job")
 async def estimate_job(body: AnyNewJob, owner: JobsKey, control: CurrentControl, post: OncePost) -> Response:
     """Tell what a job would cost and when it would be done, without queueing it."""
-    return await post.once(owner, lambda session: estimate.estimate(session, control.objects, owner, body))
+    return await post.once(owner, lambda session: estimate.estimate(session, control, owner, body))
 
 
 @router.get("", summary="List jobs")
@@ -108,6 +112,19 @@ async def get_evaluation(job_id: str, owner: JobsKey, control: CurrentControl) -
 async def get_export(job_id: str, owner: JobsKey, control: CurrentControl) -> ArchiveView:
     """Tell where an export's archive can be read for the next quarter of an hour, without a key."""
     return await exports.archive(control, owner, job_id)
+
+
+@router.get(
+    "/{job_id}/report",
+    response_class=Response,
+    responses={200: {"content": {sweeps.HTML: {}, sweeps.JSON: {"schema": {"type": "object"}}}}},
+    summary="Read a sweep's report",
+)
+async def get_report(
+    job_id: str, owner: JobsKey, control: CurrentControl, accept: Annotated[str | None, Header()] = None
+) -> Response:
+    """Read what a sweep found: as a page, or all of it as data by `Accept: application/json`."""
+    return await sweeps.report(control, owner, job_id, accept)
 
 
 @router.post("/{job_id}/cancel", response_model=JobView, summary="Cancel a job")

@@ -4,7 +4,7 @@ Operators have jobs of their own, which belong to no tenant: `tenant_id` None.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +18,6 @@ from heddle_api.control.jobs.views import (
     JobView,
     NewEvaluation,
     NewJob,
-    NewPretraining,
     NewRefit,
     event_view,
     view,
@@ -27,12 +26,10 @@ from heddle_api.control.once import Reply
 from heddle_api.control.page import Page, Turn, page_of
 from heddle_infra.database import bases, datasets, factor_sets, jobs, quotas, refits
 from heddle_platform import keys
-from heddle_platform.digest import canonical_json, sha256_hex
+from heddle_platform.digest import sha256_hex
 from heddle_platform.errors import Conflict, DataCorrupt, InvalidInput, NotFound
 from heddle_platform.ids import is_id
 from heddle_platform.records import Base, Dataset, FactorSetVersion, Job, JobStatus, JobType
-
-_RECIPE_MAX_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -148,31 +145,6 @@ async def queued(session: AsyncSession, control: Control, job: Job, cost: float,
     """Return what is replied to a job that this transaction queued."""
     standing = await control.standings.of_new(session, job, cost)
     return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls=calls)
-
-
-async def create_pretraining(session: AsyncSession, wanted: NewPretraining, standings: Standings) -> Reply:
-    """Queue the training of a base.
-
-    Raises:
-        InvalidInput: code `invalid_recipe`: it names no base, or is far too long for one.
-    """
-    size = len(canonical_json(wanted.recipe))
-    if size > _RECIPE_MAX_BYTES:
-        raise InvalidInput(
-            f"the recipe has {size} bytes, at most {_RECIPE_MAX_BYTES} are taken; a recipe names its corpus and does "
-            "not hold it",
-            code="invalid_recipe",
-            param="recipe",
-        )
-    name = wanted.recipe.get("name")
-    if not isinstance(name, str) or not name:
-        raise InvalidInput(
-            "the recipe has no name; the base is published under it", code="invalid_recipe", param="recipe"
-        )
-    spec = {"recipe": wanted.recipe, "workers": wanted.workers}
-    job = await jobs.create(session, None, job_type="pretrain", spec=spec, dataset_id=None)
-    [standing] = await standings.of(session, job)
-    return Reply(view(job, standing), 202, {"Location": f"/v1/jobs/{job.id}"}, calls="pretraining_queued")
 
 
 def _fit_spec(adapter: str, factor_set: FactorSetVersion, dataset: Dataset, base: Base) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _MEASURED: Final = (
     ("export", "full"),
     ("drift_check", "full"),
     ("pretrain", "full"),
+    ("sweep", "full"),
 )
 
 _log = structlog.get_logger(__name__)

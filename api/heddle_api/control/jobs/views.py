@@ -58,6 +58,30 @@ class NewPretraining(Asked):
     workers: int = Field(1, ge=1, le=64, description="Processes that share every batch and average their gradients.")
 
 
+class NewSweep(Asked):
+    """A recipe to be trained in many settings, of which one is chosen; a plan that cannot be run is refused at once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "sweep",
+                    "plan": {
+                        "name": "beta",
+                        "recipe": {"name": "sprites", "corpus": {"images": {"dsprites": 4000}}, "steps": 1000},
+                        "space": {"terms.kl.schedule.weight": [1, 4, 12]},
+                        "seeds": [0, 1, 2],
+                        "steps": 1000,
+                        "criterion": {"score": "mig", "labels": 200},
+                    },
+                }
+            ]
+        },
+    )
+    type: Literal["sweep"]
+    plan: dict[str, Any] = Field(description="A plan as `heddle base sweep` takes it, as JSON, its recipe in place.")
+
+
 class NewEvaluation(Asked):
     """A version to be scored on another labelled set, and held against its own card; nothing that is served changes."""
 
@@ -164,7 +188,8 @@ class NewDriftCheck(Asked):
 
 
 AnyNewJob = Annotated[
-    NewJob | NewRefit | NewEvaluation | NewExport | NewDriftCheck | NewPretraining, Field(discriminator="type")
+    NewJob | NewRefit | NewEvaluation | NewExport | NewDriftCheck | NewPretraining | NewSweep,
+    Field(discriminator="type"),
 ]
 
 
@@ -211,7 +236,8 @@ class JobView(BaseModel):
         description="Of a finished fit or refit: adapter, version and card, or `unchanged` where the version before "
         "stands; of an evaluation: scores per factor, held against the card; of an export: the archive, and each "
         "version's files with how far they are from the platform's arithmetic; of a "
-        "drift check: what GET /v1/drift tells, and whether webhooks were told; of a pretraining: base and card."
+        "drift check: what GET /v1/drift tells, and whether webhooks were told; of a pretraining: base and card; of a "
+        "sweep: the chosen setting and its recipe, the criterion, why, and the address of the report."
     )
     created_at: datetime
     started_at: datetime | None

@@ -2,6 +2,7 @@
 import { sentence } from "./alert.js";
 import { follow } from "./follow.js";
 import { fill, h, notify } from "./dom.js";
+import { archiveButton, reportButton } from "./job_files.js";
 import { ahead, clock, counted, duration, moment, percent, plain, status } from "./words.js";
 
 export const OPEN = ["validating", "queued", "running", "scoring"];
@@ -51,7 +52,7 @@ export function jobCard(api, reload) {
     const open = OPEN.includes(job.status);
     const name = nameOf(job);
     const [words, tone] = status(job.status);
-    const now = JSON.stringify([job.status, job.cancel_requested, job.result?.version, job.error]);
+    const now = JSON.stringify([job.status, job.cancel_requested, job.result?.version, job.result?.archive?.sha256, job.error]);
     if (now !== seen) {
       seen = now;
       element.setAttribute("aria-label", `${name}: ${words}`);
@@ -62,6 +63,8 @@ export function jobCard(api, reload) {
           h("span", { class: "muted small" }, moment(job.created_at)),
           job.status === "failed" && h("button", { type: "button", class: job.dead_letter ? "primary" : null, onclick: () => retry(api, job, reload) }, "Retry"),
           open && h("button", { type: "button", disabled: job.cancel_requested, onclick: () => cancel(api, job, reload) }, job.cancel_requested ? "Being cancelled …" : "Cancel"),
+          job.type === "sweep" && job.result?.report && reportButton(api, job),
+          job.type === "export" && job.result?.archive && archiveButton(api, job),
           job.result?.version && h("a", { class: "button", href: `#/adapters/${encodeURIComponent(job.adapter)}/${job.result.version}` }, `Version ${job.result.version}`)));
       fill(trouble, job.error && h("p", { class: "alert" }, sentence(job.error.message),
         job.dead_letter && " The platform's fault, not your data's: nothing is lost, retry it."));
@@ -92,7 +95,10 @@ function nameOf(job) {
 }
 
 function spoken(job, open) {
-  if (!open) return job.finished_at ? `Took ${duration(job.started_at ?? job.created_at, job.finished_at)}.` : "";
+  if (!open) {
+    const why = job.type === "sweep" && job.status === "succeeded" ? `${job.result.why} ` : "";
+    return job.finished_at ? `${why}Took ${duration(job.started_at ?? job.created_at, job.finished_at)}.` : "";
+  }
   const [start, end] = [ahead(job.estimated_start_at), ahead(job.estimated_end_at)];
   const soon = [start && ` It starts in ${start}`, end && `${start ? " and is done" : " Done"} in ${end}`].filter(Boolean).join("");
   const told = soon && `${soon}.`;

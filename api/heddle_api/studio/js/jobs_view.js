@@ -47,7 +47,7 @@ export function jobsView(api) {
     for (const card of cards.values()) card.stop();
   };
   const lead = api.operator
-    ? "Pretraining of bases, and whatever else operators queue. Tenants' own jobs are theirs to see; the cluster view counts them."
+    ? "Pretraining of bases, sweeps over recipes, and whatever else operators queue. Tenants' own jobs are theirs to see; the cluster view counts them."
     : "A fit encodes your images, fits all factors at once, scores itself on images it did not see, and meets the gate.";
   const element = h("section", { class: "view" },
     h("header", {}, h("div", {}, h("h1", {}, "Jobs"), h("p", { class: "lead" }, lead))), trouble, list);

@@ -72,9 +72,9 @@ export class Sha256 {
 /**
  * Hash a file, telling the share done; the page stays alive meanwhile.
  * @param {Blob} file
- * @param {(share: number) => void} tell
+ * @param {(share: number) => void} [tell]
  */
-export async function sha256Of(file, tell) {
+export async function sha256Of(file, tell = () => {}) {
   const hash = new Sha256();
   const reader = file.stream().getReader();
   let done = 0;

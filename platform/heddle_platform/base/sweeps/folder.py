@@ -25,12 +25,12 @@ from heddle_platform.whole_file import write_whole
 RESULT: Final = "sweep.json"
 BEST: Final = "best.yaml"
 REPORT: Final = "report.html"
+SETTINGS: Final = "settings.jsonl"
+LOCK: Final = "lock"
 
 _PLAN: Final = "plan.json"
-_SETTINGS: Final = "settings.jsonl"
 _TRIALS: Final = "trials"
 _OUTCOME: Final = "outcome.json"
-_LOCK: Final = "lock"
 
 
 class Outcome(BaseModel):
@@ -102,7 +102,7 @@ class TrialFolder:
     def held(self) -> Iterator[None]:
         """Wait until no other process trains here: one that outlived a killed sweep may do so for a moment."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / _LOCK).open("w") as lock:
+        with (self.path / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -122,7 +122,7 @@ class SweepFolder:
     def __init__(self, path: Path, plan: SweepPlan, *, anew: bool = False) -> None:
         self.path, self.plan = path.resolve(), plan
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / _LOCK).open("w")
+        self._lock = (self.path / LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -132,7 +132,7 @@ class SweepFolder:
             ) from None
         if anew:
             shutil.rmtree(self.path / _TRIALS, ignore_errors=True)
-            for name in (_PLAN, _SETTINGS, RESULT, BEST, REPORT):
+            for name in (_PLAN, SETTINGS, RESULT, BEST, REPORT):
                 (self.path / name).unlink(missing_ok=True)
         self._agree()
 
@@ -155,14 +155,14 @@ class SweepFolder:
 
     def settings(self) -> list[Setting]:
         """The settings tried so far, in order."""
-        path = self.path / _SETTINGS
+        path = self.path / SETTINGS
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
 
     def add_setting(self, setting: Setting) -> None:
         """Note a setting before it is trained."""
         lines = [json.dumps(each) + "\n" for each in (*self.settings(), setting)]
-        write_whole(self.path / _SETTINGS, "".join(lines).encode())
+        write_whole(self.path / SETTINGS, "".join(lines).encode())
 
     def trial(self, number: int, seed: int) -> TrialFolder:
         """The folder of one training."""

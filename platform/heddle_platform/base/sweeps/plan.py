@@ -1,22 +1,27 @@
 """A sweep's plan: the file that says what is tried, on which seeds, for how long, and by what it is judged."""
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from heddle_platform.base.config import Recipe, faults_of, read_recipe
+from heddle_platform.base.faults import faults_of
 from heddle_platform.base.readings import Measurement
-from heddle_platform.base.slices import SLICE_PARTS
 from heddle_platform.base.sweeps.space import Dimension, Value, varied
 from heddle_platform.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from heddle_platform.base.config import Recipe
 
 Goal = Literal["highest", "lowest"]
 Setting = dict[str, Value]
 """Dotted field -> what it was set to."""
+Reader = Callable[[dict[str, Any], str], dict[str, Any]]
+"""Takes a recipe's document and its name in messages; returns it with its defaults, or raises `InvalidInput`."""
 
 _OWN: Final = {"seed": "seeds", "steps": "steps", "minutes": "steps", "name": "name"}
 _NEVER_SECONDS: Final = 1e9
@@ -124,7 +129,8 @@ class SweepPlan(BaseModel):
     @property
     def settings_wanted(self) -> int:
         """How many settings are tried, at most."""
-        return len(self.combinations) if self.trials is None else self.trials
+        every = math.prod(len(each.options or ()) for each in self.space.values())
+        return every if self.trials is None else self.trials
 
     @property
     def measured_steps(self) -> frozenset[int]:
@@ -132,19 +138,24 @@ class SweepPlan(BaseModel):
         quarters = {self.steps * part // _MEASURED for part in range(1, _MEASURED)} - {0}
         return frozenset(quarters | set(self.stop.rungs(self.steps) if self.stop else ()))
 
-    def recipe_of(self, setting: Setting, seed: int) -> Recipe:
-        """The recipe of one training.
+    def document_of(self, setting: Setting, seed: int, read: Reader) -> dict[str, Any]:
+        """The recipe of one training as a document with all its fields.
 
         Raises:
-            InvalidInput: codes `invalid_sweep` and `invalid_recipe`: the setting makes no recipe.
+            InvalidInput: code `invalid_sweep`, or as `read` raises: the setting makes no recipe.
         """
-        base = read_recipe({**self.recipe, "name": self.name, "steps": self.steps, "minutes": None})
+        base = read({**self.recipe, "name": self.name, "steps": self.steps, "minutes": None}, "the recipe")
         values = {field: self.space[field].value(chosen) for field, chosen in setting.items()}
-        made = varied(base.model_dump(mode="json"), values)
         told = ", ".join(f"{field} = {chosen}" for field, chosen in setting.items())
-        return read_recipe({**made, "seed": seed}, f"the recipe with {told}")
+        return read({**varied(base, values), "seed": seed}, f"the recipe with {told}")
 
-    def trained_recipe(self, setting: Setting, seed: int) -> Recipe:
+    def recipe_of(self, setting: Setting, seed: int) -> "Recipe":
+        """The recipe of one training; raises as `document_of`, code `invalid_recipe`."""
+        from heddle_platform.base.config import read_recipe  # which imports torch
+
+        return read_recipe(self.document_of(setting, seed, _read_whole))
+
+    def trained_recipe(self, setting: Setting, seed: int) -> "Recipe":
         """The same, measured by steps alone, so that no clock decides what is seen."""
         return self.recipe_of(setting, seed).model_copy(update={"evaluate_seconds": _NEVER_SECONDS})
 
@@ -163,13 +174,26 @@ def read_plan(document: Any, name: str, folder: Path) -> SweepPlan:
     Raises:
         InvalidInput: codes `invalid_sweep` and `invalid_recipe`; the sentence names the field.
     """
+    plan = plan_of(with_recipe(document, name, folder), name)
+    try_settings(plan, _read_whole)
+    return plan
+
+
+def with_recipe(document: Any, name: str, folder: Path) -> Any:
+    """The values with the recipe in place of its path; see `read_plan`."""
     if isinstance(document, dict) and isinstance(document.get("recipe"), str):
-        document = {**document, "recipe": _document(folder / document["recipe"], f"{name}: recipe")}
+        return {**document, "recipe": plain_document(folder / document["recipe"], f"{name}: recipe")}
+    return document
+
+
+def plan_of(document: Any, name: str) -> SweepPlan:
+    """Read a plan and leave the recipe and what is varied of it unread; see `read_plan`."""
     try:
         plan = SweepPlan.model_validate(document)
     except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise InvalidInput(
-            f"{name} is not a sweep: {faults_of(error, 'sweep')}", code="invalid_sweep", param="sweep"
+            f"{name} is not a sweep: {faults_of(error, 'sweep')}", code="invalid_sweep", param=where or "sweep"
         ) from error
     for field in plan.space:
         if field.partition(".")[0] in _OWN:
@@ -178,9 +202,13 @@ def read_plan(document: Any, name: str, folder: Path) -> SweepPlan:
                 code="invalid_sweep",
                 param=f"space.{field}",
             )
-    for setting in _tried(plan):
-        _check_labels(plan, plan.recipe_of(setting, plan.seeds[0]))
     return plan
+
+
+def try_settings(plan: SweepPlan, read: Reader) -> None:
+    """Make the recipes that show whether a plan's fields take what they are given; raises as `read_plan`."""
+    for setting in _tried(plan):
+        _check_labels(plan, plan.document_of(setting, plan.seeds[0], read)["corpus"])
 
 
 def load_plan(path: Path) -> SweepPlan:
@@ -189,10 +217,15 @@ def load_plan(path: Path) -> SweepPlan:
     Raises:
         InvalidInput: see `read_plan`; the file cannot be read or is not YAML.
     """
-    return read_plan(_document(path, path.name), path.name, path.parent)
+    return read_plan(plain_document(path, path.name), path.name, path.parent)
 
 
-def _document(path: Path, name: str) -> Any:
+def plain_document(path: Path, name: str) -> Any:
+    """Read YAML, whatever it holds.
+
+    Raises:
+        InvalidInput: code `invalid_sweep`.
+    """
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -212,13 +245,20 @@ def _tried(plan: SweepPlan) -> Iterator[Setting]:
             yield {**first, field: value}
 
 
-def _check_labels(plan: SweepPlan, recipe: Recipe) -> None:
-    corpus = recipe.corpus
-    there = corpus.held_out * min(SLICE_PARTS, len(corpus.names))
+def _read_whole(document: dict[str, Any], name: str) -> dict[str, Any]:
+    from heddle_platform.base.config import read_recipe  # which imports torch
+
+    return read_recipe(document, name).model_dump(mode="json")
+
+
+def _check_labels(plan: SweepPlan, corpus: dict[str, Any]) -> None:
+    from heddle_platform.base.slices import SLICE_PARTS  # which imports the corpus
+
+    there = corpus["held_out"] * min(SLICE_PARTS, len(corpus["images"]) + len(corpus["sources"]))
     if there < plan.criterion.labels:
         raise InvalidInput(
             f"criterion.labels is {plan.criterion.labels}, but at most {there} held-out images are scored; "
-            f"raise the recipe's corpus.held_out from {corpus.held_out}",
+            f"raise the recipe's corpus.held_out from {corpus['held_out']}",
             code="invalid_sweep",
             param="criterion.labels",
         )
