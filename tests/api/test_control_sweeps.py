@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import delete
 
 from heddle_api.client import AsyncHeddleClient
 from heddle_infra.database import jobs
+from heddle_infra.database.models import JobRow
 from heddle_platform import keys
 from heddle_platform.digest import sha256_hex
 from heddle_platform.records import Job, JobError
@@ -51,6 +54,14 @@ async def finish_sweep(world: World, job: Job, *, chosen: bool = True) -> None:
     status: Any = "succeeded" if chosen else "failed"
     async with world.ports.database.platform_transaction() as session:
         await jobs.close(session, job.id, status=status, result=result, error=error)
+
+
+@pytest.fixture(autouse=True)
+async def _none_left(world: World) -> AsyncIterator[None]:
+    """Operators' jobs belong to nobody: another test would see these, and their reports lie in this world's store."""
+    yield
+    async with world.ports.database.platform_transaction() as session:
+        await session.execute(delete(JobRow).where(JobRow.type == "sweep"))
 
 
 async def sweeps_of(world: World) -> list[Job]:

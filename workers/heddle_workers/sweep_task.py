@@ -39,7 +39,6 @@ _NOT_KEPT: Final = frozenset({SETTINGS, LOCK, PROGRESS, FAILURE, RESULT, BEST, R
 _WORDS: Final = 300
 _ROOM: Final = "heddle-sweep-job-"
 _HELD: Final = "held"
-_LET_GO_SECONDS: Final = 0.8
 _ENTER_SECONDS: Final = 10.0  # between making a room and holding it
 
 
@@ -62,11 +61,14 @@ def _room() -> Iterator[Path]:
             if time.time() - os.fstat(held.fileno()).st_mtime > _ENTER_SECONDS:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(left, ignore_errors=True)
-    # what a training that is being killed still writes is no error
-    room = tempfile.TemporaryDirectory(prefix=_ROOM, ignore_cleanup_errors=True)
-    with room as name, (Path(name) / _HELD).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield Path(name)
+    room = Path(tempfile.mkdtemp(prefix=_ROOM))
+    try:
+        with (room / _HELD).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield room
+    finally:
+        # Ray ends trainings a little after their driver: under another name the folder gets nothing new from them
+        shutil.rmtree(room.rename(room.with_suffix(".gone")), ignore_errors=True)
 
 
 def _sweep(request: SweepRequest, room: Path, report: Report, tell: Tell) -> Swept:
@@ -111,21 +113,8 @@ def _driver(plan_file: Path, folder: Path, cpus: float, errors: Path) -> Iterato
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)  # those that render for it, too
             process.wait()
-            _until_let_go(folder)
         if process.stdin is not None:
             process.stdin.close()
-
-
-def _until_let_go(folder: Path) -> None:
-    """Wait, for a moment at most, until no training writes any more: Ray ends them a little after their driver."""
-    end = time.monotonic() + _LET_GO_SECONDS
-    for lock in folder.glob(f"trials/*/{LOCK}"):
-        with lock.open("r+") as held:
-            while time.monotonic() < end:
-                with suppress(BlockingIOError):
-                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(_LET_GO_SECONDS / 40)
 
 
 class _Listener:
