@@ -91,7 +91,7 @@ class TrialFolder:
     def end(self, outcome: Outcome) -> None:
         """Keep how it ended, the first time that is said."""
         if self.outcome is None:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self._make()
             write_whole(self.path / _OUTCOME, outcome.model_dump_json(indent=1).encode())
 
     def forget_outcome(self) -> None:
@@ -101,10 +101,15 @@ class TrialFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Wait until no other process trains here: one that outlived a killed sweep may do so for a moment."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        self._make()
         with (self.path / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def _make(self) -> None:
+        """Make the folder; not the sweep's, which is gone where a cancelled one's training still ends."""
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.mkdir(exist_ok=True)
 
 
 class SweepFolder:
