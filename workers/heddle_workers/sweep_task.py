@@ -47,15 +47,15 @@ def heddle_sweep(request: SweepRequest) -> Iterator[Progress | Failed | Told | S
 
     def work(report: Report, tell: Tell) -> Swept:
         report("fetching", 0.0)
-        with _room() as room:
+        with sweep_room() as room:
             return _sweep(request, room, report, tell)
 
     yield from streamed_telling(work)
 
 
 @contextmanager
-def _room() -> Iterator[Path]:
-    """A folder for one sweep; those that killed ones left on this machine are taken away."""
+def sweep_room() -> Iterator[Path]:
+    """A folder for one sweep; those that sweeps ended by force left on this machine are taken away."""
     for left in Path(tempfile.gettempdir()).glob(f"{_ROOM}*"):
         with suppress(OSError), (left / _HELD).open("r+") as held:  # who is held is at work
             if time.time() - os.fstat(held.fileno()).st_mtime > _ENTER_SECONDS:
